@@ -1,0 +1,109 @@
+//! Labelled examples: what a task should have answered.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::label::LabelSet;
+
+/// One labelled example, a line of `examples/<task>.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// The text.
+    pub input: String,
+    /// The right answer: for `decide` the label.
+    pub expected: Value,
+    /// The plant's own name for the example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Whatever else the plant knows: `lang`, `asset`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Value>,
+}
+
+/// What is wrong with a file of examples.
+#[derive(Debug, thiserror::Error)]
+pub enum ExampleError {
+    /// A line is not JSON of the expected form.
+    #[error("line {line}: {reason}")]
+    Json {
+        /// Line of the file, from 1.
+        line: usize,
+        /// What the JSON reader says.
+        reason: String,
+    },
+    /// The input is empty.
+    #[error("line {line}: the input is empty")]
+    Empty {
+        /// Line of the file, from 1.
+        line: usize,
+    },
+    /// The expected label is none of the task's.
+    #[error("line {line}: the label '{label}' is not in the task's label file")]
+    UnknownLabel {
+        /// Line of the file, from 1.
+        line: usize,
+        /// What is expected there.
+        label: String,
+    },
+}
+
+/// An example of a `decide` task with its label's position in the set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledText {
+    /// The text.
+    pub text: String,
+    /// Position of the right label in the label set.
+    pub label: usize,
+    /// The language, where `meta.lang` says it.
+    pub language: Option<String>,
+}
+
+/// Reads JSON lines; blank lines are passed over.
+pub fn parse(jsonl: &str) -> Result<Vec<(usize, Example)>, ExampleError> {
+    let jsonl = jsonl.strip_prefix('\u{feff}').unwrap_or(jsonl);
+    jsonl
+        .lines()
+        .enumerate()
+        .filter(|(_, text)| !text.trim().is_empty())
+        .map(|(index, text)| {
+            let line = index + 1;
+            let example: Example =
+                serde_json::from_str(text).map_err(|error| ExampleError::Json {
+                    line,
+                    reason: error.to_string(),
+                })?;
+            if example.input.trim().is_empty() {
+                return Err(ExampleError::Empty { line });
+            }
+            Ok((line, example))
+        })
+        .collect()
+}
+
+/// Reads the examples of a `decide` task: every expected value is a label of `labels`.
+pub fn parse_labelled(jsonl: &str, labels: &LabelSet) -> Result<Vec<LabelledText>, ExampleError> {
+    parse(jsonl)?
+        .into_iter()
+        .map(|(line, example)| {
+            let name = match &example.expected {
+                Value::String(name) => name.clone(),
+                other => other.to_string(),
+            };
+            let label = labels
+                .position(&name)
+                .ok_or(ExampleError::UnknownLabel { line, label: name })?;
+            let language = example
+                .meta
+                .as_ref()
+                .and_then(|meta| meta.get("lang"))
+                .and_then(Value::as_str)
+                .map(str::to_owned);
+            Ok(LabelledText {
+                text: example.input,
+                label,
+                language,
+            })
+        })
+        .collect()
+}

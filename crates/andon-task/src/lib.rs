@@ -1,0 +1,21 @@
+//! The domain of Andon, pure: what a plant, a task, a record and a run are, how
+//! probabilities are calibrated and where a decision is routed.
+//!
+//! There is no IO here, no clock and no async runtime: everything is a function
+//! of its arguments. Reading files, keeping records and running models belong to
+//! the crates above, which meet the engine only through the traits in
+//! [`engine`].
+//!
+//! Start at [`plant::Plant`], which holds everything that is particular to a
+//! site, then [`task::Task`] and [`run::Run`].
+
+pub mod digest;
+pub mod engine;
+pub mod example;
+pub mod label;
+pub mod plant;
+pub mod procedure;
+pub mod prompt;
+pub mod route;
+pub mod run;
+pub mod task;

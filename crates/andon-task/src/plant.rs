@@ -1,0 +1,260 @@
+//! A plant: everything that is particular to a site, from the files of a directory.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::digest::Digest;
+use crate::example::{self, ExampleError, LabelledText};
+use crate::label::{LabelError, LabelSet};
+use crate::procedure::Procedure;
+use crate::task::{Task, TaskError, TaskFile};
+
+/// The files of a plant: path within the plant, with `/`, to content. Whoever
+/// reads the disk (or holds the embedded demo) makes one.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// Everything that is particular to a site.
+#[derive(Clone, Debug, Default)]
+pub struct Plant {
+    /// What `plant.toml` says.
+    pub settings: Settings,
+    /// Tasks by name.
+    pub tasks: BTreeMap<String, Task>,
+    /// Procedures by file name.
+    pub procedures: BTreeMap<String, Procedure>,
+    /// Examples of `decide` tasks by task name.
+    pub examples: BTreeMap<String, Vec<LabelledText>>,
+    /// The asset register, by asset id; empty where the plant keeps none.
+    pub assets: BTreeMap<String, Asset>,
+    /// The digest of the policy files; of no bytes where there are none.
+    pub policy: Option<Digest>,
+}
+
+/// `plant.toml`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The site's name.
+    pub name: String,
+    /// The small language model that the tasks use.
+    pub language_model: String,
+    /// The encoder that the tasks use.
+    pub encoder: String,
+    /// An open note of the same asset that is at least this alike is named as
+    /// the one a new note repeats; from 0 to 1.
+    pub duplicate_likeness: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "plant".into(),
+            language_model: "smollm2:135m".into(),
+            encoder: "minilm:l6".into(),
+            duplicate_likeness: 0.6,
+        }
+    }
+}
+
+/// One asset of the register, a line of `assets.csv`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Asset {
+    /// Its id, as notes name it.
+    pub id: String,
+    /// Where it stands in the ISA-95 hierarchy: `area/line/cell`.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is wrong with a plant, and in which file.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct PlantError {
+    /// The file.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a file of a plant.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// Not UTF-8.
+    #[error("not UTF-8 at byte {0}: save the file as UTF-8")]
+    NotUtf8(usize),
+    /// A file that another names does not exist.
+    #[error("no such file in the plant; '{named_in}' names it")]
+    Missing {
+        /// Where it is named.
+        named_in: String,
+    },
+    /// Not TOML of the expected form.
+    #[error("{0}")]
+    Toml(String),
+    /// `duplicate_likeness` is not between 0 and 1.
+    #[error("duplicate_likeness is {0}: give a number from 0 to 1")]
+    Likeness(f64),
+    /// Not CSV of the expected form.
+    #[error("{0}")]
+    Csv(String),
+    /// A task file.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// A label file.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+    /// A file of examples.
+    #[error(transparent)]
+    Examples(#[from] ExampleError),
+    /// Examples of a task that is not there.
+    #[error("there is no task '{0}': add tasks/{0}.toml or remove the examples")]
+    NoTask(String),
+}
+
+impl Plant {
+    /// Reads a plant from its files. The first thing wrong is the error; it
+    /// names the file and the line.
+    pub fn parse(files: &Files) -> Result<Self, PlantError> {
+        let settings = parse_settings(files)?;
+        let procedures = parse_procedures(files)?;
+        let tasks = parse_tasks(files, &procedures)?;
+        let examples = parse_examples(files, &tasks)?;
+        let assets = parse_assets(files)?;
+        let policy: Vec<&[u8]> = within(files, "policy/", ".cedar")
+            .map(|(path, _)| files[path].as_slice())
+            .collect();
+        Ok(Self {
+            settings,
+            tasks,
+            procedures,
+            examples,
+            assets,
+            policy: (!policy.is_empty()).then(|| Digest::of_parts(policy)),
+        })
+    }
+
+    /// The procedure that a label of a task leads to.
+    pub fn procedure_of(&self, task: &Task, label: &str) -> Option<&Procedure> {
+        let labels = task.labels();
+        let label = &labels.labels()[labels.position(label)?];
+        self.procedures.get(label.procedure.as_ref()?)
+    }
+}
+
+fn fail(path: &str, problem: impl Into<Problem>) -> PlantError {
+    PlantError {
+        path: path.to_owned(),
+        problem: problem.into(),
+    }
+}
+
+/// The files of a folder with an ending: path and stem.
+fn within<'a>(
+    files: &'a Files,
+    folder: &'a str,
+    ending: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    files.keys().filter_map(move |path| {
+        let stem = path.strip_prefix(folder)?.strip_suffix(ending)?;
+        Some((path.as_str(), stem))
+    })
+}
+
+fn text<'a>(files: &'a Files, path: &str) -> Result<Option<&'a str>, PlantError> {
+    files
+        .get(path)
+        .map(|bytes| std::str::from_utf8(bytes))
+        .transpose()
+        .map_err(|error| fail(path, Problem::NotUtf8(error.valid_up_to())))
+}
+
+fn named<'a>(files: &'a Files, path: &str, named_in: &str) -> Result<&'a str, PlantError> {
+    text(files, path)?.ok_or_else(|| {
+        let named_in = named_in.to_owned();
+        fail(path, Problem::Missing { named_in })
+    })
+}
+
+fn parse_settings(files: &Files) -> Result<Settings, PlantError> {
+    const PATH: &str = "plant.toml";
+    let Some(toml_text) = text(files, PATH)? else {
+        return Ok(Settings::default());
+    };
+    let settings: Settings = toml::from_str(toml_text)
+        .map_err(|error| fail(PATH, Problem::Toml(error.to_string().trim_end().to_owned())))?;
+    if !(0.0..=1.0).contains(&settings.duplicate_likeness) {
+        return Err(fail(PATH, Problem::Likeness(settings.duplicate_likeness)));
+    }
+    Ok(settings)
+}
+
+fn parse_procedures(files: &Files) -> Result<BTreeMap<String, Procedure>, PlantError> {
+    within(files, "procedures/", ".md")
+        .map(|(path, stem)| {
+            let file = format!("{stem}.md");
+            let procedure = Procedure::parse(&file, named(files, path, "procedures")?);
+            Ok((file, procedure))
+        })
+        .collect()
+}
+
+fn parse_tasks(
+    files: &Files,
+    procedures: &BTreeMap<String, Procedure>,
+) -> Result<BTreeMap<String, Task>, PlantError> {
+    let mut tasks = BTreeMap::new();
+    for (path, stem) in within(files, "tasks/", ".toml") {
+        let file = TaskFile::parse(stem, named(files, path, "tasks")?)
+            .map_err(|error| fail(path, error))?;
+        let label_path = file.labels.clone().unwrap_or_default();
+        let labels = LabelSet::parse(named(files, &label_path, path)?)
+            .map_err(|error| fail(&label_path, error))?;
+        for procedure in labels
+            .labels()
+            .iter()
+            .filter_map(|label| label.procedure.as_ref())
+        {
+            if !procedures.contains_key(procedure) {
+                let named_in = label_path.clone();
+                let missing = format!("procedures/{procedure}");
+                return Err(fail(&missing, Problem::Missing { named_in }));
+            }
+        }
+        tasks.insert(stem.to_owned(), file.resolve(labels));
+    }
+    Ok(tasks)
+}
+
+fn parse_examples(
+    files: &Files,
+    tasks: &BTreeMap<String, Task>,
+) -> Result<BTreeMap<String, Vec<LabelledText>>, PlantError> {
+    within(files, "examples/", ".jsonl")
+        .map(|(path, stem)| {
+            let task = tasks
+                .get(stem)
+                .ok_or_else(|| fail(path, Problem::NoTask(stem.to_owned())))?;
+            let examples = example::parse_labelled(named(files, path, "examples")?, task.labels())
+                .map_err(|error| fail(path, error))?;
+            Ok((stem.to_owned(), examples))
+        })
+        .collect()
+}
+
+fn parse_assets(files: &Files) -> Result<BTreeMap<String, Asset>, PlantError> {
+    const PATH: &str = "assets.csv";
+    let Some(csv_text) = text(files, PATH)? else {
+        return Ok(BTreeMap::new());
+    };
+    csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(csv_text.as_bytes())
+        .deserialize()
+        .map(|row: Result<Asset, csv::Error>| {
+            let asset = row.map_err(|error| fail(PATH, Problem::Csv(error.to_string())))?;
+            Ok((asset.id.clone(), asset))
+        })
+        .collect()
+}

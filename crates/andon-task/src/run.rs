@@ -1,0 +1,152 @@
+//! Records and runs: what came in, and what a task made of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::procedure::Procedure;
+use crate::route::{Reason, Route};
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+/// A record as it comes in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewRecord {
+    /// The text, unchanged.
+    pub text: String,
+    /// The asset that it is about, by id.
+    pub asset: Option<String>,
+    /// Whatever else its sender said of it: an object, or null.
+    pub meta: Value,
+}
+
+/// A text that came in, on disk before its sender was told so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Its number, in order of arrival.
+    pub id: i64,
+    /// When it came in.
+    pub received_at: Timestamp,
+    /// The text, unchanged.
+    pub text: String,
+    /// The asset that it is about, by id.
+    pub asset: Option<String>,
+    /// Whatever else its sender said of it.
+    pub meta: Value,
+    /// The open record that it repeats.
+    pub repeats: Option<Repeat>,
+    /// When it was closed; `None` while it is open.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// An open record that a new one repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// The earlier record.
+    pub record: i64,
+    /// How alike they are, from 0 to 1.
+    pub likeness: f64,
+}
+
+/// One label with its share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelProbability {
+    /// The label.
+    pub label: String,
+    /// Its probability, or its score where the run is not calibrated. Over all
+    /// labels of the task they add up to one.
+    pub probability: f64,
+}
+
+/// Digests of all that shaped an answer. Any change of them makes another system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digests {
+    /// The model file that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Digest>,
+    /// The head that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Digest>,
+    /// The prompt without the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Digest>,
+    /// The labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Digest>,
+    /// The policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+}
+
+/// Who answered a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answerer {
+    /// A head, trained on the plant's examples.
+    Head,
+    /// The language model, by scoring the labels.
+    LabelScoring,
+}
+
+/// What stands behind the guarantee of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certificate {
+    /// Nothing was certified for these artefacts.
+    Uncertified,
+}
+
+/// One task over one record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The task.
+    pub task: String,
+    /// The best label.
+    pub answer: String,
+    /// The calibrated probability of `answer`; `None` where it is only a score.
+    pub probability: Option<f64>,
+    /// All labels, most probable first.
+    pub probabilities: Vec<LabelProbability>,
+    /// Whether `probabilities` are calibrated; if not they are scores.
+    pub calibrated: bool,
+    /// Where the answer comes from, or who is to give it.
+    pub route: Route,
+    /// Why.
+    pub reason: Reason,
+    /// Who answered.
+    pub answered_by: Answerer,
+    /// What the answer rests on or leads to.
+    pub evidence: Vec<Evidence>,
+    /// The guarantee.
+    pub certificate: Certificate,
+    /// Digests of all that shaped the answer.
+    pub digests: Digests,
+    /// Time from the request to the answer, without storing it, in milliseconds.
+    pub took_ms: f64,
+}
+
+/// What an answer rests on or leads to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Evidence {
+    /// The procedure that the answer leads to, word for word.
+    Procedure(Procedure),
+    /// The open record that this one repeats.
+    Repeats(Repeat),
+}
+
+/// A run as the store keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRun {
+    /// Its number, in order of recording.
+    pub id: i64,
+    /// The record that it is about.
+    pub record: i64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// The run.
+    pub run: Run,
+}

@@ -1,0 +1,208 @@
+//! A task: one bounded language job, declared in TOML.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::label::LabelSet;
+
+/// One bounded language job of a plant, read from `tasks/<name>.toml`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its name, the file's stem.
+    pub name: String,
+    /// What it asks, in one or two sentences.
+    pub instructions: String,
+    /// What kind of answer it gives.
+    pub kind: Kind,
+    /// How long an answer may take.
+    pub deadline: Deadline,
+    /// How its input is to be treated.
+    pub data_class: DataClass,
+    /// Where an uncertain case goes, first choice first.
+    pub escalate: Vec<Escalation>,
+    /// An answer is accepted at the edge from this probability on.
+    pub accept: f64,
+}
+
+/// The kind of a task, with what belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// One label of a closed set.
+    Decide(LabelSet),
+}
+
+/// The deadline class of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deadline {
+    /// A machine waits: 50 ms.
+    Machine,
+    /// A person waits: 1 s.
+    Person,
+    /// Nobody waits.
+    Batch,
+}
+
+impl Deadline {
+    /// How long an answer may take; `None` for batch work.
+    pub fn budget(self) -> Option<Duration> {
+        match self {
+            Self::Machine => Some(Duration::from_millis(50)),
+            Self::Person => Some(Duration::from_secs(1)),
+            Self::Batch => None,
+        }
+    }
+}
+
+/// How confidential the input of a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataClass {
+    /// May be seen by anyone.
+    Public,
+    /// Stays within the company.
+    Internal,
+    /// Stays with those who need it.
+    Confidential,
+}
+
+/// Where an uncertain case may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Escalation {
+    /// To a larger model at an upstream, as policy allows.
+    Cloud,
+    /// To a person.
+    Human,
+}
+
+/// What is wrong with a task file.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The text is not TOML, or a key is missing, unknown or of the wrong type.
+    #[error("{0}")]
+    Toml(String),
+    /// The name differs from the file's.
+    #[error("name is '{name}': it must be the file's name, '{stem}'")]
+    Name {
+        /// The name in the file.
+        name: String,
+        /// The stem of the file's name.
+        stem: String,
+    },
+    /// The name has characters that do not fit a URL or a file name.
+    #[error("the name '{0}' must be lower-case letters, digits and hyphens")]
+    Characters(String),
+    /// A kind that this version does not run.
+    #[error("kind '{0}' is not supported by this version: use 'decide'")]
+    Kind(String),
+    /// A key that the kind needs is missing.
+    #[error("a '{kind}' task needs '{key}'")]
+    Missing {
+        /// The kind.
+        kind: &'static str,
+        /// The key.
+        key: &'static str,
+    },
+    /// A key that the kind has no use for.
+    #[error("a '{kind}' task has no '{key}'")]
+    Superfluous {
+        /// The kind.
+        kind: &'static str,
+        /// The key.
+        key: &'static str,
+    },
+    /// `accept` is not a probability.
+    #[error("accept is {0}: give a probability from 0 to 1")]
+    Accept(f64),
+}
+
+/// A task file as it was written: the keys of the contract, not yet resolved.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskFile {
+    name: String,
+    kind: String,
+    instructions: String,
+    /// Path of the label file, for `decide`.
+    pub labels: Option<String>,
+    /// Path of the schema file, for `extract`.
+    pub schema: Option<String>,
+    #[serde(default = "person")]
+    deadline: Deadline,
+    #[serde(default = "internal")]
+    data_class: DataClass,
+    #[serde(default = "human")]
+    escalate: Vec<Escalation>,
+    #[serde(default = "accept")]
+    accept: f64,
+}
+
+fn person() -> Deadline {
+    Deadline::Person
+}
+
+fn internal() -> DataClass {
+    DataClass::Internal
+}
+
+fn human() -> Vec<Escalation> {
+    vec![Escalation::Human]
+}
+
+fn accept() -> f64 {
+    0.6
+}
+
+impl TaskFile {
+    /// Reads the TOML text of `tasks/<stem>.toml`.
+    pub fn parse(stem: &str, toml_text: &str) -> Result<Self, TaskError> {
+        let file: Self = toml::from_str(toml_text)
+            .map_err(|error| TaskError::Toml(error.to_string().trim_end().to_owned()))?;
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if file.name.is_empty() || !file.name.chars().all(fits) {
+            return Err(TaskError::Characters(file.name));
+        }
+        if file.name != stem {
+            let (name, stem) = (file.name, stem.to_owned());
+            return Err(TaskError::Name { name, stem });
+        }
+        if !(0.0..=1.0).contains(&file.accept) {
+            return Err(TaskError::Accept(file.accept));
+        }
+        match file.kind.as_str() {
+            "decide" if file.labels.is_none() => Err(TaskError::Missing {
+                kind: "decide",
+                key: "labels",
+            }),
+            "decide" if file.schema.is_some() => Err(TaskError::Superfluous {
+                kind: "decide",
+                key: "schema",
+            }),
+            "decide" => Ok(file),
+            other => Err(TaskError::Kind(other.to_owned())),
+        }
+    }
+
+    /// The task, once its labels are read.
+    pub fn resolve(self, labels: LabelSet) -> Task {
+        Task {
+            name: self.name,
+            instructions: self.instructions,
+            kind: Kind::Decide(labels),
+            deadline: self.deadline,
+            data_class: self.data_class,
+            escalate: self.escalate,
+            accept: self.accept,
+        }
+    }
+}
+
+impl Task {
+    /// The labels of a `decide` task.
+    pub fn labels(&self) -> &LabelSet {
+        let Kind::Decide(labels) = &self.kind;
+        labels
+    }
+}
