@@ -1,0 +1,282 @@
+//! Activations in int8, a scale for each group of 32.
+
+use crate::Kernels;
+use crate::isa::{Isa, dispatch};
+use crate::lanes::{LANES, Lanes};
+use crate::share::Rows;
+
+/// Numbers that share a scale, in weights and activations alike.
+pub const GROUP: usize = 32;
+
+/// The rows of a batch, one a token, quantised: `value = scale * code`.
+#[derive(Debug, Default)]
+pub struct Activations {
+    /// Rows.
+    tokens: usize,
+    /// Numbers in a row, filled with zeros to a whole number of groups.
+    columns: usize,
+    codes: Vec<i8>,
+    scales: Vec<f32>,
+    /// The sum of the codes of each group.
+    sums: Vec<i32>,
+}
+
+/// What is done to a row before it is quantised.
+#[derive(Clone, Copy, Debug)]
+pub enum Transform<'a> {
+    /// Nothing: rows of `columns` numbers.
+    None,
+    /// Root-mean-square norm (Zhang and Sennrich 2019), times `weight`.
+    RmsNorm {
+        /// One factor a column.
+        weight: &'a [f32],
+        /// Added to the mean square.
+        epsilon: f32,
+    },
+    /// SwiGLU (Shazeer 2020): rows have twice the columns, gate before up;
+    /// `gate * sigmoid(gate) * up`.
+    SwiGlu,
+    /// GELU with the error function (Hendrycks and Gimpel 2016).
+    Gelu,
+}
+
+impl Activations {
+    /// Fills this with the quantised form of `input`: `tokens` rows that begin
+    /// every `stride` numbers and give `columns` numbers each after `transform`.
+    ///
+    /// # Panics
+    /// If `input` or the transform's weights are too short.
+    pub fn fill(&mut self, kernels: &Kernels, input: Input<'_>, transform: Transform<'_>) {
+        let Kernels { isa, pool } = kernels;
+        let Input {
+            rows,
+            tokens,
+            stride,
+            columns,
+        } = input;
+        let width = match transform {
+            Transform::SwiGlu => 2 * columns,
+            _ => columns,
+        };
+        assert!(
+            tokens == 0 || (tokens - 1) * stride + width <= rows.len(),
+            "the input has {} numbers, too few for {tokens} rows of {width} every {stride}",
+            rows.len()
+        );
+        if let Transform::RmsNorm { weight, .. } = transform {
+            assert!(weight.len() >= columns, "one weight a column");
+        }
+        self.tokens = tokens;
+        self.columns = columns.next_multiple_of(GROUP);
+        let groups = self.columns / GROUP;
+        self.codes.resize(tokens * self.columns, 0);
+        self.scales.resize(tokens * groups, 0.0);
+        self.sums.resize(tokens * groups, 0);
+
+        let codes = Rows::new(&mut self.codes, self.columns);
+        let scales = Rows::new(&mut self.scales, groups);
+        let sums = Rows::new(&mut self.sums, groups);
+        // A row costs about a microsecond; fewer are not worth a second thread.
+        let per_chunk = tokens.div_ceil(4 * pool.threads()).max(4);
+        pool.for_each(tokens.div_ceil(per_chunk), &|chunk| {
+            let mut buffer = vec![0.0; columns.next_multiple_of(GROUP)];
+            for token in chunk * per_chunk..tokens.min((chunk + 1) * per_chunk) {
+                let row = &rows[token * stride..token * stride + width];
+                // SAFETY: the lengths were checked above; each token is given
+                // to one chunk, so its rows are this call's alone.
+                unsafe {
+                    transform_row(*isa, row, transform, &mut buffer[..columns]);
+                    quantise_row(
+                        *isa,
+                        &buffer,
+                        codes.row(token),
+                        scales.row(token),
+                        sums.row(token),
+                    );
+                }
+            }
+        });
+    }
+
+    /// Rows.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Numbers in a row, with the zeros that fill the last group.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub(crate) fn row(&self, token: usize) -> Row<'_> {
+        let groups = self.columns / GROUP;
+        Row {
+            codes: &self.codes[token * self.columns..][..self.columns],
+            scales: &self.scales[token * groups..][..groups],
+            sums: &self.sums[token * groups..][..groups],
+        }
+    }
+}
+
+/// Rows of floats in a larger buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The buffer, from the first row on.
+    pub rows: &'a [f32],
+    /// How many rows.
+    pub tokens: usize,
+    /// From the beginning of a row to that of the next.
+    pub stride: usize,
+    /// Numbers that a row gives.
+    pub columns: usize,
+}
+
+/// One token's quantised row.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) codes: &'a [i8],
+    pub(crate) scales: &'a [f32],
+    pub(crate) sums: &'a [i32],
+}
+
+/// Applies `transform` to one row.
+///
+/// # Safety
+/// `row` has the width that the transform reads, its weights as many numbers as `out`.
+unsafe fn transform_row(isa: Isa, row: &[f32], transform: Transform<'_>, out: &mut [f32]) {
+    // SAFETY: the caller's contract is passed on.
+    unsafe {
+        match transform {
+            Transform::None => out.copy_from_slice(row),
+            Transform::RmsNorm { weight, epsilon } => rms_norm(isa, row, weight, epsilon, out),
+            Transform::SwiGlu => swiglu(isa, row, out),
+            Transform::Gelu => gelu(isa, row, out),
+        }
+    }
+}
+
+dispatch!(fn rms_norm(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = rms_norm_lanes);
+dispatch!(fn swiglu(row: &[f32], out: &mut [f32]) = swiglu_lanes);
+dispatch!(fn gelu(row: &[f32], out: &mut [f32]) = gelu_lanes);
+dispatch!(fn quantise_row(row: &[f32], codes: &mut [i8], scales: &mut [f32], sums: &mut [i32]) = quantise_lanes);
+
+/// Evaluates `$whole` for every sixteen columns and, where columns remain, once
+/// more on copies filled with zeros.
+macro_rules! by_lanes {
+    ($columns:expr, [$($name:ident = $slice:expr),*], $out:expr, $whole:expr) => {{
+        let columns: usize = $columns;
+        let out: &mut [f32] = $out;
+        let mut at = 0;
+        while at + LANES <= columns {
+            $(let $name = L::load($slice.as_ptr().add(at));)*
+            $whole.store(out.as_mut_ptr().add(at));
+            at += LANES;
+        }
+        if at < columns {
+            let rest = columns - at;
+            $(
+                let mut copy = [0.0f32; LANES];
+                copy[..rest].copy_from_slice(&$slice[at..columns]);
+                let $name = L::load(copy.as_ptr());
+            )*
+            let mut result = [0.0f32; LANES];
+            $whole.store(result.as_mut_ptr());
+            out[at..columns].copy_from_slice(&result[..rest]);
+        }
+    }};
+}
+pub(crate) use by_lanes;
+
+#[inline(always)]
+unsafe fn rms_norm_lanes<L: Lanes>(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    // SAFETY: `by_lanes` stays within the slices; the lanes are the caller's.
+    unsafe {
+        let mut squares = L::splat(0.0);
+        let mut chunks = row.chunks_exact(LANES);
+        for chunk in &mut chunks {
+            let x = L::load(chunk.as_ptr());
+            squares = x.mul_add(x, squares);
+        }
+        let mut rest = [0.0; LANES];
+        rest[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+        let x = L::load(rest.as_ptr());
+        squares = x.mul_add(x, squares);
+        let mean = squares.sum() / row.len() as f32;
+        let factor = L::splat(1.0 / (mean + epsilon).sqrt());
+        by_lanes!(out.len(), [x = row, w = weight], out, x.mul(factor).mul(w));
+    }
+}
+
+#[inline(always)]
+unsafe fn swiglu_lanes<L: Lanes>(row: &[f32], out: &mut [f32]) {
+    // SAFETY: `by_lanes` stays within the slices; the lanes are the caller's.
+    unsafe {
+        let (gate, up) = row.split_at(out.len());
+        let one = L::splat(1.0);
+        by_lanes!(out.len(), [g = gate, u = up], out, {
+            let denominator = one.add(L::splat(0.0).sub(g).exp());
+            g.div(denominator).mul(u)
+        });
+    }
+}
+
+#[inline(always)]
+unsafe fn gelu_lanes<L: Lanes>(row: &[f32], out: &mut [f32]) {
+    // SAFETY: `by_lanes` stays within the slices; the lanes are the caller's.
+    unsafe {
+        by_lanes!(out.len(), [x = row], out, {
+            // x erf(x / sqrt 2) is even in x, so the error function of |x| suffices.
+            let magnitude = x.abs();
+            let e = erf_positive(magnitude.mul(L::splat(std::f32::consts::FRAC_1_SQRT_2)));
+            magnitude.mul_add(e, x).mul(L::splat(0.5))
+        });
+    }
+}
+
+/// The error function of numbers that are not negative, to 1.5e-7
+/// (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26).
+#[inline(always)]
+unsafe fn erf_positive<L: Lanes>(x: L) -> L {
+    // SAFETY: the lanes are the caller's.
+    unsafe {
+        let one = L::splat(1.0);
+        let t = one.div(x.mul_add(L::splat(0.327_591_1), one));
+        let mut p = L::splat(1.061_405_4);
+        for c in [-1.453_152_1, 1.421_413_8, -0.284_496_72, 0.254_829_6] {
+            p = p.mul_add(t, L::splat(c));
+        }
+        let tail = p.mul(t).mul(L::splat(0.0).sub(x.mul(x)).exp());
+        one.sub(tail)
+    }
+}
+
+/// # Safety
+/// `row` and `codes` are whole groups; `scales` and `sums` have one place for each.
+#[inline(always)]
+unsafe fn quantise_lanes<L: Lanes>(
+    row: &[f32],
+    codes: &mut [i8],
+    scales: &mut [f32],
+    sums: &mut [i32],
+) {
+    // SAFETY: a group is 32 numbers, twice the lanes.
+    unsafe {
+        for (group, (scale, sum)) in scales.iter_mut().zip(sums).enumerate() {
+            let from = row.as_ptr().add(group * GROUP);
+            let to = codes.as_mut_ptr().add(group * GROUP);
+            let (low, high) = (L::load(from), L::load(from.add(LANES)));
+            let largest = low.abs().max(high.abs()).maximum();
+            *scale = largest / 127.0;
+            let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
+            let inverse = L::splat(inverse);
+            // Rounding up of the inverse must not carry a code past 127.
+            let limit = L::splat(127.0);
+            let bottom = L::splat(-127.0);
+            let low = low.mul(inverse).min(limit).max(bottom).round();
+            let high = high.mul(inverse).min(limit).max(bottom).round();
+            low.store_bytes(to);
+            high.store_bytes(to.add(LANES));
+            *sum = low.add(high).sum() as i32;
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Scaled dot-product attention over blocks of keys and values, with grouped
+//! queries (Ainslie et al. 2023).
+
+use crate::Kernels;
+use crate::isa::dispatch;
+use crate::kv::{BLOCK, Layer};
+use crate::lanes::{LANES, Lanes};
+use crate::share::Rows;
+
+/// Queries that share the loads of keys and values.
+const TILE: usize = 8;
+
+/// What one token sees.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The blocks of its sequence, in order.
+    pub blocks: &'a [u32],
+    /// Tokens that it sees, from the first on: for causal attention its
+    /// position plus one, for an encoder the length of the text.
+    pub visible: usize,
+}
+
+/// The queries of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Queries<'a> {
+    /// The buffer, from the first token's queries on, the heads one after the other.
+    pub rows: &'a [f32],
+    /// From a token's queries to those of the next.
+    pub stride: usize,
+    /// What the products with the keys are multiplied by.
+    pub scale: f32,
+}
+
+impl Kernels {
+    /// Writes for each token and head the mean of the values that the token
+    /// sees, weighted by the softmax of queries and keys. Tokens of the same
+    /// sequence that follow each other are computed together. `out` has
+    /// `heads.queries * heads.size` numbers a token.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a token sees nothing.
+    pub fn attention(
+        &self,
+        layer: &Layer,
+        queries: Queries<'_>,
+        views: &[View<'_>],
+        out: &mut [f32],
+    ) {
+        let heads = layer.heads();
+        let width = heads.queries * heads.size;
+        if views.is_empty() {
+            return;
+        }
+        assert!(
+            (views.len() - 1) * queries.stride + width <= queries.rows.len(),
+            "queries for every token"
+        );
+        for view in views {
+            assert!(view.visible > 0, "a token sees at least itself");
+            assert!(view.visible <= view.blocks.len() * BLOCK, "blocks for all");
+        }
+        let group = heads.queries / heads.keys;
+        let tiles = tiles(views, (TILE / group).max(1));
+        let out = Rows::new(&mut out[..views.len() * width], width);
+        self.pool.for_each(tiles.len() * heads.keys, &|chunk| {
+            let (first, count) = tiles[chunk / heads.keys];
+            let head = chunk % heads.keys;
+            let rows: Vec<(usize, usize)> = (first..first + count)
+                .flat_map(|token| (0..group).map(move |member| (token, head * group + member)))
+                .collect();
+            let mut scores = Vec::new();
+            for rows in rows.chunks(TILE) {
+                let job = Job {
+                    layer,
+                    head,
+                    queries,
+                    views,
+                    rows,
+                    out: &out,
+                };
+                // SAFETY: the shapes were checked above; a token's head is in
+                // one row of one chunk, whose places in `out` are its alone.
+                unsafe { attend(self.isa, &job, &mut scores) };
+            }
+        });
+    }
+}
+
+/// Runs of at most `most` tokens of one sequence: first token and count.
+fn tiles(views: &[View<'_>], most: usize) -> Vec<(usize, usize)> {
+    let mut tiles: Vec<(usize, usize)> = Vec::new();
+    for (token, view) in views.iter().enumerate() {
+        match tiles.last_mut() {
+            Some((first, count))
+                if *count < most && std::ptr::eq(views[*first].blocks, view.blocks) =>
+            {
+                *count += 1;
+            }
+            _ => tiles.push((token, 1)),
+        }
+    }
+    tiles
+}
+
+/// Some queries against one head of keys and values.
+struct Job<'a> {
+    layer: &'a Layer,
+    head: usize,
+    queries: Queries<'a>,
+    views: &'a [View<'a>],
+    /// Token and head of each query.
+    rows: &'a [(usize, usize)],
+    out: &'a Rows<'a, f32>,
+}
+
+dispatch!(fn attend(job: &Job<'_>, scores: &mut Vec<f32>) = attend_lanes);
+
+#[inline(always)]
+unsafe fn attend_lanes<L: Lanes>(job: &Job<'_>, scores: &mut Vec<f32>) {
+    // SAFETY: `TILE` rows at most, each within the shapes that were checked.
+    unsafe {
+        match job.rows.len() {
+            1 => attend_tile::<L, 1>(job, scores),
+            2 => attend_tile::<L, 2>(job, scores),
+            3 => attend_tile::<L, 3>(job, scores),
+            4 => attend_tile::<L, 4>(job, scores),
+            5 => attend_tile::<L, 5>(job, scores),
+            6 => attend_tile::<L, 6>(job, scores),
+            7 => attend_tile::<L, 7>(job, scores),
+            _ => attend_tile::<L, 8>(job, scores),
+        }
+    }
+}
+
+/// # Safety
+/// `job.rows` has at least `R` rows of one sequence, within the shapes.
+#[inline(always)]
+unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<f32>) {
+    let size = job.layer.heads().size;
+    let query: [&[f32]; R] = std::array::from_fn(|r| {
+        let (token, head) = job.rows[r];
+        &job.queries.rows[token * job.queries.stride + head * size..][..size]
+    });
+    let visible: [usize; R] = std::array::from_fn(|r| job.views[job.rows[r].0].visible);
+    let most = visible.iter().copied().max().unwrap_or(0);
+    let blocks = &job.views[job.rows[0].0].blocks[..most.div_ceil(BLOCK)];
+    let length = blocks.len() * BLOCK;
+    scores.resize(R * length, 0.0);
+
+    // SAFETY: a block of a head has `size` times sixteen numbers, a row of
+    // scores `length`, and every query `size`.
+    unsafe {
+        let scale = L::splat(job.queries.scale);
+        for (index, &block) in blocks.iter().enumerate() {
+            let keys = job.layer.keys(block, job.head).as_ptr();
+            // Even and odd numbers apart, so that additions do not wait.
+            let mut even = [L::splat(0.0); R];
+            let mut odd = [L::splat(0.0); R];
+            for number in (0..size).step_by(2) {
+                let key = L::load_half(keys.add(number * BLOCK));
+                let next = L::load_half(keys.add((number + 1) * BLOCK));
+                for r in 0..R {
+                    even[r] = L::splat(*query[r].get_unchecked(number)).mul_add(key, even[r]);
+                    odd[r] = L::splat(*query[r].get_unchecked(number + 1)).mul_add(next, odd[r]);
+                }
+            }
+            for r in 0..R {
+                let sum = even[r].add(odd[r]).mul(scale);
+                sum.store(scores.as_mut_ptr().add(r * length + index * BLOCK));
+            }
+        }
+        let mut shares = [L::splat(0.0); R];
+        for r in 0..R {
+            let scores = &mut scores[r * length..][..visible[r].next_multiple_of(BLOCK)];
+            shares[r] = L::splat(1.0 / softmax::<L>(scores, visible[r]));
+        }
+        let mut number = 0;
+        while number + 2 * LANES <= size {
+            weigh::<L, R, 2>(job, blocks, &visible, scores, &shares, number);
+            number += 2 * LANES;
+        }
+        if number < size {
+            weigh::<L, R, 1>(job, blocks, &visible, scores, &shares, number);
+        }
+    }
+}
+
+/// Replaces the first `visible` scores by their exponentials, relative to the
+/// largest, the rest by zero; returns the sum.
+///
+/// # Safety
+/// `scores` are whole blocks.
+#[inline(always)]
+unsafe fn softmax<L: Lanes>(scores: &mut [f32], visible: usize) -> f32 {
+    // SAFETY: sixteen numbers from every multiple of sixteen.
+    unsafe {
+        scores[visible..].fill(f32::NEG_INFINITY);
+        let mut largest = L::splat(f32::NEG_INFINITY);
+        for at in (0..scores.len()).step_by(LANES) {
+            largest = largest.max(L::load(scores.as_ptr().add(at)));
+        }
+        let largest = L::splat(largest.maximum());
+        let last = scores.len() - LANES;
+        let mut sum = L::splat(0.0);
+        for at in (0..scores.len()).step_by(LANES) {
+            let to = scores.as_mut_ptr().add(at);
+            L::load(to).sub(largest).exp().store(to);
+            if at == last {
+                scores[visible..].fill(0.0);
+            }
+            sum = sum.add(L::load(scores.as_ptr().add(at)));
+        }
+        sum.sum()
+    }
+}
+
+/// Writes `16 * D` numbers of the weighted means, from `number` on.
+///
+/// # Safety
+/// As [`attend_tile`]; `scores` holds the weights of each row, zero beyond what
+/// the row sees.
+#[inline(always)]
+unsafe fn weigh<L: Lanes, const R: usize, const D: usize>(
+    job: &Job<'_>,
+    blocks: &[u32],
+    visible: &[usize; R],
+    scores: &[f32],
+    shares: &[L; R],
+    number: usize,
+) {
+    let size = job.layer.heads().size;
+    let length = blocks.len() * BLOCK;
+    let most = visible.iter().copied().max().unwrap_or(0);
+    // SAFETY: the contract's sizes.
+    unsafe {
+        let mut sums = [[L::splat(0.0); D]; R];
+        for (index, &block) in blocks.iter().enumerate() {
+            let values = job.layer.values(block, job.head).as_ptr().add(number);
+            // Beyond `most` lie numbers of nobody, perhaps not even finite.
+            for slot in 0..BLOCK.min(most - index * BLOCK) {
+                let value: [L; D] =
+                    std::array::from_fn(|d| L::load_half(values.add(slot * size + d * LANES)));
+                for r in 0..R {
+                    let at = r * length + index * BLOCK + slot;
+                    let weight = L::splat(*scores.get_unchecked(at));
+                    for d in 0..D {
+                        sums[r][d] = weight.mul_add(value[d], sums[r][d]);
+                    }
+                }
+            }
+        }
+        for r in 0..R {
+            let (token, head) = job.rows[r];
+            for d in 0..D {
+                let to = job.out.at(token, head * size + number + d * LANES);
+                sums[r][d].mul(shares[r]).store(to);
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The product of packed weights and quantised activations.
+//!
+//! Integer products are summed over a group, exactly; then the sums of the
+//! groups are added as floats, in the order of the columns. Neither the number
+//! of tokens, nor that of threads, nor the form of the kernel changes a bit.
+
+use crate::Kernels;
+use crate::activation::{Activations, GROUP, Row};
+use crate::isa::{Form, Isa};
+use crate::matrix::{Matrix, PANEL};
+use crate::share::Rows;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+
+/// What becomes of the products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// They replace what was there.
+    Replace,
+    /// They are added to what was there.
+    Add,
+}
+
+impl Kernels {
+    /// Multiplies: `out[token][row] = matrix[row] · activations[token]`, plus
+    /// the matrix' bias. `out` has `stride` numbers a token, of which the first
+    /// `matrix.rows()` are written.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub fn matmul(
+        &self,
+        matrix: &Matrix,
+        activations: &Activations,
+        output: Output,
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        let tokens = activations.tokens();
+        assert_eq!(
+            activations.columns(),
+            matrix.groups() * GROUP,
+            "as many columns in the activations as in the matrix"
+        );
+        assert!(stride >= matrix.rows(), "room for every row of the matrix");
+        let out = Rows::new(&mut out[..tokens * stride], stride);
+        let rows: Vec<Row<'_>> = (0..tokens).map(|token| activations.row(token)).collect();
+        let panels = matrix.panels();
+        let per_chunk = panels.div_ceil(6 * self.threads()).max(1);
+        self.pool.for_each(panels.div_ceil(per_chunk), &|chunk| {
+            let mut scratch = Scratch::default();
+            for panel in chunk * per_chunk..panels.min((chunk + 1) * per_chunk) {
+                let first = panel * PANEL;
+                let count = PANEL.min(matrix.rows() - first);
+                let bias = matrix.bias().map(|bias| &bias[first..first + count]);
+                let job = Job {
+                    matrix,
+                    panel,
+                    rows: &rows,
+                };
+                job.run(self.isa, &mut scratch, |token, values| {
+                    // SAFETY: the panel belongs to this chunk alone, and so do
+                    // these `count` places of each token's row.
+                    let places =
+                        unsafe { std::slice::from_raw_parts_mut(out.at(token, first), count) };
+                    if output == Output::Replace {
+                        places.fill(0.0);
+                    }
+                    places.iter_mut().zip(values).for_each(|(to, x)| *to += x);
+                    if let Some(bias) = bias {
+                        places.iter_mut().zip(bias).for_each(|(to, x)| *to += x);
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// One panel against all tokens.
+struct Job<'a> {
+    matrix: &'a Matrix,
+    panel: usize,
+    rows: &'a [Row<'a>],
+}
+
+/// A panel of 4 bits, unpacked once for many tokens.
+#[derive(Default)]
+struct Scratch {
+    unpacked: Vec<u8>,
+}
+
+impl Job<'_> {
+    /// Calls `emit(token, products)` for every token.
+    fn run(&self, isa: Isa, scratch: &mut Scratch, emit: impl FnMut(usize, &[f32; PANEL])) {
+        match isa.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` exists only where its instructions do; the
+            // shapes were checked by `matmul`.
+            Form::Avx512 => unsafe { avx512::run(self, scratch, emit) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Form::Avx2 => unsafe { avx2::run(self, emit) },
+            Form::Scalar => scalar::run(self, emit),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The form for AVX-512 VNNI: `vpdpbusd` takes four columns of sixteen rows.
+
+use std::arch::x86_64::*;
+
+use super::{Job, Scratch};
+use crate::activation::{GROUP, Row};
+use crate::matrix::{Format, PANEL};
+
+/// Tokens of a tile: 6 × 32 rows need 12 integer and 12 float accumulators.
+const TILE: usize = 6;
+/// From this many tokens on a panel of 4 bits is unpacked once for all.
+const UNPACK_FROM: usize = 3;
+
+/// # Safety
+/// The processor has the instructions; rows have as many groups as the matrix.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
+pub(super) unsafe fn run(
+    job: &Job<'_>,
+    scratch: &mut Scratch,
+    mut emit: impl FnMut(usize, &[f32; PANEL]),
+) {
+    let panel = job.matrix.panel(job.panel);
+    let groups = job.matrix.groups();
+    let format = job.matrix.format();
+    let unpacks = format == Format::Int4 && job.rows.len() >= UNPACK_FROM;
+    if unpacks {
+        scratch.unpacked.resize(groups * PANEL * GROUP, 0);
+        // SAFETY: the buffer was just given its size.
+        unsafe { unpack(panel, groups, &mut scratch.unpacked) };
+    }
+    for (index, rows) in job.rows.chunks(TILE).enumerate() {
+        let mut products = [[0.0; PANEL]; TILE];
+        macro_rules! tile {
+            ($tokens:literal) => {{
+                let rows: &[Row<'_>; $tokens] =
+                    rows.first_chunk().expect("a tile of this many tokens");
+                // SAFETY: the panel has `groups` groups, and so has every row.
+                unsafe {
+                    match format {
+                        Format::Int8 => int8(panel, groups, rows, &mut products),
+                        Format::Int4 if unpacks => {
+                            int4_unpacked(panel, &scratch.unpacked, groups, rows, &mut products);
+                        }
+                        Format::Int4 => int4(panel, groups, rows, &mut products),
+                    }
+                }
+            }};
+        }
+        match rows.len() {
+            1 => tile!(1),
+            2 => tile!(2),
+            3 => tile!(3),
+            4 => tile!(4),
+            5 => tile!(5),
+            _ => tile!(6),
+        }
+        for (token, products) in products.iter().take(rows.len()).enumerate() {
+            emit(index * TILE + token, products);
+        }
+    }
+}
+
+/// Four activations, repeated for every row.
+///
+/// # Safety
+/// There are four bytes at `codes`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn broadcast(codes: *const i8) -> __m512i {
+    // SAFETY: four bytes by contract.
+    _mm512_set1_epi32(unsafe { codes.cast::<i32>().read_unaligned() })
+}
+
+/// Sixteen halves as floats.
+///
+/// # Safety
+/// There are 32 bytes at `bytes`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn halves(bytes: *const u8) -> __m512 {
+    // SAFETY: 32 bytes by contract.
+    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(bytes.cast()) })
+}
+
+/// # Safety
+/// There are 64 bytes at `bytes`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn codes(bytes: *const u8) -> __m512i {
+    // SAFETY: 64 bytes by contract.
+    unsafe { _mm512_loadu_si512(bytes.cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store<const T: usize>(totals: &[[__m512; 2]; T], products: &mut [[f32; PANEL]; TILE]) {
+    for (totals, products) in totals.iter().zip(products) {
+        // SAFETY: 32 floats.
+        unsafe {
+            _mm512_storeu_ps(products.as_mut_ptr(), totals[0]);
+            _mm512_storeu_ps(products.as_mut_ptr().add(16), totals[1]);
+        }
+    }
+}
+
+/// # Safety
+/// `panel` has `groups` groups of 8 bits, every row as many.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
+unsafe fn int8<const T: usize>(
+    panel: &[u8],
+    groups: usize,
+    rows: &[Row<'_>; T],
+    products: &mut [[f32; PANEL]; TILE],
+) {
+    let mut totals = [[_mm512_setzero_ps(); 2]; T];
+    for group in 0..groups {
+        // SAFETY: the contract's sizes.
+        unsafe {
+            let bytes = panel.as_ptr().add(group * Format::Int8.group_bytes());
+            // The codes of the weights are 128 too large.
+            let mut sums: [[__m512i; 2]; T] = std::array::from_fn(|t| {
+                [_mm512_set1_epi32(-128 * *rows[t].sums.get_unchecked(group)); 2]
+            });
+            for quad in 0..GROUP / 4 {
+                let low = codes(bytes.add(quad * 128));
+                let high = codes(bytes.add(quad * 128 + 64));
+                for t in 0..T {
+                    let four = broadcast(rows[t].codes.as_ptr().add(group * GROUP + quad * 4));
+                    sums[t][0] = _mm512_dpbusd_epi32(sums[t][0], low, four);
+                    sums[t][1] = _mm512_dpbusd_epi32(sums[t][1], high, four);
+                }
+            }
+            let scales = bytes.add(Format::Int8.code_bytes());
+            let scales = [halves(scales), halves(scales.add(32))];
+            for t in 0..T {
+                let scale = _mm512_set1_ps(*rows[t].scales.get_unchecked(group));
+                for half in 0..2 {
+                    let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[t][half]), scales[half]);
+                    totals[t][half] = _mm512_fmadd_ps(sum, scale, totals[t][half]);
+                }
+            }
+        }
+    }
+    store(&totals, products);
+}
+
+/// Adds the sums of one group of 4-bit weights to the totals.
+///
+/// # Safety
+/// There is a group of 4 bits at `bytes`; every row has this group.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
+unsafe fn add_group<const T: usize>(
+    bytes: *const u8,
+    group: usize,
+    rows: &[Row<'_>; T],
+    sums: &[[__m512i; 2]; T],
+    totals: &mut [[__m512; 2]; T],
+) {
+    // SAFETY: the contract's sizes.
+    unsafe {
+        let scales = bytes.add(Format::Int4.code_bytes());
+        let minima = scales.add(2 * PANEL);
+        let scales = [halves(scales), halves(scales.add(32))];
+        let minima = [halves(minima), halves(minima.add(32))];
+        for t in 0..T {
+            let scale = *rows[t].scales.get_unchecked(group);
+            let offset = _mm512_set1_ps(scale * *rows[t].sums.get_unchecked(group) as f32);
+            let scale = _mm512_set1_ps(scale);
+            for half in 0..2 {
+                let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[t][half]), scales[half]);
+                let total = _mm512_fmadd_ps(sum, scale, totals[t][half]);
+                totals[t][half] = _mm512_fmadd_ps(minima[half], offset, total);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `panel` has `groups` groups of 4 bits, every row as many.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
+unsafe fn int4<const T: usize>(
+    panel: &[u8],
+    groups: usize,
+    rows: &[Row<'_>; T],
+    products: &mut [[f32; PANEL]; TILE],
+) {
+    let mut totals = [[_mm512_setzero_ps(); 2]; T];
+    let nibble = _mm512_set1_epi8(0x0f);
+    for group in 0..groups {
+        // SAFETY: the contract's sizes.
+        unsafe {
+            let bytes = panel.as_ptr().add(group * Format::Int4.group_bytes());
+            // Two chains for each half: a sum of one token waits for itself otherwise.
+            let mut first = [[_mm512_setzero_si512(); 2]; T];
+            let mut second = [[_mm512_setzero_si512(); 2]; T];
+            for quad in 0..GROUP / 8 {
+                for half in 0..2 {
+                    let pair = codes(bytes.add(quad * 128 + half * 64));
+                    let low = _mm512_and_si512(pair, nibble);
+                    let high = _mm512_and_si512(_mm512_srli_epi16::<4>(pair), nibble);
+                    for t in 0..T {
+                        let at = rows[t].codes.as_ptr().add(group * GROUP + quad * 4);
+                        first[t][half] = _mm512_dpbusd_epi32(first[t][half], low, broadcast(at));
+                        second[t][half] =
+                            _mm512_dpbusd_epi32(second[t][half], high, broadcast(at.add(16)));
+                    }
+                }
+            }
+            let sums = std::array::from_fn(|t| {
+                [
+                    _mm512_add_epi32(first[t][0], second[t][0]),
+                    _mm512_add_epi32(first[t][1], second[t][1]),
+                ]
+            });
+            add_group(bytes, group, rows, &sums, &mut totals);
+        }
+    }
+    store(&totals, products);
+}
+
+/// # Safety
+/// As [`int4`]; `unpacked` holds the codes of the panel, a byte each.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
+unsafe fn int4_unpacked<const T: usize>(
+    panel: &[u8],
+    unpacked: &[u8],
+    groups: usize,
+    rows: &[Row<'_>; T],
+    products: &mut [[f32; PANEL]; TILE],
+) {
+    let mut totals = [[_mm512_setzero_ps(); 2]; T];
+    for group in 0..groups {
+        // SAFETY: the contract's sizes.
+        unsafe {
+            let weights = unpacked.as_ptr().add(group * PANEL * GROUP);
+            let mut sums = [[_mm512_setzero_si512(); 2]; T];
+            for quad in 0..GROUP / 4 {
+                let low = codes(weights.add(quad * 128));
+                let high = codes(weights.add(quad * 128 + 64));
+                for t in 0..T {
+                    let four = broadcast(rows[t].codes.as_ptr().add(group * GROUP + quad * 4));
+                    sums[t][0] = _mm512_dpbusd_epi32(sums[t][0], low, four);
+                    sums[t][1] = _mm512_dpbusd_epi32(sums[t][1], high, four);
+                }
+            }
+            let bytes = panel.as_ptr().add(group * Format::Int4.group_bytes());
+            add_group(bytes, group, rows, &sums, &mut totals);
+        }
+    }
+    store(&totals, products);
+}
+
+/// Writes the codes of a 4-bit panel a byte each, in the order of 8-bit panels.
+///
+/// # Safety
+/// `panel` has `groups` groups and `unpacked` room for their codes.
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn unpack(panel: &[u8], groups: usize, unpacked: &mut [u8]) {
+    let nibble = _mm512_set1_epi8(0x0f);
+    for group in 0..groups {
+        // SAFETY: the contract's sizes.
+        unsafe {
+            let from = panel.as_ptr().add(group * Format::Int4.group_bytes());
+            let to = unpacked.as_mut_ptr().add(group * PANEL * GROUP);
+            for at in (0..Format::Int4.code_bytes()).step_by(64) {
+                let pair = codes(from.add(at));
+                let low = _mm512_and_si512(pair, nibble);
+                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(pair), nibble);
+                _mm512_storeu_si512(to.add(at).cast(), low);
+                _mm512_storeu_si512(to.add(at + Format::Int4.code_bytes()).cast(), high);
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The plain form, which says what the others compute.
+
+use half::f16;
+
+use super::Job;
+use crate::activation::{GROUP, Row};
+use crate::matrix::{Format, PANEL};
+
+pub(super) fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL])) {
+    let panel = job.matrix.panel(job.panel);
+    let format = job.matrix.format();
+    for (token, row) in job.rows.iter().enumerate() {
+        let products = std::array::from_fn(|lane| product(panel, format, lane, row));
+        emit(token, &products);
+    }
+}
+
+fn product(panel: &[u8], format: Format, lane: usize, row: &Row<'_>) -> f32 {
+    let half = |bytes: &[u8], at: usize| {
+        f16::from_le_bytes([bytes[at + 2 * lane], bytes[at + 2 * lane + 1]]).to_f32()
+    };
+    let mut total = 0.0f32;
+    for (group, bytes) in panel.chunks_exact(format.group_bytes()).enumerate() {
+        let activations = &row.codes[group * GROUP..][..GROUP];
+        let sum: i32 = activations
+            .iter()
+            .enumerate()
+            .map(|(column, &activation)| {
+                let weight = match format {
+                    Format::Int8 => {
+                        (bytes[column / 4 * 128 + lane * 4 + column % 4] ^ 0x80) as i8 as i32
+                    }
+                    Format::Int4 => {
+                        let byte = bytes[column % 16 / 4 * 128 + lane * 4 + column % 4];
+                        i32::from((byte >> (column / 16 * 4)) & 0x0f)
+                    }
+                };
+                weight * i32::from(activation)
+            })
+            .sum();
+        let scale = half(bytes, format.code_bytes());
+        total = (sum as f32 * scale).mul_add(row.scales[group], total);
+        if format == Format::Int4 {
+            let minimum = half(bytes, format.code_bytes() + 2 * PANEL);
+            let offset = row.scales[group] * row.sums[group] as f32;
+            total = minimum.mul_add(offset, total);
+        }
+    }
+    total
+}
