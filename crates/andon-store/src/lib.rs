@@ -1,1 +1,31 @@
-//! To come.
+//! The store: records, runs and promotions in one SQLite database.
+//!
+//! What a call acknowledges is on disk: the journal is a write-ahead log, synced
+//! at every commit. One thread owns the writing connection and commits what
+//! waits together, so that many callers share one sync; each caller is answered
+//! after that, and a command that fails undoes itself and nothing else. Reads go
+//! to a few read-only connections beside it.
+//!
+//! Calls block. There is no clock here: points in time are passed in. No other
+//! crate holds SQL, and nothing here decides what a record means.
+//!
+//! Start at [`Store`]; its methods for records, runs and promotions stand in the
+//! files of these names, the schema in `migrations/`.
+
+mod error;
+mod json;
+mod listing;
+mod promotion;
+mod readers;
+mod record;
+mod run;
+mod schema;
+mod store;
+mod writer;
+
+pub use error::Error;
+pub use listing::Page;
+pub use promotion::Promotion;
+pub use record::{OpenRecord, RecordFilter, Vector};
+pub use run::RunFilter;
+pub use store::{Counts, RunsByRoute, Store};

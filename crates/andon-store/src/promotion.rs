@@ -1,0 +1,130 @@
+//! Promotions: which head serves a task, and which served it before. Rows are
+//! only added, so the history stays whole.
+
+use andon_task::digest::Digest;
+use andon_task::run::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+
+use crate::error::{Error, Fault};
+use crate::json;
+use crate::store::Store;
+
+const SELECT: &str =
+    "SELECT id, task, head, at, figures, previous, restores FROM promotion WHERE task = ?";
+
+/// A head made current for a task, by promotion or by rollback.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Promotion {
+    /// Its number, in order of promotion.
+    pub id: i64,
+    /// The task.
+    pub task: String,
+    /// The head.
+    pub head: Digest,
+    /// When it was made current.
+    pub at: Timestamp,
+    /// What was measured before it was first promoted.
+    pub figures: Value,
+    /// The promotion that a rollback of this one restores.
+    pub previous: Option<i64>,
+    /// The promotion that this one restored, if it is a rollback.
+    pub restores: Option<i64>,
+}
+
+impl Store {
+    /// Makes `head` current for `task`.
+    pub fn promote(
+        &self,
+        task: &str,
+        head: Digest,
+        at: Timestamp,
+        figures: Value,
+    ) -> Result<Promotion, Error> {
+        let task = task.to_owned();
+        self.write(move |connection| {
+            let promotion = Promotion {
+                id: 0,
+                task: task.clone(),
+                head,
+                at,
+                figures: figures.clone(),
+                previous: current(connection, &task)?.map(|current| current.id),
+                restores: None,
+            };
+            insert(connection, promotion)
+        })
+    }
+
+    /// What is current for `task`.
+    pub fn promoted(&self, task: &str) -> Result<Option<Promotion>, Error> {
+        self.read(|connection| Ok(current(connection, task)?))
+    }
+
+    /// All promotions of `task`, newest first; the first is current.
+    pub fn promotions(&self, task: &str) -> Result<Vec<Promotion>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{SELECT} ORDER BY id DESC"))?;
+            let promotions = statement.query_map([task], read)?;
+            Ok(promotions.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Makes the head current again that was so before the current one. Rolling
+    /// back twice goes back two promotions.
+    pub fn rollback(&self, task: &str, at: Timestamp) -> Result<Promotion, Error> {
+        let task = task.to_owned();
+        self.write(move |connection| {
+            let restores = current(connection, &task)?
+                .and_then(|current| current.previous)
+                .ok_or_else(|| Error::NothingToRollBack(task.clone()))?;
+            let restored = connection
+                .prepare_cached(&format!("{SELECT} AND id = ?"))?
+                .query_row(params![task, restores], read)?;
+            // What the restored promotion would lead back to, this one does too.
+            let promotion = Promotion {
+                at,
+                restores: Some(restores),
+                ..restored
+            };
+            insert(connection, promotion)
+        })
+    }
+}
+
+fn current(connection: &Connection, task: &str) -> rusqlite::Result<Option<Promotion>> {
+    connection
+        .prepare_cached(&format!("{SELECT} ORDER BY id DESC LIMIT 1"))?
+        .query_row([task], read)
+        .optional()
+}
+
+fn insert(connection: &Connection, mut promotion: Promotion) -> Result<Promotion, Fault> {
+    connection
+        .prepare_cached(
+            "INSERT INTO promotion (task, head, at, figures, previous, restores)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            promotion.task,
+            promotion.head.to_string(),
+            promotion.at.0,
+            json::encode("figures", &promotion.figures)?,
+            promotion.previous,
+            promotion.restores,
+        ])?;
+    promotion.id = connection.last_insert_rowid();
+    Ok(promotion)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Promotion> {
+    Ok(Promotion {
+        id: row.get("id")?,
+        task: row.get("task")?,
+        head: json::parse(row, "head")?,
+        at: Timestamp(row.get("at")?),
+        figures: json::decode(row, "figures")?,
+        previous: row.get("previous")?,
+        restores: row.get("restores")?,
+    })
+}
