@@ -15,6 +15,8 @@ pub struct Activations {
     tokens: usize,
     /// Numbers in a row, filled with zeros to a whole number of groups.
     columns: usize,
+    /// Quantised rows of a token.
+    passes: usize,
     codes: Vec<i8>,
     scales: Vec<f32>,
     /// The sum of the codes of each group.
@@ -40,23 +42,39 @@ pub enum Transform<'a> {
     Gelu,
 }
 
+/// How exactly activations are quantised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// To eight bits.
+    Single,
+    /// To eight bits, and what that leaves over to eight bits more: products
+    /// cost twice the arithmetic, but read the weights once.
+    Double,
+}
+
 impl Activations {
     /// Fills this with the quantised form of `input`: `tokens` rows that begin
     /// every `stride` numbers and give `columns` numbers each after `transform`.
     ///
     /// # Panics
     /// If `input` or the transform's weights are too short.
-    pub fn fill(&mut self, kernels: &Kernels, input: Input<'_>, transform: Transform<'_>) {
+    pub fn fill(
+        &mut self,
+        kernels: &Kernels,
+        input: Input<'_>,
+        transform: Transform<'_>,
+        precision: Precision,
+    ) {
         let Kernels { isa, pool } = kernels;
         let Input {
             rows,
             tokens,
             stride,
-            columns,
+            columns: given,
         } = input;
         let width = match transform {
-            Transform::SwiGlu => 2 * columns,
-            _ => columns,
+            Transform::SwiGlu => 2 * given,
+            _ => given,
         };
         assert!(
             tokens == 0 || (tokens - 1) * stride + width <= rows.len(),
@@ -64,41 +82,47 @@ impl Activations {
             rows.len()
         );
         if let Transform::RmsNorm { weight, .. } = transform {
-            assert!(weight.len() >= columns, "one weight a column");
+            assert!(weight.len() >= given, "one weight a column");
         }
         self.tokens = tokens;
-        self.columns = columns.next_multiple_of(GROUP);
-        let groups = self.columns / GROUP;
-        self.codes.resize(tokens * self.columns, 0);
-        self.scales.resize(tokens * groups, 0.0);
-        self.sums.resize(tokens * groups, 0);
+        self.columns = given.next_multiple_of(GROUP);
+        self.passes = match precision {
+            Precision::Single => 1,
+            Precision::Double => 2,
+        };
+        let (columns, groups) = (self.columns, self.columns / GROUP);
+        let passes = self.passes;
+        let rows_in_all = tokens * passes;
+        self.codes.resize(rows_in_all * columns, 0);
+        self.scales.resize(rows_in_all * groups, 0.0);
+        self.sums.resize(rows_in_all * groups, 0);
 
-        let codes = Rows::new(&mut self.codes, self.columns);
+        let codes = Rows::new(&mut self.codes, columns);
         let scales = Rows::new(&mut self.scales, groups);
         let sums = Rows::new(&mut self.sums, groups);
         // A row costs about a microsecond; fewer are not worth a second thread.
         let per_chunk = tokens.div_ceil(4 * pool.threads()).max(4);
         pool.for_each(tokens.div_ceil(per_chunk), &|chunk| {
-            let mut buffer = vec![0.0; columns.next_multiple_of(GROUP)];
+            let mut buffer = vec![0.0; columns];
             for token in chunk * per_chunk..tokens.min((chunk + 1) * per_chunk) {
                 let row = &rows[token * stride..token * stride + width];
                 // SAFETY: the lengths were checked above; each token is given
                 // to one chunk, so its rows are this call's alone.
                 unsafe {
-                    transform_row(*isa, row, transform, &mut buffer[..columns]);
-                    quantise_row(
-                        *isa,
-                        &buffer,
-                        codes.row(token),
-                        scales.row(token),
-                        sums.row(token),
-                    );
+                    transform_row(*isa, row, transform, &mut buffer[..given]);
+                    for row in token * passes..(token + 1) * passes {
+                        let (codes, scales) = (codes.row(row), scales.row(row));
+                        quantise_row(*isa, &buffer, codes, scales, sums.row(row));
+                        if passes > 1 {
+                            subtract(&mut buffer, codes, scales);
+                        }
+                    }
                 }
             }
         });
     }
 
-    /// Rows.
+    /// Tokens.
     pub fn tokens(&self) -> usize {
         self.tokens
     }
@@ -108,12 +132,33 @@ impl Activations {
         self.columns
     }
 
-    pub(crate) fn row(&self, token: usize) -> Row<'_> {
+    /// Quantised rows of a token, whose products are added.
+    pub(crate) fn passes(&self) -> usize {
+        self.passes
+    }
+
+    /// All quantised rows, token after token.
+    pub(crate) fn rows(&self) -> Vec<Row<'_>> {
         let groups = self.columns / GROUP;
-        Row {
-            codes: &self.codes[token * self.columns..][..self.columns],
-            scales: &self.scales[token * groups..][..groups],
-            sums: &self.sums[token * groups..][..groups],
+        (0..self.tokens * self.passes)
+            .map(|row| Row {
+                codes: &self.codes[row * self.columns..][..self.columns],
+                scales: &self.scales[row * groups..][..groups],
+                sums: &self.sums[row * groups..][..groups],
+            })
+            .collect()
+    }
+}
+
+/// Leaves of a row what its quantised form does not hold.
+fn subtract(row: &mut [f32], codes: &[i8], scales: &[f32]) {
+    for ((values, codes), &scale) in row
+        .chunks_exact_mut(GROUP)
+        .zip(codes.chunks_exact(GROUP))
+        .zip(scales)
+    {
+        for (value, &code) in values.iter_mut().zip(codes) {
+            *value -= f32::from(code) * scale;
         }
     }
 }

@@ -171,8 +171,11 @@ unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<
         }
         let mut shares = [L::splat(0.0); R];
         for r in 0..R {
-            let scores = &mut scores[r * length..][..visible[r].next_multiple_of(BLOCK)];
-            shares[r] = L::splat(1.0 / softmax::<L>(scores, visible[r]));
+            let (seen, unseen) =
+                scores[r * length..][..length].split_at_mut(visible[r].next_multiple_of(BLOCK));
+            shares[r] = L::splat(1.0 / softmax::<L>(seen, visible[r]));
+            // Another row of the tile may see a block more.
+            unseen.fill(0.0);
         }
         let mut number = 0;
         while number + 2 * LANES <= size {

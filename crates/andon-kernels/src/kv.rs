@@ -1,6 +1,7 @@
 //! Keys and values of the tokens seen, in blocks of sixteen.
 
 use half::f16;
+use half::slice::HalfBitsSliceExt;
 
 use crate::lanes::LANES;
 
@@ -24,10 +25,11 @@ pub struct Heads {
 #[derive(Debug)]
 pub struct Layer {
     heads: Heads,
-    /// `[block][head][number][token]`.
-    keys: Vec<f16>,
-    /// `[block][head][token][number]`.
-    values: Vec<f16>,
+    /// `[block][head][number][token]`, the bits of halves: memory of plain
+    /// zeros is not taken from the system before it is used.
+    keys: Vec<u16>,
+    /// `[block][head][token][number]`, the bits of halves.
+    values: Vec<u16>,
 }
 
 impl Layer {
@@ -40,8 +42,8 @@ impl Layer {
         let length = blocks * heads.keys * heads.size * BLOCK;
         Self {
             heads,
-            keys: vec![f16::ZERO; length],
-            values: vec![f16::ZERO; length],
+            keys: vec![0; length],
+            values: vec![0; length],
         }
     }
 
@@ -57,12 +59,12 @@ impl Layer {
             let from = &keys[head * size..][..size];
             let to = &mut self.keys[start..][..size * BLOCK];
             for (to, &key) in to.iter_mut().skip(slot).step_by(BLOCK).zip(from) {
-                *to = f16::from_f32(key);
+                *to = f16::from_f32(key).to_bits();
             }
             let from = &values[head * size..][..size];
             let to = &mut self.values[start + slot * size..][..size];
             for (to, &value) in to.iter_mut().zip(from) {
-                *to = f16::from_f32(value);
+                *to = f16::from_f32(value).to_bits();
             }
         }
     }
@@ -85,11 +87,11 @@ impl Layer {
     }
 
     pub(crate) fn keys(&self, block: u32, head: usize) -> &[f16] {
-        &self.keys[self.start(block, head)..][..self.heads.size * BLOCK]
+        self.keys[self.start(block, head)..][..self.heads.size * BLOCK].reinterpret_cast()
     }
 
     pub(crate) fn values(&self, block: u32, head: usize) -> &[f16] {
-        &self.values[self.start(block, head)..][..self.heads.size * BLOCK]
+        self.values[self.start(block, head)..][..self.heads.size * BLOCK].reinterpret_cast()
     }
 
     fn start(&self, block: u32, head: usize) -> usize {

@@ -48,7 +48,8 @@ impl Kernels {
         );
         assert!(stride >= matrix.rows(), "room for every row of the matrix");
         let out = Rows::new(&mut out[..tokens * stride], stride);
-        let rows: Vec<Row<'_>> = (0..tokens).map(|token| activations.row(token)).collect();
+        let rows = activations.rows();
+        let passes = activations.passes();
         let panels = matrix.panels();
         let per_chunk = panels.div_ceil(6 * self.threads()).max(1);
         self.pool.for_each(panels.div_ceil(per_chunk), &|chunk| {
@@ -62,16 +63,18 @@ impl Kernels {
                     panel,
                     rows: &rows,
                 };
-                job.run(self.isa, &mut scratch, |token, values| {
+                job.run(self.isa, &mut scratch, |row, values| {
+                    let (token, pass) = (row / passes, row % passes);
                     // SAFETY: the panel belongs to this chunk alone, and so do
                     // these `count` places of each token's row.
                     let places =
                         unsafe { std::slice::from_raw_parts_mut(out.at(token, first), count) };
-                    if output == Output::Replace {
-                        places.fill(0.0);
+                    if pass == 0 && output == Output::Replace {
+                        places.copy_from_slice(&values[..count]);
+                    } else {
+                        places.iter_mut().zip(values).for_each(|(to, x)| *to += x);
                     }
-                    places.iter_mut().zip(values).for_each(|(to, x)| *to += x);
-                    if let Some(bias) = bias {
+                    if let Some(bias) = bias.filter(|_| pass == 0) {
                         places.iter_mut().zip(bias).for_each(|(to, x)| *to += x);
                     }
                 });
@@ -80,7 +83,7 @@ impl Kernels {
     }
 }
 
-/// One panel against all tokens.
+/// One panel against all rows of the activations.
 struct Job<'a> {
     matrix: &'a Matrix,
     panel: usize,
@@ -94,7 +97,7 @@ struct Scratch {
 }
 
 impl Job<'_> {
-    /// Calls `emit(token, products)` for every token.
+    /// Calls `emit(row, products)` for every row of the activations, in order.
     fn run(&self, isa: Isa, scratch: &mut Scratch, emit: impl FnMut(usize, &[f32; PANEL])) {
         match isa.0 {
             #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,173 @@
+//! An encoder that answers: text in, a vector out.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use andon_kernels::Kernels;
+use andon_task::digest::Digest;
+use andon_task::engine::{Embed, EngineError, Identity};
+use tokenizers::Tokenizer;
+
+use crate::bert::{Bert, Config};
+use crate::error::{LoadError, damaged};
+
+/// Tokens that are computed together, at most.
+const BATCH_TOKENS: usize = 512;
+
+/// The files of an encoder.
+#[derive(Clone, Debug)]
+pub struct EncoderFiles {
+    /// The weights, `model.safetensors`.
+    pub weights: PathBuf,
+    /// The tokenizer, `tokenizer.json`.
+    pub tokenizer: PathBuf,
+    /// The shape, `config.json`.
+    pub config: PathBuf,
+}
+
+impl EncoderFiles {
+    /// The files under their usual names in one folder.
+    pub fn within(folder: &Path) -> Self {
+        Self {
+            weights: folder.join("model.safetensors"),
+            tokenizer: folder.join("tokenizer.json"),
+            config: folder.join("config.json"),
+        }
+    }
+}
+
+/// An encoder with mean pooling: the vector of a text is the mean of its
+/// tokens' states, at unit length (Reimers and Gurevych 2019). Callers compute
+/// on their own threads.
+pub struct Encoder {
+    identity: Identity,
+    tokenizer: Tokenizer,
+    model: Bert,
+    kernels: Arc<Kernels>,
+}
+
+impl Encoder {
+    /// Loads an encoder under the name that it is to be known by. Its digest is
+    /// that of all files together.
+    ///
+    /// # Errors
+    /// If a file cannot be read, is damaged or is not supported.
+    pub fn load(
+        name: &str,
+        files: &EncoderFiles,
+        kernels: Arc<Kernels>,
+    ) -> Result<Self, LoadError> {
+        let weights = std::fs::read(&files.weights)?;
+        let tokenizer_json = std::fs::read(&files.tokenizer)?;
+        let config_json = std::fs::read(&files.config)?;
+        let model = Bert::load(Config::parse(&config_json)?, &weights)?;
+        let mut tokenizer = Tokenizer::from_bytes(&tokenizer_json)
+            .map_err(|error| damaged!("tokenizer.json: {error}"))?;
+        // The file may ask to cut texts silently and to fill them up.
+        tokenizer
+            .with_truncation(None)
+            .map_err(|error| damaged!("tokenizer.json: {error}"))?;
+        tokenizer.with_padding(None);
+        if tokenizer.get_vocab_size(true) > model.vocabulary() {
+            return Err(damaged!(
+                "the tokenizer has {} tokens, the model {}",
+                tokenizer.get_vocab_size(true),
+                model.vocabulary()
+            ));
+        }
+        let parts = [&weights, &tokenizer_json, &config_json];
+        Ok(Self {
+            identity: Identity {
+                name: name.to_owned(),
+                digest: Digest::of_parts(parts.map(Vec::as_slice)),
+                context_tokens: model.context(),
+            },
+            tokenizer,
+            model,
+            kernels,
+        })
+    }
+
+    /// The tokens of a text, with those that begin and end it.
+    ///
+    /// # Errors
+    /// If the tokenizer refuses the text.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, EngineError> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, true)
+            .map_err(|error| EngineError::Invalid(format!("the text has no tokens: {error}")))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    fn pool(&self, states: &[f32]) -> Vec<f32> {
+        let width = self.model.width();
+        let mut sums = vec![0.0f64; width];
+        for state in states.chunks_exact(width) {
+            sums.iter_mut()
+                .zip(state)
+                .for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+        let length = sums
+            .iter()
+            .map(|x| x * x)
+            .sum::<f64>()
+            .sqrt()
+            .max(f64::MIN_POSITIVE);
+        sums.iter().map(|x| (x / length) as f32).collect()
+    }
+}
+
+impl Embed for Encoder {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn dimensions(&self) -> usize {
+        self.model.width()
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, EngineError> {
+        Ok(self.tokenize(text)?.len())
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let tokens = texts
+            .iter()
+            .map(|text| self.tokenize(text))
+            .collect::<Result<Vec<_>, _>>()?;
+        let context_tokens = self.identity.context_tokens;
+        if let Some(long) = tokens.iter().find(|tokens| tokens.len() > context_tokens) {
+            return Err(EngineError::DoesNotFit {
+                model: self.identity.name.clone(),
+                prompt_tokens: long.len(),
+                answer_tokens: 0,
+                context_tokens,
+            });
+        }
+        let mut vectors = Vec::with_capacity(texts.len());
+        let mut rest = tokens.as_slice();
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(batch_length(rest));
+            let states = self.model.states(&self.kernels, batch);
+            let mut from = 0;
+            for text in batch {
+                let count = text.len() * self.model.width();
+                vectors.push(self.pool(&states[from..from + count]));
+                from += count;
+            }
+            rest = after;
+        }
+        Ok(vectors)
+    }
+}
+
+/// How many of the first texts are computed together: one at least.
+fn batch_length(texts: &[Vec<u32>]) -> usize {
+    let mut tokens = 0;
+    let fitting = texts.iter().take_while(|text| {
+        tokens += text.len();
+        tokens <= BATCH_TOKENS
+    });
+    fitting.count().max(1)
+}
