@@ -9,9 +9,12 @@
 //! Start at [`plant::Plant`], which holds everything that is particular to a
 //! site, then [`task::Task`] and [`run::Run`].
 
+pub mod calibration;
 pub mod digest;
+pub mod duplicate;
 pub mod engine;
 pub mod example;
+pub mod head;
 pub mod label;
 pub mod plant;
 pub mod procedure;
@@ -19,3 +22,4 @@ pub mod prompt;
 pub mod route;
 pub mod run;
 pub mod task;
+mod timestamp;

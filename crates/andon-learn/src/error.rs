@@ -1,0 +1,56 @@
+//! Why examples did not become a head.
+
+use andon_task::engine::EngineError;
+use andon_task::head::HeadError;
+
+/// Why learning or evaluating did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum LearnError {
+    /// There is nothing to learn from or to measure on.
+    #[error("task '{task}' has no examples: add lines to examples/{task}.jsonl")]
+    NoExamples {
+        /// The task.
+        task: String,
+    },
+    /// A decision between labels cannot be learned from one of them.
+    #[error(
+        "the examples of task '{task}' show only the label '{label}': add examples of at least one more"
+    )]
+    OneLabel {
+        /// The task.
+        task: String,
+        /// The only label that has examples.
+        label: String,
+    },
+    /// All examples are one text, so nothing can be held out.
+    #[error("the examples of task '{task}' all have the same text: add others")]
+    OneText {
+        /// The task.
+        task: String,
+    },
+    /// An example's label does not belong to the task's set.
+    #[error(
+        "example {example} has label number {label}, but task '{task}' has {labels} labels: read the examples with this task's labels"
+    )]
+    ForeignLabel {
+        /// The task.
+        task: String,
+        /// The example's position, from 1.
+        example: usize,
+        /// The label's position, from 0.
+        label: usize,
+        /// How many labels the task has.
+        labels: usize,
+    },
+    /// The encoder did not take a text.
+    #[error("the encoder did not take {text}")]
+    Encoder {
+        /// Which text: an example by number or a label's description.
+        text: String,
+        /// What the encoder says.
+        source: EngineError,
+    },
+    /// The head and what it is used with do not belong together.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+}

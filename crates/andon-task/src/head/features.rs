@@ -1,0 +1,154 @@
+//! What a head sees of a text: character n-grams within words, weighted by how
+//! telling they are (TF-IDF).
+
+use std::collections::{BTreeMap, HashMap};
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+/// Lengths of the n-grams, in characters.
+const LENGTHS: std::ops::RangeInclusive<usize> = 2..=4;
+
+/// The n-grams that a head knows, with their weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vocabulary {
+    /// Hashes of the n-grams, ascending.
+    keys: Vec<u64>,
+    /// Inverse document frequency, one for each key.
+    rarity: Vec<f32>,
+    /// From hash to column.
+    columns: HashMap<u64, u32>,
+}
+
+/// A weighted n-gram of one text: column in the vocabulary and value.
+pub type Weighted = (u32, f32);
+
+impl Vocabulary {
+    /// The n-grams that occur in at least `least` of `texts`.
+    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>, least: u32) -> Self {
+        let mut documents: BTreeMap<u64, u32> = BTreeMap::new();
+        let mut total = 0u32;
+        for text in texts {
+            total += 1;
+            for key in counts(text).into_keys() {
+                *documents.entry(key).or_default() += 1;
+            }
+        }
+        let (keys, rarity) = documents
+            .into_iter()
+            .filter(|&(_, documents)| documents >= least)
+            .map(|(key, documents)| {
+                let rarity = (f64::from(total + 1) / f64::from(documents + 1)).ln() + 1.0;
+                (key, rarity as f32)
+            })
+            .unzip();
+        Self::index(keys, rarity)
+    }
+
+    /// A vocabulary as it was stored; `None` where keys are not ascending, a
+    /// weight is no positive number, or there are more of one than of the other.
+    pub fn from_parts(keys: Vec<u64>, rarity: Vec<f32>) -> Option<Self> {
+        let sound = keys.len() == rarity.len()
+            && u32::try_from(keys.len()).is_ok()
+            && keys.is_sorted_by(|a, b| a < b)
+            && rarity
+                .iter()
+                .all(|&weight| weight.is_finite() && weight > 0.0);
+        sound.then(|| Self::index(keys, rarity))
+    }
+
+    fn index(keys: Vec<u64>, rarity: Vec<f32>) -> Self {
+        let columns = keys.iter().copied().zip(0..).collect();
+        Self {
+            keys,
+            rarity,
+            columns,
+        }
+    }
+
+    /// The number of n-grams.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are no n-grams at all.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The hashes of the n-grams, ascending, and their weights.
+    pub fn parts(&self) -> (&[u64], &[f32]) {
+        (&self.keys, &self.rarity)
+    }
+
+    /// The known n-grams of a text by ascending column, as a vector of unit
+    /// length; empty where the text has none of them.
+    pub fn weigh(&self, text: &str) -> Vec<Weighted> {
+        let mut weighted: Vec<Weighted> = counts(text)
+            .into_iter()
+            .filter_map(|(key, count)| {
+                let &column = self.columns.get(&key)?;
+                // Sublinear: the tenth repetition says less than the first.
+                Some((
+                    column,
+                    ((count as f32).ln() + 1.0) * self.rarity[column as usize],
+                ))
+            })
+            .collect();
+        weighted.sort_unstable_by_key(|&(column, _)| column);
+        let length = weighted
+            .iter()
+            .map(|(_, value)| value * value)
+            .sum::<f32>()
+            .sqrt();
+        for (_, value) in &mut weighted {
+            *value /= length;
+        }
+        weighted
+    }
+}
+
+/// A text without what operators do not mean by it: case, accents, and which
+/// digit stands there. NFKD, lower case, every digit a 0.
+pub fn fold(text: &str) -> String {
+    text.nfkd()
+        .filter(|&c| !is_combining_mark(c))
+        .flat_map(char::to_lowercase)
+        .map(|c| if c.is_numeric() { '0' } else { c })
+        .collect()
+}
+
+/// How often each n-gram occurs in a text, by its hash. Words are padded with
+/// a blank on both sides; a word that is shorter than an n-gram counts once.
+fn counts(text: &str) -> HashMap<u64, u32> {
+    let mut counts = HashMap::new();
+    let mut word = Vec::new();
+    for piece in fold(text).split_whitespace() {
+        word.clear();
+        word.push(' ');
+        word.extend(piece.chars());
+        word.push(' ');
+        for length in LENGTHS {
+            for gram in word.windows(length.min(word.len())) {
+                *counts.entry(hash(gram)).or_default() += 1;
+            }
+            if length >= word.len() {
+                break;
+            }
+        }
+    }
+    counts
+}
+
+/// FNV-1a over the characters, 64 bits: among a million n-grams two share a
+/// hash with a probability of 3e-8.
+fn hash(gram: &[char]) -> u64 {
+    gram.iter()
+        .flat_map(|&c| u32::from(c).to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn folding_drops_what_operators_do_not_mean() {
+    let check = |text: &str, expected: &str| assert_eq!(fold(text), expected, "{text}");
+    check("VÁLVULA Ñandú", "valvula nandu");
+    check("PMP-313 at 4,2 bar", "pmp-000 at 0,0 bar");
+    check("CO₂ ½", "co0 0⁄0");
+    check("ﬁlter İ", "filter i");
+    check("", "");
+}
+
+#[test]
+fn grams_stay_within_words() {
+    let check = |text: &str, expected: &[&str]| {
+        let mut expected: Vec<u64> = expected
+            .iter()
+            .map(|gram| hash(&gram.chars().collect::<Vec<_>>()))
+            .collect();
+        expected.sort_unstable();
+        let vocabulary = Vocabulary::of([text], 1);
+        assert_eq!(vocabulary.parts().0, expected, "{text}");
+    };
+    check("a", &[" a", "a ", " a "]);
+    check("ab", &[" a", "ab", "b ", " ab", "ab ", " ab "]);
+    check("a\t a", &[" a", "a ", " a "]);
+    check("", &[]);
+}
+
+#[test]
+fn rare_grams_weigh_more() {
+    let vocabulary = Vocabulary::of(["pump hot", "pump leaks", "pump stops"], 1);
+    let weighted = vocabulary.weigh("pump leaks");
+    let lightest = weighted.iter().map(|&(_, value)| value).fold(1.0, f32::min);
+    let heaviest = weighted.iter().map(|&(_, value)| value).fold(0.0, f32::max);
+    assert!(heaviest > 1.5 * lightest, "{lightest} {heaviest}");
+}
+
+#[test]
+fn a_text_of_unknown_grams_is_empty() {
+    let vocabulary = Vocabulary::of(["pump"], 1);
+    assert_eq!(vocabulary.weigh("xyz"), []);
+    assert_eq!(vocabulary.weigh("\0\u{301} "), []);
+}
+
+#[test]
+fn unsound_parts_are_refused() {
+    let check = |keys: &[u64], rarity: &[f32], sound: bool| {
+        let vocabulary = Vocabulary::from_parts(keys.to_vec(), rarity.to_vec());
+        assert_eq!(vocabulary.is_some(), sound, "{keys:?} {rarity:?}");
+    };
+    check(&[1, 2], &[1.0, 2.0], true);
+    check(&[], &[], true);
+    check(&[2, 1], &[1.0, 2.0], false);
+    check(&[1, 1], &[1.0, 2.0], false);
+    check(&[1], &[], false);
+    check(&[1], &[f32::NAN], false);
+    check(&[1], &[0.0], false);
+}
+
+proptest! {
+    #[test]
+    fn weighed_texts_have_unit_length(text in "\\PC{1,200}") {
+        let vocabulary = Vocabulary::of([text.as_str(), "pump leaks"], 1);
+        let weighted = vocabulary.weigh(&text);
+        let squares: f32 = weighted.iter().map(|(_, value)| value * value).sum();
+        prop_assert!(weighted.is_empty() || (squares - 1.0).abs() < 1e-4);
+        prop_assert!(weighted.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}
