@@ -17,10 +17,21 @@ pub struct Activations {
     columns: usize,
     /// Quantised rows of a token.
     passes: usize,
-    codes: Vec<i8>,
-    scales: Vec<f32>,
-    /// The sum of the codes of each group.
-    sums: Vec<i32>,
+    groups: Vec<Group>,
+}
+
+/// A group of a quantised row, with what products need beside the codes: all in
+/// one place, so that a kernel follows one pointer a row.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(16))]
+pub(crate) struct Group {
+    pub(crate) codes: [i8; GROUP],
+    pub(crate) scale: f32,
+    /// The sum of the codes times the scale: what a minimum is multiplied by.
+    pub(crate) offset: f32,
+    /// The sum of the codes times -128: what takes back the 128 that 8-bit
+    /// weights are too large.
+    pub(crate) start: i32,
 }
 
 /// What is done to a row before it is quantised.
@@ -90,16 +101,11 @@ impl Activations {
             Precision::Single => 1,
             Precision::Double => 2,
         };
-        let (columns, groups) = (self.columns, self.columns / GROUP);
-        let passes = self.passes;
-        let rows_in_all = tokens * passes;
-        self.codes.resize(rows_in_all * columns, 0);
-        self.scales.resize(rows_in_all * groups, 0.0);
-        self.sums.resize(rows_in_all * groups, 0);
-
-        let codes = Rows::new(&mut self.codes, columns);
-        let scales = Rows::new(&mut self.scales, groups);
-        let sums = Rows::new(&mut self.sums, groups);
+        let (columns, passes) = (self.columns, self.passes);
+        let groups = columns / GROUP;
+        self.groups
+            .resize(tokens * passes * groups, Group::default());
+        let quantised = Rows::new(&mut self.groups, groups);
         // A row costs about a microsecond; fewer are not worth a second thread.
         let per_chunk = tokens.div_ceil(4 * pool.threads()).max(4);
         pool.for_each(tokens.div_ceil(per_chunk), &|chunk| {
@@ -111,10 +117,10 @@ impl Activations {
                 unsafe {
                     transform_row(*isa, row, transform, &mut buffer[..given]);
                     for row in token * passes..(token + 1) * passes {
-                        let (codes, scales) = (codes.row(row), scales.row(row));
-                        quantise_row(*isa, &buffer, codes, scales, sums.row(row));
+                        let groups = quantised.row(row);
+                        quantise_row(*isa, &buffer, groups);
                         if passes > 1 {
-                            subtract(&mut buffer, codes, scales);
+                            subtract(&mut buffer, groups);
                         }
                     }
                 }
@@ -138,27 +144,19 @@ impl Activations {
     }
 
     /// All quantised rows, token after token.
-    pub(crate) fn rows(&self) -> Vec<Row<'_>> {
-        let groups = self.columns / GROUP;
-        (0..self.tokens * self.passes)
-            .map(|row| Row {
-                codes: &self.codes[row * self.columns..][..self.columns],
-                scales: &self.scales[row * groups..][..groups],
-                sums: &self.sums[row * groups..][..groups],
-            })
-            .collect()
+    pub(crate) fn rows(&self) -> Vec<&[Group]> {
+        match self.columns / GROUP {
+            0 => Vec::new(),
+            groups => self.groups.chunks_exact(groups).collect(),
+        }
     }
 }
 
 /// Leaves of a row what its quantised form does not hold.
-fn subtract(row: &mut [f32], codes: &[i8], scales: &[f32]) {
-    for ((values, codes), &scale) in row
-        .chunks_exact_mut(GROUP)
-        .zip(codes.chunks_exact(GROUP))
-        .zip(scales)
-    {
-        for (value, &code) in values.iter_mut().zip(codes) {
-            *value -= f32::from(code) * scale;
+fn subtract(row: &mut [f32], groups: &[Group]) {
+    for (values, group) in row.chunks_exact_mut(GROUP).zip(groups) {
+        for (value, &code) in values.iter_mut().zip(&group.codes) {
+            *value -= f32::from(code) * group.scale;
         }
     }
 }
@@ -174,14 +172,6 @@ pub struct Input<'a> {
     pub stride: usize,
     /// Numbers that a row gives.
     pub columns: usize,
-}
-
-/// One token's quantised row.
-#[derive(Clone, Copy)]
-pub(crate) struct Row<'a> {
-    pub(crate) codes: &'a [i8],
-    pub(crate) scales: &'a [f32],
-    pub(crate) sums: &'a [i32],
 }
 
 /// Applies `transform` to one row.
@@ -203,7 +193,7 @@ unsafe fn transform_row(isa: Isa, row: &[f32], transform: Transform<'_>, out: &m
 dispatch!(fn rms_norm(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = rms_norm_lanes);
 dispatch!(fn swiglu(row: &[f32], out: &mut [f32]) = swiglu_lanes);
 dispatch!(fn gelu(row: &[f32], out: &mut [f32]) = gelu_lanes);
-dispatch!(fn quantise_row(row: &[f32], codes: &mut [i8], scales: &mut [f32], sums: &mut [i32]) = quantise_lanes);
+dispatch!(fn quantise_row(row: &[f32], groups: &mut [Group]) = quantise_lanes);
 
 /// Evaluates `$whole` for every sixteen columns and, where columns remain, once
 /// more on copies filled with zeros.
@@ -296,23 +286,18 @@ unsafe fn erf_positive<L: Lanes>(x: L) -> L {
 }
 
 /// # Safety
-/// `row` and `codes` are whole groups; `scales` and `sums` have one place for each.
+/// `row` has as many numbers as `groups` hold.
 #[inline(always)]
-unsafe fn quantise_lanes<L: Lanes>(
-    row: &[f32],
-    codes: &mut [i8],
-    scales: &mut [f32],
-    sums: &mut [i32],
-) {
+unsafe fn quantise_lanes<L: Lanes>(row: &[f32], groups: &mut [Group]) {
     // SAFETY: a group is 32 numbers, twice the lanes.
     unsafe {
-        for (group, (scale, sum)) in scales.iter_mut().zip(sums).enumerate() {
-            let from = row.as_ptr().add(group * GROUP);
-            let to = codes.as_mut_ptr().add(group * GROUP);
+        for (index, group) in groups.iter_mut().enumerate() {
+            let from = row.as_ptr().add(index * GROUP);
+            let to = group.codes.as_mut_ptr();
             let (low, high) = (L::load(from), L::load(from.add(LANES)));
             let largest = low.abs().max(high.abs()).maximum();
-            *scale = largest / 127.0;
-            let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
+            let scale = largest / 127.0;
+            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
             let inverse = L::splat(inverse);
             // Rounding up of the inverse must not carry a code past 127.
             let limit = L::splat(127.0);
@@ -321,7 +306,10 @@ unsafe fn quantise_lanes<L: Lanes>(
             let high = high.mul(inverse).min(limit).max(bottom).round();
             low.store_bytes(to);
             high.store_bytes(to.add(LANES));
-            *sum = low.add(high).sum() as i32;
+            let sum = low.add(high).sum();
+            group.scale = scale;
+            group.offset = scale * sum;
+            group.start = -128 * sum as i32;
         }
     }
 }

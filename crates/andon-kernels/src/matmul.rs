@@ -5,7 +5,7 @@
 //! of tokens, nor that of threads, nor the form of the kernel changes a bit.
 
 use crate::Kernels;
-use crate::activation::{Activations, GROUP, Row};
+use crate::activation::{Activations, GROUP, Group};
 use crate::isa::{Form, Isa};
 use crate::matrix::{Matrix, PANEL};
 use crate::share::Rows;
@@ -87,13 +87,31 @@ impl Kernels {
 struct Job<'a> {
     matrix: &'a Matrix,
     panel: usize,
-    rows: &'a [Row<'a>],
+    rows: &'a [&'a [Group]],
 }
 
 /// A panel of 4 bits, unpacked once for many tokens.
 #[derive(Default)]
 struct Scratch {
-    unpacked: Vec<u8>,
+    groups: Vec<UnpackedGroup>,
+}
+
+/// A group of a panel with a byte for each code and floats for scales and minima.
+#[derive(Clone)]
+#[repr(C, align(64))]
+struct UnpackedGroup {
+    codes: [u8; PANEL * GROUP],
+    scales: [f32; PANEL],
+    minima: [f32; PANEL],
+}
+
+impl UnpackedGroup {
+    #[cfg(target_arch = "x86_64")]
+    const EMPTY: Self = Self {
+        codes: [0; PANEL * GROUP],
+        scales: [0.0; PANEL],
+        minima: [0.0; PANEL],
+    };
 }
 
 impl Job<'_> {

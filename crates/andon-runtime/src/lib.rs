@@ -1,1 +1,28 @@
-//! To come.
+//! Runs the tasks of a plant: takes records in, answers at the edge, routes.
+//!
+//! A [`Node`] is one plant with its models, its promoted heads and its store.
+//! Calls block; a caller with an async runtime puts them on a thread for blocking
+//! work. Nothing here knows HTTP, SQL or which engine runs the models.
+//!
+//! Start at [`Node::take_in`] and [`Node::run`]: a record is on disk before
+//! `take_in` returns it, and a run before `run` returns it.
+
+mod error;
+mod heads;
+mod intake;
+mod model;
+mod node;
+mod probe;
+mod run;
+mod weigh;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use heads::{HeadFiles, HeadStatus};
+pub use intake::{MAX_TEXT_BYTES, Taken};
+pub use model::LanguageModel;
+pub use node::{Clock, Node, Parts};
+pub use probe::{Check, Readiness};
+pub use weigh::{Weighed, softmax, weigh};

@@ -1,1 +1,33 @@
-fn main() {}
+//! `andon`: the node of a plant, as one binary.
+//!
+//! This crate reads the command line, the environment and the plant's files
+//! once, puts the other crates together and prints what they answer. It decides
+//! nothing itself. Start at [`cli`] for what can be asked and at [`command`] for
+//! what is done; [`model`] keeps the models.
+
+mod cli;
+mod clock;
+mod command;
+mod engine;
+mod failure;
+mod learning;
+mod model;
+mod node;
+mod output;
+mod plant;
+mod progress;
+mod service;
+mod settings;
+mod shift;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let typed = cli::Cli::parse();
+    match command::run(typed) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}

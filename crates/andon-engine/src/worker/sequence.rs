@@ -22,7 +22,7 @@ pub(super) struct Sequence {
 }
 
 pub(super) enum Purpose {
-    Generate(Generating),
+    Generate(Box<Generating>),
     Evaluate(Evaluating),
     /// The text before labels.
     Prompt,
@@ -57,13 +57,13 @@ impl Sequence {
             wants_from: job.tokens.len() - 1,
             tokens: job.tokens,
             held,
-            purpose: Purpose::Generate(Generating {
+            purpose: Purpose::Generate(Box::new(Generating {
                 sampler: Sampler::new(job.sampling),
                 most: job.most,
                 ends: job.ends,
                 usage,
                 events: job.events,
-            }),
+            })),
         };
         sequence.grow(blocks);
         sequence

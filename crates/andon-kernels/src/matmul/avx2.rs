@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::Job;
-use crate::activation::{GROUP, Row};
+use crate::activation::{GROUP, Group};
 use crate::matrix::{Format, PANEL};
 
 /// Tokens of a tile, and rows of half a panel: 2 × 16 rows need 4 integer and 4
@@ -22,7 +22,7 @@ pub(super) unsafe fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL
         for half in 0..2 {
             macro_rules! tile {
                 ($tokens:literal) => {{
-                    let rows: &[Row<'_>; $tokens] =
+                    let rows: &[&[Group]; $tokens] =
                         rows.first_chunk().expect("a tile of this many tokens");
                     // SAFETY: the panel has `groups` groups, and so has every row.
                     unsafe {
@@ -89,7 +89,7 @@ unsafe fn int8<const T: usize>(
     panel: &[u8],
     groups: usize,
     half: usize,
-    rows: &[Row<'_>; T],
+    rows: &[&[Group]; T],
     products: &mut [[f32; PANEL]; TILE],
 ) {
     let mut totals = [[_mm256_setzero_ps(); 2]; T];
@@ -98,6 +98,7 @@ unsafe fn int8<const T: usize>(
         // SAFETY: the contract's sizes.
         unsafe {
             let bytes = panel.as_ptr().add(group * Format::Int8.group_bytes());
+            let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             let mut sums = [[_mm256_setzero_si256(); 2]; T];
             for quad in 0..GROUP / 4 {
                 for part in 0..2 {
@@ -106,7 +107,7 @@ unsafe fn int8<const T: usize>(
                     // |w| · (a with w's sign): at most 2 · 128 · 127 a pair.
                     let magnitudes = _mm256_abs_epi8(weights);
                     for t in 0..T {
-                        let four = broadcast(rows[t].codes.as_ptr().add(group * GROUP + quad * 4));
+                        let four = broadcast(tokens[t].codes.as_ptr().add(quad * 4));
                         let signed = _mm256_sign_epi8(four, weights);
                         sums[t][part] = dot(sums[t][part], magnitudes, signed);
                     }
@@ -114,7 +115,7 @@ unsafe fn int8<const T: usize>(
             }
             let scales = bytes.add(Format::Int8.code_bytes() + half * 2 * HALF);
             for t in 0..T {
-                let scale = _mm256_set1_ps(*rows[t].scales.get_unchecked(group));
+                let scale = _mm256_set1_ps(tokens[t].scale);
                 for part in 0..2 {
                     let weights = halves(scales.add(part * 16));
                     let sum = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[t][part]), weights);
@@ -133,7 +134,7 @@ unsafe fn int4<const T: usize>(
     panel: &[u8],
     groups: usize,
     half: usize,
-    rows: &[Row<'_>; T],
+    rows: &[&[Group]; T],
     products: &mut [[f32; PANEL]; TILE],
 ) {
     let mut totals = [[_mm256_setzero_ps(); 2]; T];
@@ -142,6 +143,7 @@ unsafe fn int4<const T: usize>(
         // SAFETY: the contract's sizes.
         unsafe {
             let bytes = panel.as_ptr().add(group * Format::Int4.group_bytes());
+            let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             let mut sums = [[_mm256_setzero_si256(); 2]; T];
             for quad in 0..GROUP / 8 {
                 for part in 0..2 {
@@ -149,7 +151,7 @@ unsafe fn int4<const T: usize>(
                     let low = _mm256_and_si256(pair, nibble);
                     let high = _mm256_and_si256(_mm256_srli_epi16::<4>(pair), nibble);
                     for t in 0..T {
-                        let at = rows[t].codes.as_ptr().add(group * GROUP + quad * 4);
+                        let at = tokens[t].codes.as_ptr().add(quad * 4);
                         let sum = dot(sums[t][part], low, broadcast(at));
                         sums[t][part] = dot(sum, high, broadcast(at.add(16)));
                     }
@@ -158,9 +160,8 @@ unsafe fn int4<const T: usize>(
             let scales = bytes.add(Format::Int4.code_bytes() + half * 2 * HALF);
             let minima = scales.add(2 * PANEL);
             for t in 0..T {
-                let scale = *rows[t].scales.get_unchecked(group);
-                let offset = _mm256_set1_ps(scale * *rows[t].sums.get_unchecked(group) as f32);
-                let scale = _mm256_set1_ps(scale);
+                let offset = _mm256_set1_ps(tokens[t].offset);
+                let scale = _mm256_set1_ps(tokens[t].scale);
                 for part in 0..2 {
                     let weights = halves(scales.add(part * 16));
                     let sum = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[t][part]), weights);

@@ -2,12 +2,14 @@
 
 use std::arch::x86_64::*;
 
-use super::{Job, Scratch};
-use crate::activation::{GROUP, Row};
+use super::{Job, Scratch, UnpackedGroup};
+use crate::activation::{GROUP, Group};
 use crate::matrix::{Format, PANEL};
 
 /// Tokens of a tile: 6 × 32 rows need 12 integer and 12 float accumulators.
 const TILE: usize = 6;
+/// How far ahead weights are asked for, in bytes.
+const AHEAD: usize = 4096;
 /// From this many tokens on a panel of 4 bits is unpacked once for all.
 const UNPACK_FROM: usize = 3;
 
@@ -22,24 +24,27 @@ pub(super) unsafe fn run(
     let panel = job.matrix.panel(job.panel);
     let groups = job.matrix.groups();
     let format = job.matrix.format();
+    let size = format.group_bytes();
     let unpacks = format == Format::Int4 && job.rows.len() >= UNPACK_FROM;
     if unpacks {
-        scratch.unpacked.resize(groups * PANEL * GROUP, 0);
-        // SAFETY: the buffer was just given its size.
-        unsafe { unpack(panel, groups, &mut scratch.unpacked) };
+        scratch.groups.resize(groups, UnpackedGroup::EMPTY);
+        for (group, bytes) in scratch.groups.iter_mut().zip(panel.chunks_exact(size)) {
+            // SAFETY: a chunk is the bytes of a group of 4 bits.
+            unsafe { unpack(bytes, group) };
+        }
     }
     for (index, rows) in job.rows.chunks(TILE).enumerate() {
         let mut products = [[0.0; PANEL]; TILE];
         macro_rules! tile {
             ($tokens:literal) => {{
-                let rows: &[Row<'_>; $tokens] =
+                let rows: &[&[Group]; $tokens] =
                     rows.first_chunk().expect("a tile of this many tokens");
                 // SAFETY: the panel has `groups` groups, and so has every row.
                 unsafe {
                     match format {
                         Format::Int8 => int8(panel, groups, rows, &mut products),
                         Format::Int4 if unpacks => {
-                            int4_unpacked(panel, &scratch.unpacked, groups, rows, &mut products);
+                            int4_unpacked(&scratch.groups, rows, &mut products);
                         }
                         Format::Int4 => int4(panel, groups, rows, &mut products),
                     }
@@ -109,7 +114,7 @@ fn store<const T: usize>(totals: &[[__m512; 2]; T], products: &mut [[f32; PANEL]
 unsafe fn int8<const T: usize>(
     panel: &[u8],
     groups: usize,
-    rows: &[Row<'_>; T],
+    rows: &[&[Group]; T],
     products: &mut [[f32; PANEL]; TILE],
 ) {
     let mut totals = [[_mm512_setzero_ps(); 2]; T];
@@ -117,15 +122,16 @@ unsafe fn int8<const T: usize>(
         // SAFETY: the contract's sizes.
         unsafe {
             let bytes = panel.as_ptr().add(group * Format::Int8.group_bytes());
+            prefetch(bytes, Format::Int8.group_bytes());
+            let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             // The codes of the weights are 128 too large.
-            let mut sums: [[__m512i; 2]; T] = std::array::from_fn(|t| {
-                [_mm512_set1_epi32(-128 * *rows[t].sums.get_unchecked(group)); 2]
-            });
+            let mut sums: [[__m512i; 2]; T] =
+                std::array::from_fn(|t| [_mm512_set1_epi32(tokens[t].start); 2]);
             for quad in 0..GROUP / 4 {
                 let low = codes(bytes.add(quad * 128));
                 let high = codes(bytes.add(quad * 128 + 64));
                 for t in 0..T {
-                    let four = broadcast(rows[t].codes.as_ptr().add(group * GROUP + quad * 4));
+                    let four = broadcast(tokens[t].codes.as_ptr().add(quad * 4));
                     sums[t][0] = _mm512_dpbusd_epi32(sums[t][0], low, four);
                     sums[t][1] = _mm512_dpbusd_epi32(sums[t][1], high, four);
                 }
@@ -133,7 +139,7 @@ unsafe fn int8<const T: usize>(
             let scales = bytes.add(Format::Int8.code_bytes());
             let scales = [halves(scales), halves(scales.add(32))];
             for t in 0..T {
-                let scale = _mm512_set1_ps(*rows[t].scales.get_unchecked(group));
+                let scale = _mm512_set1_ps(tokens[t].scale);
                 for half in 0..2 {
                     let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[t][half]), scales[half]);
                     totals[t][half] = _mm512_fmadd_ps(sum, scale, totals[t][half]);
@@ -144,35 +150,39 @@ unsafe fn int8<const T: usize>(
     store(&totals, products);
 }
 
+/// Scales and minima of a panel's rows in one group of 4 bits.
+struct Steps {
+    scales: [__m512; 2],
+    minima: [__m512; 2],
+}
+
 /// Adds the sums of one group of 4-bit weights to the totals.
-///
-/// # Safety
-/// There is a group of 4 bits at `bytes`; every row has this group.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
-unsafe fn add_group<const T: usize>(
-    bytes: *const u8,
-    group: usize,
-    rows: &[Row<'_>; T],
+fn add_group<const T: usize>(
+    steps: &Steps,
+    tokens: &[&Group; T],
     sums: &[[__m512i; 2]; T],
     totals: &mut [[__m512; 2]; T],
 ) {
-    // SAFETY: the contract's sizes.
-    unsafe {
-        let scales = bytes.add(Format::Int4.code_bytes());
-        let minima = scales.add(2 * PANEL);
-        let scales = [halves(scales), halves(scales.add(32))];
-        let minima = [halves(minima), halves(minima.add(32))];
-        for t in 0..T {
-            let scale = *rows[t].scales.get_unchecked(group);
-            let offset = _mm512_set1_ps(scale * *rows[t].sums.get_unchecked(group) as f32);
-            let scale = _mm512_set1_ps(scale);
-            for half in 0..2 {
-                let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[t][half]), scales[half]);
-                let total = _mm512_fmadd_ps(sum, scale, totals[t][half]);
-                totals[t][half] = _mm512_fmadd_ps(minima[half], offset, total);
-            }
+    for t in 0..T {
+        let scale = _mm512_set1_ps(tokens[t].scale);
+        let offset = _mm512_set1_ps(tokens[t].offset);
+        for half in 0..2 {
+            let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[t][half]), steps.scales[half]);
+            let total = _mm512_fmadd_ps(sum, scale, totals[t][half]);
+            totals[t][half] = _mm512_fmadd_ps(steps.minima[half], offset, total);
         }
+    }
+}
+
+/// Asks for the weights that come some groups later. Beyond the end of a
+/// matrix that is allowed, and of no use.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch(bytes: *const u8, size: usize) {
+    for line in (0..size).step_by(64) {
+        _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_add(AHEAD + line).cast());
     }
 }
 
@@ -182,7 +192,7 @@ unsafe fn add_group<const T: usize>(
 unsafe fn int4<const T: usize>(
     panel: &[u8],
     groups: usize,
-    rows: &[Row<'_>; T],
+    rows: &[&[Group]; T],
     products: &mut [[f32; PANEL]; TILE],
 ) {
     let mut totals = [[_mm512_setzero_ps(); 2]; T];
@@ -191,6 +201,8 @@ unsafe fn int4<const T: usize>(
         // SAFETY: the contract's sizes.
         unsafe {
             let bytes = panel.as_ptr().add(group * Format::Int4.group_bytes());
+            prefetch(bytes, Format::Int4.group_bytes());
+            let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             // Two chains for each half: a sum of one token waits for itself otherwise.
             let mut first = [[_mm512_setzero_si512(); 2]; T];
             let mut second = [[_mm512_setzero_si512(); 2]; T];
@@ -200,7 +212,7 @@ unsafe fn int4<const T: usize>(
                     let low = _mm512_and_si512(pair, nibble);
                     let high = _mm512_and_si512(_mm512_srli_epi16::<4>(pair), nibble);
                     for t in 0..T {
-                        let at = rows[t].codes.as_ptr().add(group * GROUP + quad * 4);
+                        let at = tokens[t].codes.as_ptr().add(quad * 4);
                         first[t][half] = _mm512_dpbusd_epi32(first[t][half], low, broadcast(at));
                         second[t][half] =
                             _mm512_dpbusd_epi32(second[t][half], high, broadcast(at.add(16)));
@@ -213,63 +225,88 @@ unsafe fn int4<const T: usize>(
                     _mm512_add_epi32(first[t][1], second[t][1]),
                 ]
             });
-            add_group(bytes, group, rows, &sums, &mut totals);
+            add_group(&steps(bytes), &tokens, &sums, &mut totals);
         }
     }
     store(&totals, products);
 }
 
+/// Scales and minima of a group as it is packed.
+///
 /// # Safety
-/// As [`int4`]; `unpacked` holds the codes of the panel, a byte each.
+/// There is a group of 4 bits at `bytes`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn steps(bytes: *const u8) -> Steps {
+    // SAFETY: the contract's sizes.
+    unsafe {
+        let scales = bytes.add(Format::Int4.code_bytes());
+        let minima = scales.add(2 * PANEL);
+        Steps {
+            scales: [halves(scales), halves(scales.add(32))],
+            minima: [halves(minima), halves(minima.add(32))],
+        }
+    }
+}
+
+/// # Safety
+/// Every row has as many groups as `groups`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
 unsafe fn int4_unpacked<const T: usize>(
-    panel: &[u8],
-    unpacked: &[u8],
-    groups: usize,
-    rows: &[Row<'_>; T],
+    groups: &[UnpackedGroup],
+    rows: &[&[Group]; T],
     products: &mut [[f32; PANEL]; TILE],
 ) {
     let mut totals = [[_mm512_setzero_ps(); 2]; T];
-    for group in 0..groups {
+    for (index, group) in groups.iter().enumerate() {
         // SAFETY: the contract's sizes.
         unsafe {
-            let weights = unpacked.as_ptr().add(group * PANEL * GROUP);
+            let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(index));
             let mut sums = [[_mm512_setzero_si512(); 2]; T];
             for quad in 0..GROUP / 4 {
-                let low = codes(weights.add(quad * 128));
-                let high = codes(weights.add(quad * 128 + 64));
+                let low = codes(group.codes.as_ptr().add(quad * 128));
+                let high = codes(group.codes.as_ptr().add(quad * 128 + 64));
                 for t in 0..T {
-                    let four = broadcast(rows[t].codes.as_ptr().add(group * GROUP + quad * 4));
+                    let four = broadcast(tokens[t].codes.as_ptr().add(quad * 4));
                     sums[t][0] = _mm512_dpbusd_epi32(sums[t][0], low, four);
                     sums[t][1] = _mm512_dpbusd_epi32(sums[t][1], high, four);
                 }
             }
-            let bytes = panel.as_ptr().add(group * Format::Int4.group_bytes());
-            add_group(bytes, group, rows, &sums, &mut totals);
+            let load = |from: &[f32; PANEL]| {
+                let from = from.as_ptr();
+                [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16))]
+            };
+            let steps = Steps {
+                scales: load(&group.scales),
+                minima: load(&group.minima),
+            };
+            add_group(&steps, &tokens, &sums, &mut totals);
         }
     }
     store(&totals, products);
 }
 
-/// Writes the codes of a 4-bit panel a byte each, in the order of 8-bit panels.
+/// Gives every code of a group its byte, in the order of 8-bit panels.
 ///
 /// # Safety
-/// `panel` has `groups` groups and `unpacked` room for their codes.
-#[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn unpack(panel: &[u8], groups: usize, unpacked: &mut [u8]) {
+/// `bytes` are a group of 4 bits.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
+unsafe fn unpack(bytes: &[u8], group: &mut UnpackedGroup) {
     let nibble = _mm512_set1_epi8(0x0f);
-    for group in 0..groups {
-        // SAFETY: the contract's sizes.
-        unsafe {
-            let from = panel.as_ptr().add(group * Format::Int4.group_bytes());
-            let to = unpacked.as_mut_ptr().add(group * PANEL * GROUP);
-            for at in (0..Format::Int4.code_bytes()).step_by(64) {
-                let pair = codes(from.add(at));
-                let low = _mm512_and_si512(pair, nibble);
-                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(pair), nibble);
-                _mm512_storeu_si512(to.add(at).cast(), low);
-                _mm512_storeu_si512(to.add(at + Format::Int4.code_bytes()).cast(), high);
-            }
+    // SAFETY: the contract's sizes.
+    unsafe {
+        let to = group.codes.as_mut_ptr();
+        for at in (0..Format::Int4.code_bytes()).step_by(64) {
+            let pair = codes(bytes.as_ptr().add(at));
+            let low = _mm512_and_si512(pair, nibble);
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(pair), nibble);
+            _mm512_storeu_si512(to.add(at).cast(), low);
+            _mm512_storeu_si512(to.add(at + Format::Int4.code_bytes()).cast(), high);
+        }
+        let steps = steps(bytes.as_ptr());
+        for half in 0..2 {
+            _mm512_storeu_ps(group.scales.as_mut_ptr().add(half * 16), steps.scales[half]);
+            _mm512_storeu_ps(group.minima.as_mut_ptr().add(half * 16), steps.minima[half]);
         }
     }
 }

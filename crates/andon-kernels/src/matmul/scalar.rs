@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::Job;
-use crate::activation::{GROUP, Row};
+use crate::activation::Group;
 use crate::matrix::{Format, PANEL};
 
 pub(super) fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL])) {
@@ -15,14 +15,14 @@ pub(super) fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL])) {
     }
 }
 
-fn product(panel: &[u8], format: Format, lane: usize, row: &Row<'_>) -> f32 {
+fn product(panel: &[u8], format: Format, lane: usize, row: &[Group]) -> f32 {
     let half = |bytes: &[u8], at: usize| {
         f16::from_le_bytes([bytes[at + 2 * lane], bytes[at + 2 * lane + 1]]).to_f32()
     };
     let mut total = 0.0f32;
-    for (group, bytes) in panel.chunks_exact(format.group_bytes()).enumerate() {
-        let activations = &row.codes[group * GROUP..][..GROUP];
-        let sum: i32 = activations
+    for (bytes, group) in panel.chunks_exact(format.group_bytes()).zip(row) {
+        let sum: i32 = group
+            .codes
             .iter()
             .enumerate()
             .map(|(column, &activation)| {
@@ -39,11 +39,10 @@ fn product(panel: &[u8], format: Format, lane: usize, row: &Row<'_>) -> f32 {
             })
             .sum();
         let scale = half(bytes, format.code_bytes());
-        total = (sum as f32 * scale).mul_add(row.scales[group], total);
+        total = (sum as f32 * scale).mul_add(group.scale, total);
         if format == Format::Int4 {
             let minimum = half(bytes, format.code_bytes() + 2 * PANEL);
-            let offset = row.scales[group] * row.sums[group] as f32;
-            total = minimum.mul_add(offset, total);
+            total = minimum.mul_add(group.offset, total);
         }
     }
     total

@@ -1,0 +1,55 @@
+# What a newcomer types and what CI calls. `make` alone lists it.
+
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+CARGO_TARGET_DIR ?= target
+VENV := .venv
+MODELS := smollm2:135m minilm:l6
+PEOPLE := $(CARGO_TARGET_DIR)/release/andon
+TESTS := $(CARGO_TARGET_DIR)/debug/andon
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo up test lint bench audit
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Rust, a C compiler, Python with pip
+	@sh scripts/setup
+
+build: setup
+	cargo build --locked --release -p andon
+	@for model in $(MODELS); do $(PEOPLE) model pull $$model || exit 1; done
+
+demo: build ## play one shift of the demo plant
+	$(PEOPLE) demo
+
+up: build ## keep a node up on 127.0.0.1
+	$(PEOPLE) up
+
+# The binary comes out of the build of the tests, so that nothing is built twice.
+test: setup $(VENV)/stamp ## all tests, with the default models and the real client
+	cargo test --locked --workspace --no-run
+	@for model in $(MODELS); do $(TESTS) model pull $$model || exit 1; done
+	cargo test --locked --workspace
+	ANDON_BIN=$(abspath $(TESTS)) $(VENV)/bin/python -m pytest -q tests/openai
+
+lint: setup ## format, clippy, the project's own rules
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo run --locked --quiet -p xtask -- tidy
+
+bench: build ## measure speed on this machine, as JSON
+	@$(PEOPLE) bench
+
+audit: setup ## licences, advisories and spelling, before a release
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@command -v typos >/dev/null || cargo install --locked typos-cli
+	cargo deny --locked check
+	typos
+
+# A fresh stamp means a whole environment: a second run needs no network.
+$(VENV)/stamp: tests/requirements.txt | setup
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --no-input --disable-pip-version-check -r tests/requirements.txt
+	@touch $@

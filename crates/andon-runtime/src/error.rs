@@ -1,0 +1,43 @@
+use andon_task::engine::EngineError;
+
+use crate::intake::MAX_TEXT_BYTES;
+
+/// Why the node did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text is empty, or nothing but white space.
+    #[error("the text is empty: send the note's words")]
+    EmptyText,
+    /// The text is too long for a record.
+    #[error("the text has {bytes} bytes, a record holds {MAX_TEXT_BYTES}: shorten or split it")]
+    TextTooLong {
+        /// Bytes of the text.
+        bytes: usize,
+    },
+    /// `meta` is neither an object nor null.
+    #[error("meta must be an object or null")]
+    Meta,
+    /// The asset is not in the plant's register.
+    #[error("the asset '{0}' is not in the plant's register: check the id or add it to assets.csv")]
+    UnknownAsset(String),
+    /// The plant has no such task.
+    #[error("the plant has no task '{0}': GET /api/tasks lists them")]
+    UnknownTask(String),
+    /// There is no such record.
+    #[error("there is no record {0}")]
+    UnknownRecord(i64),
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    UnknownRun(i64),
+    /// Nothing here can answer the task.
+    #[error(
+        "nothing can answer the task '{0}': load a language model or promote a head with 'andon learn {0}'"
+    )]
+    NothingAnswers(String),
+    /// A model did not answer.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] andon_store::Error),
+}

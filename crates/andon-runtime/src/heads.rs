@@ -1,0 +1,154 @@
+//! The heads that are promoted, and whether they may answer.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use andon_task::digest::Digest;
+use andon_task::engine::Identity;
+use andon_task::head::Head;
+use andon_task::task::Task;
+
+/// The files of trained heads: one directory, each file named by its digest.
+#[derive(Clone, Debug)]
+pub struct HeadFiles(PathBuf);
+
+impl HeadFiles {
+    /// The files in `directory`, which is made when the first is kept.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self(directory.into())
+    }
+
+    /// Keeps a head, whole or not at all; it is known by its digest.
+    pub fn save(&self, head: &Head) -> io::Result<()> {
+        fs::create_dir_all(&self.0)?;
+        let path = self.path(head.digest());
+        let partial = path.with_extension(format!("{}.part", std::process::id()));
+        let mut file = File::create(&partial)?;
+        file.write_all(head.bytes())?;
+        file.sync_all()?;
+        fs::rename(&partial, &path)
+    }
+
+    /// The head of this digest; an error if its file is not what was kept.
+    pub fn load(&self, digest: Digest) -> io::Result<Head> {
+        let path = self.path(digest);
+        let invalid = |reason: String| {
+            let message = format!("{}: {reason}", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        };
+        let head = Head::parse(&fs::read(&path)?).map_err(|error| invalid(error.to_string()))?;
+        if head.digest() != digest {
+            return Err(invalid("it is another head than its name says".to_owned()));
+        }
+        Ok(head)
+    }
+
+    fn path(&self, digest: Digest) -> PathBuf {
+        self.0.join(format!("{digest}.head"))
+    }
+}
+
+/// The head that is promoted for a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadStatus {
+    /// Its digest.
+    pub digest: Digest,
+    /// Why it does not answer; `None` where it does.
+    pub refused: Option<String>,
+}
+
+/// The promoted heads by task; replaced as a whole, so that who reads sees all of
+/// one moment.
+pub(crate) struct Heads {
+    files: HeadFiles,
+    current: RwLock<Arc<BTreeMap<String, Promoted>>>,
+}
+
+#[derive(Clone)]
+struct Promoted {
+    digest: Digest,
+    /// The digest of the encoder that it was compared with.
+    encoder: Option<Digest>,
+    head: Result<Arc<Head>, String>,
+}
+
+impl Heads {
+    pub(crate) fn new(files: HeadFiles) -> Self {
+        Self {
+            files,
+            current: RwLock::default(),
+        }
+    }
+
+    /// The head that answers for a task.
+    pub(crate) fn serving(&self, task: &str) -> Option<Arc<Head>> {
+        self.current().get(task)?.head.clone().ok()
+    }
+
+    pub(crate) fn status(&self, task: &str) -> Option<HeadStatus> {
+        let current = self.current();
+        let promoted = current.get(task)?;
+        Some(HeadStatus {
+            digest: promoted.digest,
+            refused: promoted.head.as_ref().err().cloned(),
+        })
+    }
+
+    /// Makes `digest` the head of `task`, if it is not so already.
+    pub(crate) fn set(&self, task: &Task, digest: Option<Digest>, encoder: Option<&Identity>) {
+        let serving = encoder.map(|encoder| encoder.digest);
+        let current = self.current();
+        let known = current.get(&task.name);
+        if known.map(|known| (known.digest, known.encoder)) == digest.map(|d| (d, serving)) {
+            return;
+        }
+        let mut next = BTreeMap::clone(&current);
+        match digest {
+            None => {
+                next.remove(&task.name);
+                tracing::info!(task = task.name, "no head is promoted any more");
+            }
+            Some(digest) => {
+                let head = self.open(task, digest, encoder);
+                match &head {
+                    Ok(_) => tracing::info!(task = task.name, %digest, "the promoted head serves"),
+                    Err(reason) => {
+                        tracing::warn!(task = task.name, %digest, reason, "the promoted head does not serve");
+                    }
+                }
+                let promoted = Promoted {
+                    digest,
+                    encoder: serving,
+                    head: head.map(Arc::new),
+                };
+                next.insert(task.name.clone(), promoted);
+            }
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    }
+
+    fn current(&self) -> Arc<BTreeMap<String, Promoted>> {
+        // A map is replaced whole: a panic elsewhere leaves nothing half-done.
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads a head and refuses one that was made for something else than serves.
+    fn open(
+        &self,
+        task: &Task,
+        digest: Digest,
+        encoder: Option<&Identity>,
+    ) -> Result<Head, String> {
+        let head = self
+            .files
+            .load(digest)
+            .map_err(|error| format!("its file cannot be read ({error}): learn again"))?;
+        let encoder = encoder.ok_or("no encoder is loaded: load the one it was trained with")?;
+        head.fits(task.labels(), encoder)
+            .map_err(|error| error.to_string())?;
+        Ok(head)
+    }
+}

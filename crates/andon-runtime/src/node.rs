@@ -1,0 +1,145 @@
+use std::sync::Arc;
+
+use andon_store::{Counts, Page, RecordFilter, RunFilter, Store};
+use andon_task::engine::Embed;
+use andon_task::plant::Plant;
+use andon_task::run::{Record, StoredRun, Timestamp};
+use andon_task::task::Task;
+
+use crate::error::Error;
+use crate::heads::{HeadFiles, HeadStatus, Heads};
+use crate::model::LanguageModel;
+
+/// Tells the time.
+pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What a node is made of.
+pub struct Parts {
+    /// Everything that is particular to the site.
+    pub plant: Plant,
+    /// The model that turns notes into vectors.
+    pub encoder: Option<Arc<dyn Embed>>,
+    /// The model that generates, and that scores labels where there is no head.
+    pub language_model: Option<Arc<dyn LanguageModel>>,
+    /// Records, runs and promotions.
+    pub store: Store,
+    /// The files of the heads that were trained.
+    pub heads: HeadFiles,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// One plant with its models, its promoted heads and its store. Shared by all
+/// who serve it; every method takes `&self` and blocks until it is done.
+pub struct Node {
+    pub(crate) plant: Plant,
+    pub(crate) encoder: Option<Arc<dyn Embed>>,
+    pub(crate) language_model: Option<Arc<dyn LanguageModel>>,
+    pub(crate) store: Store,
+    pub(crate) heads: Heads,
+    clock: Clock,
+}
+
+impl Node {
+    /// The node of these parts, with the heads that are promoted now.
+    pub fn new(parts: Parts) -> Result<Self, Error> {
+        let node = Self {
+            plant: parts.plant,
+            encoder: parts.encoder,
+            language_model: parts.language_model,
+            store: parts.store,
+            heads: Heads::new(parts.heads),
+            clock: parts.clock,
+        };
+        node.refresh_heads()?;
+        Ok(node)
+    }
+
+    /// The plant.
+    pub fn plant(&self) -> &Plant {
+        &self.plant
+    }
+
+    /// The encoder, if one is loaded.
+    pub fn encoder(&self) -> Option<&Arc<dyn Embed>> {
+        self.encoder.as_ref()
+    }
+
+    /// The language model, if one is loaded.
+    pub fn language_model(&self) -> Option<&Arc<dyn LanguageModel>> {
+        self.language_model.as_ref()
+    }
+
+    /// The time, by the clock that the node was given.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// The task of this name.
+    pub fn task(&self, name: &str) -> Result<&Task, Error> {
+        self.plant
+            .tasks
+            .get(name)
+            .ok_or_else(|| Error::UnknownTask(name.to_owned()))
+    }
+
+    /// Looks for heads that were promoted or rolled back since, and lets those
+    /// serve that were made for what serves here. A run that has begun keeps the
+    /// head that it began with.
+    pub fn refresh_heads(&self) -> Result<(), Error> {
+        let encoder = self.encoder.as_ref();
+        let encoder = encoder.map(|encoder| encoder.identity());
+        for task in self.plant.tasks.values() {
+            let promoted = self.store.promoted(&task.name)?;
+            let promoted = promoted.map(|promotion| promotion.head);
+            self.heads.set(task, promoted, encoder);
+        }
+        Ok(())
+    }
+
+    /// The head that is promoted for a task, and whether it serves.
+    pub fn head_status(&self, task: &str) -> Option<HeadStatus> {
+        self.heads.status(task)
+    }
+
+    /// The record of this number.
+    pub fn record(&self, id: i64) -> Result<Record, Error> {
+        self.store.record(id)?.ok_or(Error::UnknownRecord(id))
+    }
+
+    /// A page of records, newest first.
+    pub fn records(&self, filter: &RecordFilter, page: Page) -> Result<Vec<Record>, Error> {
+        Ok(self.store.records(filter, page)?)
+    }
+
+    /// Closes a record: a later note does not repeat it any more. One that is
+    /// closed stays as it is.
+    pub fn close(&self, id: i64) -> Result<Record, Error> {
+        self.store
+            .close_record(id, self.now())
+            .map_err(|error| match error {
+                andon_store::Error::NoRecord(id) => Error::UnknownRecord(id),
+                other => other.into(),
+            })
+    }
+
+    /// The run of this number.
+    pub fn run_of(&self, id: i64) -> Result<StoredRun, Error> {
+        self.store.run(id)?.ok_or(Error::UnknownRun(id))
+    }
+
+    /// All runs over a record, in order of recording.
+    pub fn runs_of(&self, record: i64) -> Result<Vec<StoredRun>, Error> {
+        Ok(self.store.runs_of(record)?)
+    }
+
+    /// A page of runs, newest first.
+    pub fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<StoredRun>, Error> {
+        Ok(self.store.runs(filter, page)?)
+    }
+
+    /// How much the store holds.
+    pub fn counts(&self) -> Result<Counts, Error> {
+        Ok(self.store.counts()?)
+    }
+}

@@ -1,0 +1,106 @@
+use andon_task::engine::{Embed, EngineError, Prompt};
+
+use crate::model::LanguageModel;
+use crate::node::Node;
+
+/// What was tried, and whether it works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Readiness {
+    /// The store, each model, and the heads that do not serve.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that was tried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// What.
+    pub name: String,
+    /// Whether it works.
+    pub ready: bool,
+    /// Why not, or what else is to be known.
+    pub detail: Option<String>,
+}
+
+impl Readiness {
+    /// Whether everything works.
+    pub fn is_ready(&self) -> bool {
+        self.checks.iter().all(|check| check.ready)
+    }
+}
+
+impl Node {
+    /// Tries whether the node works: writes to the store and puts a tiny request
+    /// to each model. A model that has no place now is one that works.
+    pub fn readiness(&self) -> Readiness {
+        let store = self.store.ready().err();
+        let mut checks = vec![Check {
+            name: "store".to_owned(),
+            ready: store.is_none(),
+            detail: store.map(|error| error.to_string()),
+        }];
+        let settings = &self.plant.settings;
+        checks.push(match &self.language_model {
+            Some(model) => answered(&model.model().name, score_something(&**model)),
+            None => not_loaded(&settings.language_model),
+        });
+        checks.push(match &self.encoder {
+            Some(encoder) => answered(&encoder.identity().name, embed_something(&**encoder)),
+            None => not_loaded(&settings.encoder),
+        });
+        let tasks = self.plant.tasks.keys();
+        checks.extend(tasks.filter_map(|task| {
+            let reason = self.heads.status(task)?.refused?;
+            Some(Check {
+                name: format!("head of {task}"),
+                // The task is still answered, by scoring its labels.
+                ready: self.language_model.is_some(),
+                detail: Some(reason),
+            })
+        }));
+        Readiness { checks }
+    }
+}
+
+fn score_something(model: &dyn LanguageModel) -> Result<(), EngineError> {
+    let labels = ["yes".to_owned(), "no".to_owned()];
+    let scores = model.score(&Prompt::Text("ready".to_owned()), &labels)?;
+    let finite = scores.log_probabilities.iter().all(|p| p.is_finite());
+    if finite && scores.log_probabilities.len() == labels.len() {
+        return Ok(());
+    }
+    let found = format!("{:?} for two labels", scores.log_probabilities);
+    Err(EngineError::Failed(found))
+}
+
+fn embed_something(encoder: &dyn Embed) -> Result<(), EngineError> {
+    let vectors = encoder.embed(&["ready"])?;
+    let vector = vectors.first().map_or(&[][..], Vec::as_slice);
+    if vector.len() == encoder.dimensions() && vector.iter().all(|v| v.is_finite()) {
+        return Ok(());
+    }
+    let found = format!("a vector of {} numbers, or not finite", vector.len());
+    Err(EngineError::Failed(found))
+}
+
+fn answered(name: &str, result: Result<(), EngineError>) -> Check {
+    let (ready, detail) = match result {
+        Ok(()) => (true, None),
+        Err(busy @ EngineError::Overloaded { .. }) => (true, Some(busy.to_string())),
+        Err(error) => (false, Some(error.to_string())),
+    };
+    Check {
+        name: name.to_owned(),
+        ready,
+        detail,
+    }
+}
+
+fn not_loaded(name: &str) -> Check {
+    Check {
+        name: name.to_owned(),
+        ready: false,
+        detail: Some(format!(
+            "not loaded: get it with 'andon model pull {name}' and start again"
+        )),
+    }
+}

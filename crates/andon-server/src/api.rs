@@ -1,0 +1,6 @@
+//! Andon's own resources: tasks, runs, records and assets.
+
+pub(crate) mod plant;
+pub(crate) mod records;
+pub(crate) mod runs;
+pub(crate) mod view;

@@ -1,0 +1,121 @@
+//! `/api/tasks/{task}/runs` and `/api/runs`.
+
+use andon_store::RunFilter;
+use andon_task::route::Route;
+use andon_task::run::NewRecord;
+use axum::extract::State;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::records::page;
+use super::view::RunView;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::extract::{Body, Path, Query, Reply};
+
+/// What to run a task over: a new text, or a record that is kept already.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunRequest {
+    /// A new text, kept as a record; at most 64 KiB.
+    input: Option<String>,
+    /// The asset that the text is about, an id of the register.
+    asset: Option<String>,
+    /// Whatever else is to be kept with the text: an object.
+    #[serde(default)]
+    meta: Value,
+    /// The number of a record, instead of `input`.
+    record: Option<i64>,
+}
+
+/// The name of a task, in the path.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct TaskName {
+    /// The name.
+    task: String,
+}
+
+/// The number of a run, in the path.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct RunId {
+    /// The number.
+    id: i64,
+}
+
+/// A page of runs, newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RunList {
+    runs: Vec<RunView>,
+}
+
+/// Which runs to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunQuery {
+    /// Only runs of this task.
+    task: Option<String>,
+    /// Only runs with this route: `edge`, `cloud` or `human`.
+    #[schemars(with = "Option<String>")]
+    route: Option<Route>,
+    /// Only runs with a smaller number: the last of the page before.
+    before: Option<i64>,
+    /// At most so many, 100 by default and 1,000 at most.
+    limit: Option<usize>,
+}
+
+/// Runs a task over a text or a record. The run is on disk before it is answered.
+pub(crate) async fn create(
+    State(app): State<App>,
+    Path(TaskName { task }): Path<TaskName>,
+    Body(request): Body<RunRequest>,
+) -> Result<Reply<RunView>, ApiError> {
+    app.work(move |node| {
+        node.task(&task)?;
+        let taken = match (request.input, request.record) {
+            (Some(text), None) => node.take_in(NewRecord {
+                text,
+                asset: request.asset,
+                meta: request.meta,
+            })?,
+            (None, Some(_)) if request.asset.is_some() || !request.meta.is_null() => {
+                let message = "asset and meta belong to a new input, not to a record";
+                return Err(ApiError::invalid("record", message));
+            }
+            (None, Some(id)) => node.recall(id)?,
+            _ => {
+                let message = "give either input, a text, or record, a number";
+                return Err(ApiError::invalid("input", message));
+            }
+        };
+        Ok(Reply(node.run(&task, &taken)?.into()))
+    })
+    .await
+}
+
+/// Lists runs, newest first.
+pub(crate) async fn list(
+    State(app): State<App>,
+    Query(query): Query<RunQuery>,
+) -> Result<Reply<RunList>, ApiError> {
+    let page = page(query.before, query.limit)?;
+    let filter = RunFilter {
+        task: query.task,
+        route: query.route,
+    };
+    app.work(move |node| {
+        let runs = node.runs(&filter, page)?;
+        let runs = runs.into_iter().map(RunView::from).collect();
+        Ok(Reply(RunList { runs }))
+    })
+    .await
+}
+
+/// Shows one run.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(RunId { id }): Path<RunId>,
+) -> Result<Reply<RunView>, ApiError> {
+    app.work(move |node| Ok(Reply(node.run_of(id)?.into())))
+        .await
+}

@@ -1,0 +1,120 @@
+//! `GET /metrics`: Prometheus text. Requests are counted by a layer around all
+//! routes; what the store holds is read when asked.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// Upper bounds of the buckets of latency, in seconds.
+const BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteLabels {
+    route: &'static str,
+}
+
+type Latency = Family<RequestLabels, Histogram, fn() -> Histogram>;
+
+/// What is counted.
+pub(crate) struct Metrics {
+    latency: Latency,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            latency: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+        }
+    }
+}
+
+/// Counts and times every request by its route's pattern and its status.
+pub(crate) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    let method = match request.method().as_str() {
+        known @ ("GET" | "POST" | "HEAD" | "OPTIONS" | "PUT" | "DELETE") => known.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unknown", MatchedPath::as_str)
+        .to_owned();
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let labels = RequestLabels {
+        method,
+        route,
+        status: response.status().as_u16(),
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    app.metrics.latency.get_or_create(&labels).observe(seconds);
+    response
+}
+
+/// Shows the figures.
+pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
+    let node = Arc::clone(&app.node);
+    let counts = tokio::task::spawn_blocking(move || node.counts())
+        .await
+        .map_err(|_| ApiError::internal())??;
+    let mut registry = Registry::with_prefix("andon");
+    registry.register(
+        "http_request_duration_seconds",
+        "Time from a request's headers to its answer's, by route and status",
+        app.metrics.latency.clone(),
+    );
+    let runs = [
+        ("edge", counts.runs.edge),
+        ("cloud", counts.runs.cloud),
+        ("human", counts.runs.human),
+    ];
+    let by_route: Family<RouteLabels, prometheus_client::metrics::counter::Counter> =
+        Family::default();
+    for (route, number) in runs {
+        by_route
+            .get_or_create(&RouteLabels { route })
+            .inc_by(number);
+    }
+    registry.register("runs", "Runs that the store holds, by route", by_route);
+    registry.register(
+        "records",
+        "Records that the store holds",
+        ConstCounter::new(counts.records),
+    );
+    registry.register(
+        "open_records",
+        "Records that are not closed",
+        ConstGauge::new(counts.open_records),
+    );
+    registry.register(
+        "requests_in_flight",
+        "Requests that the node works on now",
+        ConstGauge::new((app.gate.in_flight() + app.long_gate.in_flight()) as u64),
+    );
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|_| ApiError::internal())?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}

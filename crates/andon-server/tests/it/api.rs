@@ -1,0 +1,108 @@
+use axum::body::Body;
+use axum::http::Request;
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::node::{Bench, ask, get, post};
+
+#[tokio::test]
+async fn a_record_its_repeat_and_its_closing() {
+    let router = Bench::new().router();
+    let note = json!({"text": "oil leak at the filler", "asset": "F1", "meta": {"lang": "en"}});
+    assert_snapshot!(post(&router, "/api/records", note.to_string()).await);
+    let again = json!({"text": "Oil leak, at filler", "asset": "F1"});
+    assert_snapshot!(post(&router, "/api/records", again.to_string()).await);
+    let elsewhere = json!({"text": "oil leak at the filler", "asset": "C2", "tasks": []});
+    assert_snapshot!(post(&router, "/api/records", elsewhere.to_string()).await);
+    assert_snapshot!(post(&router, "/api/records/1/close", "").await);
+    assert_snapshot!(get(&router, "/api/records?open=true&asset=F1").await);
+    assert_snapshot!(get(&router, "/api/records/2").await);
+}
+
+#[tokio::test]
+async fn control_characters_are_kept_as_they_came() {
+    let router = Bench::new().router();
+    let text = "be\u{0}lt\u{7}\u{1b}[31m slips\u{202e}";
+    let body = json!({"text": text, "meta": {"\u{0}": "\u{0}"}, "tasks": []});
+    let answer = post(&router, "/api/records", body.to_string()).await;
+    assert!(answer.starts_with("200"), "{answer}");
+    let kept = get(&router, "/api/records/1").await;
+    let kept: Value = serde_json::from_str(&kept["200 OK".len()..]).expect("JSON");
+    assert_eq!(kept["record"]["text"], text);
+    assert_eq!(kept["record"]["meta"]["\u{0}"], "\u{0}");
+}
+
+#[tokio::test]
+async fn runs_over_a_text_and_over_a_record() {
+    let router = Bench::new().router();
+    let path = "/api/tasks/failure-code/runs";
+    let body = json!({"input": "a jam jam", "asset": "C2"});
+    assert_snapshot!(post(&router, path, body.to_string()).await);
+    assert_snapshot!(post(&router, path, json!({"record": 1}).to_string()).await);
+    assert_snapshot!(get(&router, "/api/runs?route=human&limit=1").await);
+    assert_snapshot!(get(&router, "/api/runs/1").await);
+}
+
+#[tokio::test]
+async fn a_task_that_fails_does_not_lose_the_record() {
+    let router = Bench::new().router();
+    let long = "word ".repeat(200);
+    assert_snapshot!(post(&router, "/api/records", json!({"text": long}).to_string()).await);
+    assert_snapshot!(get(&router, "/api/records?limit=1").await);
+}
+
+#[tokio::test]
+async fn tasks_assets_and_health() {
+    let router = Bench::new().router();
+    assert_snapshot!(get(&router, "/api/tasks").await);
+    assert_snapshot!(get(&router, "/api/assets").await);
+    assert_snapshot!(get(&router, "/health").await);
+}
+
+#[tokio::test]
+async fn metrics_count_by_pattern() {
+    let router = Bench::new().router();
+    let body = json!({"input": "a jam", "asset": "C2"}).to_string();
+    post(&router, "/api/tasks/failure-code/runs", body).await;
+    get(&router, "/api/records/99").await;
+    get(&router, "/nowhere").await;
+    let text = get(&router, "/metrics").await;
+    let lines = [
+        "andon_http_request_duration_seconds_count{method=\"POST\",route=\"/api/tasks/{task}/runs\",status=\"200\"} 1",
+        "andon_http_request_duration_seconds_count{method=\"GET\",route=\"/api/records/{id}\",status=\"404\"} 1",
+        "andon_http_request_duration_seconds_count{method=\"GET\",route=\"unknown\",status=\"404\"} 1",
+        "andon_runs_total{route=\"human\"} 1",
+        "andon_records_total 1",
+        "andon_open_records 1",
+        "andon_requests_in_flight 0",
+    ];
+    for line in lines {
+        assert!(text.contains(line), "no '{line}' in:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let router = Bench::new().router();
+    let request = Request::get("/").body(Body::empty()).expect("a request");
+    let page = ask(&router, request).await;
+    assert!(page.starts_with("200 OK"));
+    for elsewhere in ["http://", "https://", "src=", "@import", "url("] {
+        assert!(!page.contains(elsewhere), "the page has '{elsewhere}'");
+    }
+}
+
+#[test]
+fn the_document_covers_every_route() {
+    let document: Value = serde_json::from_str(&andon_server::document()).expect("JSON");
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().expect("paths");
+    let listed: Vec<String> = paths
+        .iter()
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().expect("methods").keys();
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    assert_snapshot!(listed.join("\n"));
+}

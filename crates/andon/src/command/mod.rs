@@ -1,0 +1,53 @@
+//! The verbs: each turns what was typed into one call and prints its answer.
+
+mod bench;
+mod demo;
+mod doctor;
+mod eval;
+mod learn;
+mod model;
+mod run;
+mod up;
+
+use std::process::ExitCode;
+
+use andon_task::plant::Plant;
+use andon_task::task::Task;
+use anyhow::Context;
+
+use crate::cli::{Cli, Command};
+use crate::settings::Settings;
+
+/// Does what was asked for.
+pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
+    let settings = Settings::resolve(typed.common)?;
+    match typed.command {
+        Command::Up(typed) => up::run(&settings, &typed),
+        Command::Run(typed) => run::run(&settings, typed),
+        Command::Learn(typed) => learn::run(&settings, &typed),
+        Command::Eval(typed) => eval::run(&settings, &typed),
+        Command::Demo => demo::run(&settings),
+        Command::Bench => bench::run(&settings),
+        Command::Model { command } => model::run(&settings, command),
+        Command::Doctor => doctor::run(&settings),
+    }
+}
+
+/// The word for a value that is a plain word in JSON.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// The task of this name, or an error that names those that there are.
+fn task<'a>(plant: &'a Plant, name: &str) -> anyhow::Result<&'a Task> {
+    plant.tasks.get(name).with_context(|| {
+        let known: Vec<&str> = plant.tasks.keys().map(String::as_str).collect();
+        format!(
+            "the plant has no task '{name}': it has {}",
+            known.join(", ")
+        )
+    })
+}

@@ -1,0 +1,114 @@
+//! `andon run TASK [TEXT|-]`
+
+use std::io::{BufRead, IsTerminal};
+use std::process::ExitCode;
+
+use andon_runtime::Node;
+use andon_server::RunView;
+use andon_task::run::NewRecord;
+use anyhow::{Context, bail};
+
+use crate::cli::Run;
+use crate::node::{self, Needs};
+use crate::plant;
+use crate::settings::Settings;
+
+/// The longest line that is read; a record holds less.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Runs a task over a text, or over each line of standard input.
+pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
+    let plant = plant::load(settings.plant.as_deref())?;
+    super::task(&plant, &typed.task)?;
+    let text = typed.text.filter(|text| text != "-");
+    if text.is_none() && std::io::stdin().is_terminal() {
+        bail!("there is no text: give it after the task, or a line each on standard input");
+    }
+    let node = node::open(settings, plant, Needs::Task(&typed.task))?;
+    let answer = |text: String| answer(settings, &node, &typed.task, typed.asset.clone(), text);
+    match text {
+        Some(text) => answer(text)?,
+        None => {
+            let mut input = std::io::stdin().lock();
+            let mut number = 0;
+            while let Some(line) = next_line(&mut input, number + 1)? {
+                number += 1;
+                answer(line).with_context(|| format!("line {number}"))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn next_line(input: &mut impl BufRead, number: usize) -> anyhow::Result<Option<String>> {
+    let mut line = Vec::new();
+    let mut limited = std::io::Read::take(&mut *input, LONGEST_LINE + 1);
+    limited
+        .read_until(b'\n', &mut line)
+        .with_context(|| format!("cannot read line {number}"))?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.len() as u64 > LONGEST_LINE {
+        bail!("line {number} has more than {LONGEST_LINE} bytes: a record is shorter");
+    }
+    let line = String::from_utf8(line)
+        .ok()
+        .with_context(|| format!("line {number} is not UTF-8"))?;
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+fn answer(
+    settings: &Settings,
+    node: &Node,
+    task: &str,
+    asset: Option<String>,
+    text: String,
+) -> anyhow::Result<()> {
+    let record = NewRecord {
+        text,
+        asset,
+        ..NewRecord::default()
+    };
+    let taken = node.take_in(record)?;
+    let view = RunView::from(node.run(task, &taken)?);
+    settings.output.print(&view, human)
+}
+
+fn human(run: &RunView) -> String {
+    let share = |value: f64| format!("{:.1} %", 100.0 * value);
+    let word = |calibrated| if calibrated { "probability" } else { "score" };
+    let mut text = format!(
+        "{}  ({} {})\n",
+        run.answer,
+        word(run.calibrated),
+        run.probabilities
+            .get(&run.answer)
+            .and_then(serde_json::Value::as_f64)
+            .map_or_else(String::new, share)
+    );
+    let others = run
+        .probabilities
+        .iter()
+        .filter(|(label, _)| **label != run.answer);
+    for (label, value) in others.take(2) {
+        let value = value.as_f64().map_or_else(String::new, share);
+        text.push_str(&format!("  or {label} {value}\n"));
+    }
+    text.push_str(&format!("route: {}\n", super::word(&run.route)));
+    if let Some(procedure) = &run.procedure {
+        let revision = procedure.revision.as_deref().unwrap_or("without revision");
+        text.push_str(&format!(
+            "procedure: {} {} ({revision})\n",
+            procedure.id, procedure.title
+        ));
+    }
+    if let Some(repeat) = &run.repeats {
+        text.push_str(&format!(
+            "repeats: record {} (likeness {:.2})\n",
+            repeat.record, repeat.likeness
+        ));
+    }
+    text.push_str(&format!("took: {:.1} ms\n", run.took_ms));
+    text
+}

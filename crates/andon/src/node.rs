@@ -1,0 +1,70 @@
+//! Puts a node together: a plant, its models, its store and its heads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use andon_runtime::{HeadFiles, LanguageModel, Node, Parts};
+use andon_store::Store;
+use andon_task::plant::Plant;
+use anyhow::Context;
+
+use crate::clock;
+use crate::engine::Loader;
+use crate::settings::Settings;
+
+/// Which models a node needs for what it is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs<'a> {
+    /// All that the plant names.
+    Everything,
+    /// What answers this task: no language model where a head does.
+    Task(&'a str),
+}
+
+/// The node of `settings`, ready to answer.
+pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyhow::Result<Node> {
+    let store = store(&settings.state)?;
+    let loader = Loader::new(settings.store());
+    let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
+    let assemble = |plant: Plant, language_model: Option<Arc<dyn LanguageModel>>| {
+        let parts = Parts {
+            plant,
+            encoder: Some(encoder.clone()),
+            language_model,
+            store: store.clone(),
+            heads: heads(&settings.state),
+            clock: Box::new(clock::now),
+        };
+        Node::new(parts).context("cannot read which heads are promoted")
+    };
+    if let Needs::Task(task) = needs {
+        let node = assemble(plant.clone(), None)?;
+        let serves = |head: andon_runtime::HeadStatus| head.refused.is_none();
+        if node.head_status(task).is_some_and(serves) {
+            return Ok(node);
+        }
+    }
+    let language_model = loader.language_model(&plant.settings.language_model)?;
+    assemble(plant, Some(Arc::new(language_model)))
+}
+
+/// The store of a state directory, which is made if there is none.
+pub(crate) fn store(state: &Path) -> anyhow::Result<Store> {
+    std::fs::create_dir_all(state).with_context(|| {
+        format!(
+            "cannot create '{}': set ANDON_STATE or `--state` to a folder that can be written",
+            state.display()
+        )
+    })?;
+    let path = database(state);
+    Store::open(&path).with_context(|| format!("cannot open the store '{}'", path.display()))
+}
+
+/// The files of the heads of a state directory.
+pub(crate) fn heads(state: &Path) -> HeadFiles {
+    HeadFiles::new(state.join("heads"))
+}
+
+fn database(state: &Path) -> PathBuf {
+    state.join("andon.db")
+}

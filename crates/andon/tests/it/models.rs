@@ -1,0 +1,267 @@
+//! Commands that answer, with the default models in `ANDON_HOME`.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::node::{Ended, Home};
+
+const TASK: &str = "name = \"failure\"\nkind = \"decide\"\ninstructions = \"What has failed?\"\nlabels = \"codes/failures.csv\"\n";
+const LABELS: &str = "label,description,procedure\nleak,Liquid comes out,leak.md\nnoise,It is loud,\nheat,It is too hot,\n";
+const PROCEDURE: &str = "---\nid: PR-1\nrevision: C\n---\n# Mend a leak\n\nTighten to 40 Nm.\n";
+
+/// A small plant with five notes a label, which is learned in a second.
+fn plant(home: &Home) -> String {
+    let plant = home.beside("plant");
+    let mut examples = String::new();
+    for (label, notes) in [
+        (
+            "leak",
+            [
+                "oil drips from pump",
+                "water on the floor",
+                "seal leaks",
+                "valve dripping",
+                "puddle under the tank",
+            ],
+        ),
+        (
+            "noise",
+            [
+                "bearing squeals",
+                "loud banging",
+                "gearbox howls",
+                "rattling guard",
+                "fan whines",
+            ],
+        ),
+        (
+            "heat",
+            [
+                "motor too hot",
+                "bearing at 95 degrees",
+                "smell of burning",
+                "oil overheats",
+                "cabinet is hot",
+            ],
+        ),
+    ] {
+        for note in notes {
+            examples.push_str(&format!(
+                "{{\"input\": \"{note}\", \"expected\": \"{label}\"}}\n"
+            ));
+        }
+    }
+    for (path, content) in [
+        ("tasks/failure.toml", TASK),
+        ("codes/failures.csv", LABELS),
+        ("procedures/leak.md", PROCEDURE),
+        ("examples/failure.jsonl", &examples),
+    ] {
+        let path = plant.join(path);
+        fs::create_dir_all(path.parent().expect("below the plant")).expect("writable");
+        fs::write(path, content).expect("writable");
+    }
+    plant.to_str().expect("UTF-8").to_owned()
+}
+
+/// A command on that plant with the real models and a state of its own.
+fn command(home: &Home, arguments: &[&str]) -> Command {
+    let mut command = home.command(arguments);
+    match std::env::var_os("ANDON_HOME") {
+        Some(models) => command.env("ANDON_HOME", models),
+        None => command.env_remove("ANDON_HOME"),
+    };
+    command
+        .env("ANDON_PLANT", plant(home))
+        .env("ANDON_STATE", home.beside("state"));
+    command
+}
+
+fn run(home: &Home, arguments: &[&str], input: &[u8]) -> Ended {
+    let mut child = command(home, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A command that reads no input closes it.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    Ended::from(child.wait_with_output().expect("it ends"))
+}
+
+fn lines(ended: &Ended) -> Vec<Value> {
+    ended.succeeded();
+    let lines = ended.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+#[test]
+fn a_task_is_learned_measured_and_run() {
+    let home = Home::new();
+    run(&home, &["eval", "failure", "--examples", "none"], b"").failed(&["none", "No such file"]);
+
+    // Without a head the language model scores the labels.
+    let scored = &lines(&run(
+        &home,
+        &["run", "failure", "oil on the floor", "--json"],
+        b"",
+    ))[0];
+    assert_eq!(scored["answered_by"], "label_scoring");
+    assert_eq!(scored["probability"], Value::Null);
+    assert_eq!(scored["route"], "human");
+
+    let learned = &lines(&run(&home, &["learn", "failure", "--json"], b""))[0];
+    assert_eq!(learned["promoted"], true);
+    assert_eq!(learned["comparison"]["verdict"], "first");
+    let again = &lines(&run(&home, &["learn", "failure", "--json"], b""))[0];
+    assert_eq!(again["comparison"]["verdict"], "not_worse");
+    assert_eq!(
+        again["head"], learned["head"],
+        "the same examples give the same head"
+    );
+
+    let measured = &lines(&run(&home, &["eval", "failure", "--json"], b""))[0];
+    assert_eq!(measured["n"], 15);
+    for figure in ["accuracy", "macro_f1", "ece", "coverage"] {
+        let estimate = &measured[figure];
+        assert!(
+            estimate["low"].as_f64() <= estimate["value"].as_f64(),
+            "{figure}"
+        );
+        assert!(
+            estimate["value"].as_f64() <= estimate["high"].as_f64(),
+            "{figure}"
+        );
+    }
+    let file = home.beside("plant/examples/failure.jsonl");
+    let file = file.to_str().expect("UTF-8");
+    let on_file = &lines(&run(
+        &home,
+        &["eval", "failure", "--examples", file, "--json"],
+        b"",
+    ))[0];
+    assert_eq!(on_file["n"], 15);
+
+    let notes = "oil drips from pump 4\r\nbearing squeals\n";
+    let runs = lines(&run(
+        &home,
+        &["run", "failure", "-", "--json"],
+        notes.as_bytes(),
+    ));
+    let answers: Vec<_> = runs.iter().map(|run| &run["answer"]).collect();
+    assert_eq!(answers, ["leak", "noise"]);
+    assert_eq!(runs[0]["answered_by"], "head");
+    assert_eq!(runs[0]["procedure"]["revision"], "C");
+    for key in [
+        "probability",
+        "probabilities",
+        "route",
+        "reason",
+        "evidence",
+        "certificate",
+        "took_ms",
+    ] {
+        assert!(!runs[0][key].is_null(), "{key}");
+    }
+    let shown = run(&home, &["run", "failure", "oil drips"], b"");
+    shown.succeeded();
+    assert!(
+        shown.stdout.contains("procedure: PR-1 Mend a leak (C)"),
+        "{}",
+        shown.stdout
+    );
+}
+
+#[test]
+fn bad_input_names_its_line() {
+    let home = Home::new();
+    run(&home, &["run", "nothing", "x"], b"").failed(&["no task 'nothing': it has failure"]);
+    run(&home, &["run", "failure", "  "], b"").failed(&["the text is empty"]);
+    run(&home, &["run", "failure"], b"a leak\n\xff\n").failed(&["line 2 is not UTF-8"]);
+    run(&home, &["run", "failure"], &vec![b'a'; 10 << 20]).failed(&["line 1 has more than"]);
+    run(&home, &["run", "failure"], &vec![b'a'; 100_000]).failed(&["line 1", "shorten or split"]);
+}
+
+#[test]
+fn a_node_comes_up_and_ends_when_asked() {
+    let home = Home::new();
+    let mut child = command(&home, &["up", "--listen", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut first = String::new();
+    let stdout = child.stdout.take().expect("it is piped");
+    BufReader::new(stdout)
+        .read_line(&mut first)
+        .expect("a line");
+    let up: Value = serde_json::from_str(&first).expect("JSON");
+    let health = format!("{}/health", up["url"].as_str().expect("a URL"));
+    let health = ureq::get(&health).call().expect("it is ready");
+    assert_eq!(health.status(), 200);
+    if cfg!(unix) {
+        let id = child.id().to_string();
+        Command::new("kill").arg(&id).status().expect("kill runs");
+    } else {
+        child.kill().expect("it runs");
+    }
+    let ended = child.wait().expect("it ends");
+    assert_eq!(ended.success(), cfg!(unix));
+}
+
+#[test]
+fn addresses_that_cannot_be_listened_on_are_refused() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    run(&home, &["up", "--listen", &address], b"")
+        .failed(&[&address, "choose another address with `--listen`"]);
+    run(&home, &["up", "--listen", "0.0.0.0:0"], b"")
+        .failed(&["neither TLS nor keys", "--insecure-no-tls"]);
+}
+
+#[test]
+fn a_model_that_was_changed_does_not_answer() {
+    let home = Home::new();
+    let real = run(&home, &["model", "list", "--json"], b"");
+    let real = lines(&real).remove(0);
+    let models = real.as_array().expect("a list");
+    let copied = home.beside("home/models/minilm-l6");
+    let minilm = models.iter().find(|model| model["name"] == "minilm:l6");
+    let minilm = minilm.expect("fetched by `andon model pull minilm:l6`");
+    copy(
+        Path::new(minilm["folder"].as_str().expect("a path")),
+        &copied,
+    );
+    let weights = copied.join("model.safetensors");
+    let mut bytes = fs::read(&weights).expect("copied");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&weights, bytes).expect("writable");
+    let mut learn = command(&home, &["learn", "failure"]);
+    learn.env("ANDON_HOME", home.beside("home"));
+    Ended::from(learn.output().expect("the binary runs"))
+        .failed(&["is not as it came", "andon model rm minilm:l6"]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("writable");
+    for entry in fs::read_dir(from).expect("a model") {
+        let path = entry.expect("readable").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).expect("writable");
+        }
+    }
+}

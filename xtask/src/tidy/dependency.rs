@@ -1,0 +1,86 @@
+//! Which crate may use which: the table of ARCHITECTURE.md.
+
+use anyhow::Context;
+use toml::Table;
+
+/// A crate and the crates of the workspace that it may use.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("andon-task", &[]),
+    ("andon-kernels", &[]),
+    ("andon-engine", &["andon-kernels", "andon-task"]),
+    ("andon-store", &["andon-task"]),
+    ("andon-runtime", &["andon-task", "andon-store"]),
+    (
+        "andon-learn",
+        &["andon-task", "andon-store", "andon-runtime"],
+    ),
+    (
+        "andon-server",
+        &["andon-task", "andon-store", "andon-runtime", "andon-learn"],
+    ),
+    (
+        "andon",
+        &[
+            "andon-task",
+            "andon-kernels",
+            "andon-engine",
+            "andon-store",
+            "andon-runtime",
+            "andon-learn",
+            "andon-server",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+/// What links SQL in, for the store alone.
+const SQL_LIBRARIES: &[&str] = &["rusqlite", "sqlx", "diesel", "libsqlite3-sys"];
+
+/// The faults in the manifest of crate `name`.
+pub(super) fn faults(name: &str, manifest: &str) -> anyhow::Result<Vec<String>> {
+    let manifest: Table = toml::from_str(manifest)
+        .with_context(|| format!("the manifest of '{name}' is not TOML"))?;
+    let Some((_, allowed)) = MAY_USE.iter().find(|(known, _)| *known == name) else {
+        return Ok(vec![format!(
+            "crates/{name}: not in the table of crates: add it to ARCHITECTURE.md and xtask/src/tidy/dependency.rs"
+        )]);
+    };
+    let mut faults = Vec::new();
+    for dependency in dependencies(&manifest) {
+        let is_ours = MAY_USE.iter().any(|(known, _)| *known == dependency)
+            || dependency.starts_with("andon");
+        if is_ours && dependency != name && !allowed.contains(&dependency.as_str()) {
+            faults.push(format!("{name}: may not use '{dependency}'"));
+        }
+        if SQL_LIBRARIES.contains(&dependency.as_str()) && name != super::SQL_CRATE {
+            faults.push(format!(
+                "{name}: may not use '{dependency}': SQL is in {} alone",
+                super::SQL_CRATE
+            ));
+        }
+    }
+    Ok(faults)
+}
+
+/// The packages that a manifest names, for whatever purpose and platform.
+fn dependencies(manifest: &Table) -> Vec<String> {
+    let mut found = Vec::new();
+    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let platforms = manifest.get("target").and_then(|target| target.as_table());
+    let platforms = platforms.into_iter().flat_map(|table| table.values());
+    let tables = platforms
+        .filter_map(|table| table.as_table())
+        .chain([manifest]);
+    for table in tables {
+        for dependency in kinds
+            .iter()
+            .filter_map(|kind| table.get(*kind)?.as_table())
+            .flatten()
+        {
+            let (name, settings) = dependency;
+            let renamed = settings.get("package").and_then(|package| package.as_str());
+            found.push(renamed.unwrap_or(name).to_owned());
+        }
+    }
+    found
+}
