@@ -4,7 +4,7 @@ use andon_kernels::Kernels;
 use andon_kernels::activation::{Activations, GROUP, Input, Precision, Transform};
 use andon_kernels::attention::{Queries, View};
 use andon_kernels::kv::{self, BLOCK, Heads};
-use andon_kernels::matmul::Output;
+use andon_kernels::matmul::{Output, row_stride};
 use andon_kernels::matrix::{Group8, Matrix};
 use andon_kernels::norm::LayerNorm;
 use half::{bf16, f16};
@@ -213,7 +213,8 @@ impl Bert {
         let count = blocks.iter().map(Vec::len).sum();
         let mut cache = kv::Layer::new(heads, count);
         let mut activations = Activations::default();
-        let mut wide = vec![0.0; tokens * (3 * width).max(inner)];
+        let inner_stride = row_stride(inner);
+        let mut wide = vec![0.0; tokens * (3 * width).max(inner_stride)];
         for layer in &self.layers {
             // Attention multiplies errors: its inputs are worth a second pass.
             let input = rows(&states, width, width);
@@ -243,9 +244,9 @@ impl Bert {
 
             let input = rows(&states, width, width);
             activations.fill(kernels, input, Transform::None, Precision::Single);
-            let up = &mut wide[..tokens * inner];
-            kernels.matmul(&layer.up, &activations, Output::Replace, up, inner);
-            let input = rows(up, inner, inner);
+            let up = &mut wide[..tokens * inner_stride];
+            kernels.matmul(&layer.up, &activations, Output::Replace, up, inner_stride);
+            let input = rows(up, inner_stride, inner);
             activations.fill(kernels, input, Transform::Gelu, Precision::Single);
             kernels.matmul(&layer.down, &activations, Output::Add, &mut states, width);
             kernels.layer_norm(&mut states, layer.output_norm.view());

@@ -1,6 +1,7 @@
 //! The shape of a language model, from the metadata of its file.
 
 use andon_kernels::kv::Heads;
+use andon_kernels::matmul::row_stride;
 
 use crate::error::{LoadError, damaged, unsupported};
 use crate::gguf::Gguf;
@@ -101,6 +102,12 @@ impl Config {
     /// Numbers of a token's queries.
     pub(crate) fn query_width(&self) -> usize {
         self.heads.queries * self.heads.size
+    }
+
+    /// Numbers of a token between the products of a layer, at most.
+    pub(crate) fn wide(&self) -> usize {
+        let attention = self.query_width() + 2 * self.key_width();
+        attention.max(row_stride(2 * self.feed_forward))
     }
 
     /// Numbers of a token's keys, and of its values.

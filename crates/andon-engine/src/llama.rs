@@ -5,7 +5,7 @@ use andon_kernels::Kernels;
 use andon_kernels::activation::{Activations, Input, Precision, Transform};
 use andon_kernels::attention::{Queries, View};
 use andon_kernels::kv;
-use andon_kernels::matmul::Output;
+use andon_kernels::matmul::{Output, row_stride};
 use andon_kernels::matrix::Matrix;
 use andon_kernels::rope::{Angles, Pairing, Span};
 
@@ -147,7 +147,8 @@ impl Llama {
             angles,
             states,
             activations: Activations::default(),
-            wide: Vec::new(),
+            wide: vec![0.0; slots.len() * self.config.wide()],
+            attended: vec![0.0; slots.len() * self.config.query_width()],
         };
         for (layer, cache) in self.layers.iter().zip(cache) {
             step.attend(layer, cache);
@@ -180,6 +181,8 @@ struct Step<'a> {
     activations: Activations,
     /// What a layer computes between its products.
     wide: Vec<f32>,
+    /// What its attention gives.
+    attended: Vec<f32>,
 }
 
 impl Step<'_> {
@@ -194,9 +197,10 @@ impl Step<'_> {
             heads: heads.queries + heads.keys,
             size: heads.size,
         };
+        let qkv = &mut self.wide[..self.slots.len() * stride];
         self.kernels
-            .rope(&mut self.wide, span, Pairing::Neighbours, &self.angles);
-        for (slot, row) in self.slots.iter().zip(self.wide.chunks_exact(stride)) {
+            .rope(qkv, span, Pairing::Neighbours, &self.angles);
+        for (slot, row) in self.slots.iter().zip(qkv.chunks_exact(stride)) {
             let block = slot.blocks[slot.position / kv::BLOCK];
             let (key, value) = row[queries..].split_at(keys);
             cache.store(block, slot.position % kv::BLOCK, key, value);
@@ -210,21 +214,28 @@ impl Step<'_> {
                 visible: slot.position + 1,
             })
             .collect();
-        let mut attended = vec![0.0; self.slots.len() * queries];
         let inputs = Queries {
-            rows: &self.wide,
+            rows: qkv,
             stride,
             scale: 1.0 / (heads.size as f32).sqrt(),
         };
-        self.kernels.attention(cache, inputs, &views, &mut attended);
-        self.wide = attended;
-        self.add_product(Transform::None, queries, queries, &layer.attention_output);
+        let attended = &mut self.attended;
+        self.kernels.attention(cache, inputs, &views, attended);
+        let input = rows(attended, queries, queries);
+        self.activations
+            .fill(self.kernels, input, Transform::None, Precision::Single);
+        self.add_product(&layer.attention_output);
     }
 
     fn feed_forward(&mut self, layer: &Layer) {
         let inner = self.config.feed_forward;
-        self.normed_product(&layer.feed_forward_norm, &layer.gate_up, 2 * inner);
-        self.add_product(Transform::SwiGlu, 2 * inner, inner, &layer.down);
+        let stride = row_stride(2 * inner);
+        self.normed_product(&layer.feed_forward_norm, &layer.gate_up, stride);
+        let gate_up = &self.wide[..self.slots.len() * stride];
+        let input = rows(gate_up, stride, inner);
+        self.activations
+            .fill(self.kernels, input, Transform::SwiGlu, Precision::Single);
+        self.add_product(&layer.down);
     }
 
     /// `wide = matrices · norm(states)`, the products side by side.
@@ -237,29 +248,18 @@ impl Step<'_> {
         };
         self.activations
             .fill(self.kernels, input, transform, Precision::Single);
-        self.wide.resize(self.slots.len() * stride, 0.0);
         let mut column = 0;
         for matrix in matrices {
-            let out = &mut self.wide[column..];
+            let out = &mut self.wide[column..self.slots.len() * stride];
             self.kernels
                 .matmul(matrix, &self.activations, Output::Replace, out, stride);
             column += matrix.rows();
         }
     }
 
-    /// `states += matrix · transform(wide)`.
-    fn add_product(
-        &mut self,
-        transform: Transform<'_>,
-        stride: usize,
-        columns: usize,
-        matrix: &Matrix,
-    ) {
-        let input = rows(&self.wide, stride, columns);
-        self.activations
-            .fill(self.kernels, input, transform, Precision::Single);
-        let width = self.config.width;
-        let out = &mut self.states;
+    /// `states += matrix · activations`.
+    fn add_product(&mut self, matrix: &Matrix) {
+        let (width, out) = (self.config.width, &mut self.states);
         self.kernels
             .matmul(matrix, &self.activations, Output::Add, out, width);
     }

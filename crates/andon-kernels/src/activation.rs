@@ -20,6 +20,11 @@ pub struct Activations {
     groups: Vec<Group>,
 }
 
+/// Integer sums may start at the bits of this float, whose last place is one: as
+/// long as a sum stays below 2^22 its bits are those of this float plus the sum,
+/// and it needs no conversion.
+pub(crate) const BIAS: f32 = 12_582_912.0;
+
 /// A group of a quantised row, with what products need beside the codes: all in
 /// one place, so that a kernel follows one pointer a row.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,9 +34,9 @@ pub(crate) struct Group {
     pub(crate) scale: f32,
     /// The sum of the codes times the scale: what a minimum is multiplied by.
     pub(crate) offset: f32,
-    /// The sum of the codes times -128: what takes back the 128 that 8-bit
-    /// weights are too large.
-    pub(crate) start: i32,
+    /// The sum of the codes times -128, which takes back the 128 that 8-bit
+    /// weights are too large, plus the bits of [`BIAS`].
+    pub(crate) biased_start: i32,
 }
 
 /// What is done to a row before it is quantised.
@@ -309,7 +314,7 @@ unsafe fn quantise_lanes<L: Lanes>(row: &[f32], groups: &mut [Group]) {
             let sum = low.add(high).sum();
             group.scale = scale;
             group.offset = scale * sum;
-            group.start = -128 * sum as i32;
+            group.biased_start = BIAS.to_bits() as i32 - 128 * sum as i32;
         }
     }
 }

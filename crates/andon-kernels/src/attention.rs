@@ -8,7 +8,7 @@ use crate::lanes::{LANES, Lanes};
 use crate::share::Rows;
 
 /// Queries that share the loads of keys and values.
-const TILE: usize = 8;
+const TILE: usize = 12;
 
 /// What one token sees.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,11 @@ unsafe fn attend_lanes<L: Lanes>(job: &Job<'_>, scores: &mut Vec<f32>) {
             5 => attend_tile::<L, 5>(job, scores),
             6 => attend_tile::<L, 6>(job, scores),
             7 => attend_tile::<L, 7>(job, scores),
-            _ => attend_tile::<L, 8>(job, scores),
+            8 => attend_tile::<L, 8>(job, scores),
+            9 => attend_tile::<L, 9>(job, scores),
+            10 => attend_tile::<L, 10>(job, scores),
+            11 => attend_tile::<L, 11>(job, scores),
+            _ => attend_tile::<L, 12>(job, scores),
         }
     }
 }

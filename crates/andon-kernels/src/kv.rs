@@ -1,7 +1,7 @@
 //! Keys and values of the tokens seen, in blocks of sixteen.
 
 use half::f16;
-use half::slice::HalfBitsSliceExt;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use crate::lanes::LANES;
 
@@ -54,18 +54,17 @@ impl Layer {
     pub fn store(&mut self, block: u32, slot: usize, keys: &[f32], values: &[f32]) {
         assert!(slot < BLOCK, "slot {slot} of {BLOCK}");
         let size = self.heads.size;
+        let mut halves = vec![f16::ZERO; size];
         for head in 0..self.heads.keys {
             let start = self.start(block, head);
-            let from = &keys[head * size..][..size];
+            halves.convert_from_f32_slice(&keys[head * size..][..size]);
             let to = &mut self.keys[start..][..size * BLOCK];
-            for (to, &key) in to.iter_mut().skip(slot).step_by(BLOCK).zip(from) {
-                *to = f16::from_f32(key).to_bits();
+            for (to, key) in to.iter_mut().skip(slot).step_by(BLOCK).zip(&halves) {
+                *to = key.to_bits();
             }
-            let from = &values[head * size..][..size];
+            halves.convert_from_f32_slice(&values[head * size..][..size]);
             let to = &mut self.values[start + slot * size..][..size];
-            for (to, &value) in to.iter_mut().zip(from) {
-                *to = f16::from_f32(value).to_bits();
-            }
+            to.copy_from_slice(halves.reinterpret_cast());
         }
     }
 

@@ -16,6 +16,16 @@ mod avx2;
 mod avx512;
 mod scalar;
 
+/// How far apart rows of `columns` floats are best put: not a multiple of a
+/// kilobyte, which would send all rows to the same few places of the caches.
+pub fn row_stride(columns: usize) -> usize {
+    if columns.is_multiple_of(256) {
+        columns + 16
+    } else {
+        columns
+    }
+}
+
 /// What becomes of the products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -46,14 +56,12 @@ impl Kernels {
             matrix.groups() * GROUP,
             "as many columns in the activations as in the matrix"
         );
-        assert!(stride >= matrix.rows(), "room for every row of the matrix");
-        let out = Rows::new(&mut out[..tokens * stride], stride);
+        let out = Rows::spaced(out, tokens, stride, matrix.rows());
         let rows = activations.rows();
         let passes = activations.passes();
         let panels = matrix.panels();
-        let per_chunk = panels.div_ceil(6 * self.threads()).max(1);
+        let per_chunk = (panels / (16 * self.threads())).max(1);
         self.pool.for_each(panels.div_ceil(per_chunk), &|chunk| {
-            let mut scratch = Scratch::default();
             for panel in chunk * per_chunk..panels.min((chunk + 1) * per_chunk) {
                 let first = panel * PANEL;
                 let count = PANEL.min(matrix.rows() - first);
@@ -63,24 +71,35 @@ impl Kernels {
                     panel,
                     rows: &rows,
                 };
-                job.run(self.isa, &mut scratch, |row, values| {
+                job.run(self.isa, |row, values| {
                     let (token, pass) = (row / passes, row % passes);
                     // SAFETY: the panel belongs to this chunk alone, and so do
                     // these `count` places of each token's row.
                     let places =
                         unsafe { std::slice::from_raw_parts_mut(out.at(token, first), count) };
-                    if pass == 0 && output == Output::Replace {
-                        places.copy_from_slice(&values[..count]);
-                    } else {
-                        places.iter_mut().zip(values).for_each(|(to, x)| *to += x);
-                    }
+                    let mode = if pass == 0 { output } else { Output::Add };
+                    write(places, values, mode);
                     if let Some(bias) = bias.filter(|_| pass == 0) {
-                        places.iter_mut().zip(bias).for_each(|(to, x)| *to += x);
+                        add(places, bias);
                     }
                 });
             }
         });
     }
+}
+
+fn write(places: &mut [f32], values: &[f32; PANEL], output: Output) {
+    match (output, places.first_chunk_mut::<PANEL>()) {
+        (Output::Replace, Some(places)) => *places = *values,
+        (Output::Replace, None) => places.copy_from_slice(&values[..places.len()]),
+        (Output::Add, Some(places)) => add(places, values),
+        (Output::Add, None) => add(places, values),
+    }
+}
+
+#[inline(always)]
+fn add(places: &mut [f32], values: &[f32]) {
+    places.iter_mut().zip(values).for_each(|(to, x)| *to += x);
 }
 
 /// One panel against all rows of the activations.
@@ -90,38 +109,14 @@ struct Job<'a> {
     rows: &'a [&'a [Group]],
 }
 
-/// A panel of 4 bits, unpacked once for many tokens.
-#[derive(Default)]
-struct Scratch {
-    groups: Vec<UnpackedGroup>,
-}
-
-/// A group of a panel with a byte for each code and floats for scales and minima.
-#[derive(Clone)]
-#[repr(C, align(64))]
-struct UnpackedGroup {
-    codes: [u8; PANEL * GROUP],
-    scales: [f32; PANEL],
-    minima: [f32; PANEL],
-}
-
-impl UnpackedGroup {
-    #[cfg(target_arch = "x86_64")]
-    const EMPTY: Self = Self {
-        codes: [0; PANEL * GROUP],
-        scales: [0.0; PANEL],
-        minima: [0.0; PANEL],
-    };
-}
-
 impl Job<'_> {
     /// Calls `emit(row, products)` for every row of the activations, in order.
-    fn run(&self, isa: Isa, scratch: &mut Scratch, emit: impl FnMut(usize, &[f32; PANEL])) {
+    fn run(&self, isa: Isa, emit: impl FnMut(usize, &[f32; PANEL])) {
         match isa.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` exists only where its instructions do; the
             // shapes were checked by `matmul`.
-            Form::Avx512 => unsafe { avx512::run(self, scratch, emit) },
+            Form::Avx512 => unsafe { avx512::run(self, emit) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Form::Avx2 => unsafe { avx2::run(self, emit) },

@@ -7,6 +7,7 @@ pub(crate) struct Rows<'a, T> {
     start: *mut T,
     rows: usize,
     stride: usize,
+    width: usize,
     buffer: PhantomData<&'a mut [T]>,
 }
 
@@ -14,11 +15,25 @@ pub(crate) struct Rows<'a, T> {
 unsafe impl<T: Send> Sync for Rows<'_, T> {}
 
 impl<'a, T> Rows<'a, T> {
+    /// Whole rows of `stride` elements.
     pub(crate) fn new(buffer: &'a mut [T], stride: usize) -> Self {
+        let rows = buffer.len().checked_div(stride).unwrap_or(0);
+        Self::spaced(buffer, rows, stride, stride)
+    }
+
+    /// Rows of `width` elements that begin every `stride`.
+    pub(crate) fn spaced(buffer: &'a mut [T], rows: usize, stride: usize, width: usize) -> Self {
+        assert!(width <= stride, "rows that do not overlap");
+        assert!(
+            rows == 0 || (rows - 1) * stride + width <= buffer.len(),
+            "a buffer of {} elements for {rows} rows of {width} every {stride}",
+            buffer.len()
+        );
         Self {
             start: buffer.as_mut_ptr(),
-            rows: buffer.len().checked_div(stride).unwrap_or(0),
+            rows,
             stride,
+            width,
             buffer: PhantomData,
         }
     }
@@ -32,7 +47,7 @@ impl<'a, T> Rows<'a, T> {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         // SAFETY: within the buffer, whose borrow this value holds; not
         // aliased by contract.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.stride) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.width) }
     }
 
     /// The beginning of a part of a row.
@@ -41,7 +56,7 @@ impl<'a, T> Rows<'a, T> {
     /// No two threads write to the same place of the row.
     pub(crate) unsafe fn at(&self, row: usize, column: usize) -> *mut T {
         assert!(
-            row < self.rows && column < self.stride,
+            row < self.rows && column < self.width,
             "place within the buffer"
         );
         // SAFETY: within the buffer, as asserted.

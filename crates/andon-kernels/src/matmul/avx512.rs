@@ -1,9 +1,10 @@
 //! The form for AVX-512 VNNI: `vpdpbusd` takes four columns of sixteen rows.
 
 use std::arch::x86_64::*;
+use std::cell::RefCell;
 
-use super::{Job, Scratch, UnpackedGroup};
-use crate::activation::{GROUP, Group};
+use super::Job;
+use crate::activation::{BIAS, GROUP, Group};
 use crate::matrix::{Format, PANEL};
 
 /// Tokens of a tile: 6 × 32 rows need 12 integer and 12 float accumulators.
@@ -13,12 +14,45 @@ const AHEAD: usize = 4096;
 /// From this many tokens on a panel of 4 bits is unpacked once for all.
 const UNPACK_FROM: usize = 3;
 
+/// A group of a panel of 4 bits with a byte for each code and floats for
+/// scales, biases and minima.
+#[derive(Clone)]
+#[repr(C, align(64))]
+struct UnpackedGroup {
+    codes: [u8; PANEL * GROUP],
+    scales: [f32; PANEL],
+    biases: [f32; PANEL],
+    minima: [f32; PANEL],
+}
+
+impl UnpackedGroup {
+    const EMPTY: Self = Self {
+        codes: [0; PANEL * GROUP],
+        scales: [0.0; PANEL],
+        biases: [0.0; PANEL],
+        minima: [0.0; PANEL],
+    };
+}
+
+thread_local! {
+    /// Memory for the panel that a thread unpacks: kept, because a fresh piece
+    /// for every panel costs as much as some tokens.
+    static UNPACKED: RefCell<Vec<UnpackedGroup>> = const { RefCell::new(Vec::new()) };
+}
+
 /// # Safety
 /// The processor has the instructions; rows have as many groups as the matrix.
+pub(super) unsafe fn run(job: &Job<'_>, emit: impl FnMut(usize, &[f32; PANEL])) {
+    // SAFETY: the caller's contract is passed on.
+    UNPACKED.with_borrow_mut(|unpacked| unsafe { run_in(job, unpacked, emit) });
+}
+
+/// # Safety
+/// As [`run`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
-pub(super) unsafe fn run(
+unsafe fn run_in(
     job: &Job<'_>,
-    scratch: &mut Scratch,
+    unpacked: &mut Vec<UnpackedGroup>,
     mut emit: impl FnMut(usize, &[f32; PANEL]),
 ) {
     let panel = job.matrix.panel(job.panel);
@@ -27,13 +61,18 @@ pub(super) unsafe fn run(
     let size = format.group_bytes();
     let unpacks = format == Format::Int4 && job.rows.len() >= UNPACK_FROM;
     if unpacks {
-        scratch.groups.resize(groups, UnpackedGroup::EMPTY);
-        for (group, bytes) in scratch.groups.iter_mut().zip(panel.chunks_exact(size)) {
+        unpacked.resize(groups, UnpackedGroup::EMPTY);
+        for (group, bytes) in unpacked.iter_mut().zip(panel.chunks_exact(size)) {
             // SAFETY: a chunk is the bytes of a group of 4 bits.
             unsafe { unpack(bytes, group) };
         }
     }
-    for (index, rows) in job.rows.chunks(TILE).enumerate() {
+    let mut rest = job.rows;
+    while !rest.is_empty() {
+        // Tiles as even as may be: one of a token takes as long as one of three.
+        let (rows, after) = rest.split_at(rest.len().div_ceil(rest.len().div_ceil(TILE)));
+        let first = job.rows.len() - rest.len();
+        rest = after;
         let mut products = [[0.0; PANEL]; TILE];
         macro_rules! tile {
             ($tokens:literal) => {{
@@ -44,7 +83,7 @@ pub(super) unsafe fn run(
                     match format {
                         Format::Int8 => int8(panel, groups, rows, &mut products),
                         Format::Int4 if unpacks => {
-                            int4_unpacked(&scratch.groups, rows, &mut products);
+                            int4_unpacked(unpacked, rows, &mut products);
                         }
                         Format::Int4 => int4(panel, groups, rows, &mut products),
                     }
@@ -60,7 +99,7 @@ pub(super) unsafe fn run(
             _ => tile!(6),
         }
         for (token, products) in products.iter().take(rows.len()).enumerate() {
-            emit(index * TILE + token, products);
+            emit(first + token, products);
         }
     }
 }
@@ -126,7 +165,7 @@ unsafe fn int8<const T: usize>(
             let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             // The codes of the weights are 128 too large.
             let mut sums: [[__m512i; 2]; T] =
-                std::array::from_fn(|t| [_mm512_set1_epi32(tokens[t].start); 2]);
+                std::array::from_fn(|t| [_mm512_set1_epi32(tokens[t].biased_start); 2]);
             for quad in 0..GROUP / 4 {
                 let low = codes(bytes.add(quad * 128));
                 let high = codes(bytes.add(quad * 128 + 64));
@@ -138,10 +177,16 @@ unsafe fn int8<const T: usize>(
             }
             let scales = bytes.add(Format::Int8.code_bytes());
             let scales = [halves(scales), halves(scales.add(32))];
+            let bias = _mm512_set1_ps(BIAS);
+            let biases = [
+                _mm512_mul_ps(scales[0], bias),
+                _mm512_mul_ps(scales[1], bias),
+            ];
             for t in 0..T {
                 let scale = _mm512_set1_ps(tokens[t].scale);
                 for half in 0..2 {
-                    let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[t][half]), scales[half]);
+                    let sum = _mm512_castsi512_ps(sums[t][half]);
+                    let sum = _mm512_fmsub_ps(sum, scales[half], biases[half]);
                     totals[t][half] = _mm512_fmadd_ps(sum, scale, totals[t][half]);
                 }
             }
@@ -150,9 +195,11 @@ unsafe fn int8<const T: usize>(
     store(&totals, products);
 }
 
-/// Scales and minima of a panel's rows in one group of 4 bits.
+/// Scales and minima of a panel's rows in one group of 4 bits, and what the
+/// scales make of [`BIAS`], which is exact.
 struct Steps {
     scales: [__m512; 2],
+    biases: [__m512; 2],
     minima: [__m512; 2],
 }
 
@@ -169,7 +216,8 @@ fn add_group<const T: usize>(
         let scale = _mm512_set1_ps(tokens[t].scale);
         let offset = _mm512_set1_ps(tokens[t].offset);
         for half in 0..2 {
-            let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[t][half]), steps.scales[half]);
+            let sum = _mm512_castsi512_ps(sums[t][half]);
+            let sum = _mm512_fmsub_ps(sum, steps.scales[half], steps.biases[half]);
             let total = _mm512_fmadd_ps(sum, scale, totals[t][half]);
             totals[t][half] = _mm512_fmadd_ps(steps.minima[half], offset, total);
         }
@@ -204,7 +252,7 @@ unsafe fn int4<const T: usize>(
             prefetch(bytes, Format::Int4.group_bytes());
             let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             // Two chains for each half: a sum of one token waits for itself otherwise.
-            let mut first = [[_mm512_setzero_si512(); 2]; T];
+            let mut first = [[_mm512_castps_si512(_mm512_set1_ps(BIAS)); 2]; T];
             let mut second = [[_mm512_setzero_si512(); 2]; T];
             for quad in 0..GROUP / 8 {
                 for half in 0..2 {
@@ -242,8 +290,14 @@ unsafe fn steps(bytes: *const u8) -> Steps {
     unsafe {
         let scales = bytes.add(Format::Int4.code_bytes());
         let minima = scales.add(2 * PANEL);
+        let scales = [halves(scales), halves(scales.add(32))];
+        let bias = _mm512_set1_ps(BIAS);
         Steps {
-            scales: [halves(scales), halves(scales.add(32))],
+            scales,
+            biases: [
+                _mm512_mul_ps(scales[0], bias),
+                _mm512_mul_ps(scales[1], bias),
+            ],
             minima: [halves(minima), halves(minima.add(32))],
         }
     }
@@ -262,7 +316,7 @@ unsafe fn int4_unpacked<const T: usize>(
         // SAFETY: the contract's sizes.
         unsafe {
             let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(index));
-            let mut sums = [[_mm512_setzero_si512(); 2]; T];
+            let mut sums = [[_mm512_castps_si512(_mm512_set1_ps(BIAS)); 2]; T];
             for quad in 0..GROUP / 4 {
                 let low = codes(group.codes.as_ptr().add(quad * 128));
                 let high = codes(group.codes.as_ptr().add(quad * 128 + 64));
@@ -278,6 +332,7 @@ unsafe fn int4_unpacked<const T: usize>(
             };
             let steps = Steps {
                 scales: load(&group.scales),
+                biases: load(&group.biases),
                 minima: load(&group.minima),
             };
             add_group(&steps, &tokens, &sums, &mut totals);
@@ -306,6 +361,7 @@ unsafe fn unpack(bytes: &[u8], group: &mut UnpackedGroup) {
         let steps = steps(bytes.as_ptr());
         for half in 0..2 {
             _mm512_storeu_ps(group.scales.as_mut_ptr().add(half * 16), steps.scales[half]);
+            _mm512_storeu_ps(group.biases.as_mut_ptr().add(half * 16), steps.biases[half]);
             _mm512_storeu_ps(group.minima.as_mut_ptr().add(half * 16), steps.minima[half]);
         }
     }
