@@ -6,6 +6,10 @@ use andon_kernels::matmul::row_stride;
 use crate::error::{LoadError, damaged, unsupported};
 use crate::gguf::Gguf;
 
+/// No part of a layer is as many times as wide as a token's state: what is
+/// allocated for keys, values and steps stays in proportion to the weights.
+const WIDEST_PART: usize = 32;
+
 /// The shape of a model of the Llama family.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -53,6 +57,12 @@ impl Config {
         if !head.is_multiple_of(16) || head == 0 || head > 1024 {
             return Err(unsupported!(
                 "heads of {head} numbers; this version runs multiples of 16"
+            ));
+        }
+        let broad = WIDEST_PART * width;
+        if queries * head > broad || feed_forward > broad {
+            return Err(damaged!(
+                "{queries} heads of {head} and a feed-forward of {feed_forward} are out of proportion to a width of {width}"
             ));
         }
         let rotated = gguf.size_or("llama.rope.dimension_count", head)?;

@@ -1,5 +1,6 @@
 //! An encoder that answers: text in, a vector out.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,10 @@ use crate::error::{LoadError, damaged};
 
 /// Tokens that are computed together, at most.
 const BATCH_TOKENS: usize = 512;
+
+/// Bytes that a token may take, blanks around it included: words that are longer
+/// are unknown to every vocabulary.
+const LONGEST_WORD: usize = 512;
 
 /// The files of an encoder.
 #[derive(Clone, Debug)]
@@ -36,6 +41,17 @@ impl EncoderFiles {
     }
 }
 
+/// The bytes of those files.
+#[derive(Clone, Copy, Debug)]
+pub struct EncoderParts<'a> {
+    /// The weights.
+    pub weights: &'a [u8],
+    /// The tokenizer.
+    pub tokenizer: &'a [u8],
+    /// The shape.
+    pub config: &'a [u8],
+}
+
 /// An encoder with mean pooling: the vector of a text is the mean of its
 /// tokens' states, at unit length (Reimers and Gurevych 2019). Callers compute
 /// on their own threads.
@@ -57,50 +73,86 @@ impl Encoder {
         files: &EncoderFiles,
         kernels: Arc<Kernels>,
     ) -> Result<Self, LoadError> {
-        let weights = std::fs::read(&files.weights)?;
-        let tokenizer_json = std::fs::read(&files.tokenizer)?;
-        let config_json = std::fs::read(&files.config)?;
-        let model = Bert::load(Config::parse(&config_json)?, &weights)?;
-        let mut tokenizer = Tokenizer::from_bytes(&tokenizer_json)
+        let parts = EncoderParts {
+            weights: &std::fs::read(&files.weights)?,
+            tokenizer: &std::fs::read(&files.tokenizer)?,
+            config: &std::fs::read(&files.config)?,
+        };
+        Self::from_parts(name, parts, kernels)
+    }
+
+    /// As [`Encoder::load`], from the bytes of the files.
+    ///
+    /// # Errors
+    /// If a file is damaged or not supported.
+    pub fn from_parts(
+        name: &str,
+        parts: EncoderParts<'_>,
+        kernels: Arc<Kernels>,
+    ) -> Result<Self, LoadError> {
+        let model = Bert::load(Config::parse(parts.config)?, parts.weights)?;
+        let mut tokenizer = unbroken(|| Tokenizer::from_bytes(parts.tokenizer))
             .map_err(|error| damaged!("tokenizer.json: {error}"))?;
         // The file may ask to cut texts silently and to fill them up.
         tokenizer
             .with_truncation(None)
             .map_err(|error| damaged!("tokenizer.json: {error}"))?;
         tokenizer.with_padding(None);
-        if tokenizer.get_vocab_size(true) > model.vocabulary() {
+        let largest = tokenizer.get_vocab(true).into_values().max();
+        if let Some(token) = largest.filter(|&token| token as usize >= model.vocabulary()) {
             return Err(damaged!(
-                "the tokenizer has {} tokens, the model {}",
-                tokenizer.get_vocab_size(true),
+                "tokenizer.json has a token {token}, the model only {}",
                 model.vocabulary()
             ));
         }
-        let parts = [&weights, &tokenizer_json, &config_json];
-        Ok(Self {
+        let parts = [parts.weights, parts.tokenizer, parts.config];
+        let encoder = Self {
             identity: Identity {
                 name: name.to_owned(),
-                digest: Digest::of_parts(parts.map(Vec::as_slice)),
+                digest: Digest::of_parts(parts),
                 context_tokens: model.context(),
             },
             tokenizer,
             model,
             kernels,
-        })
+        };
+        // What it does to every text shows with any.
+        encoder
+            .tokenize("a")
+            .map_err(|error| damaged!("tokenizer.json: {error}"))?;
+        Ok(encoder)
     }
 
     /// The tokens of a text, with those that begin and end it.
     ///
     /// # Errors
-    /// If the tokenizer refuses the text.
+    /// If the tokenizer refuses the text, or it is longer than any that fits.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, EngineError> {
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, true)
+        let context_tokens = self.identity.context_tokens;
+        let most_bytes = context_tokens * LONGEST_WORD;
+        if text.len() > most_bytes {
+            return Err(EngineError::TooLong {
+                model: self.identity.name.clone(),
+                bytes: text.len(),
+                most_bytes,
+                context_tokens,
+            });
+        }
+        let encoding = unbroken(|| self.tokenizer.encode_fast(text, true))
             .map_err(|error| EngineError::Invalid(format!("the text has no tokens: {error}")))?;
-        Ok(encoding.get_ids().to_vec())
+        let tokens = encoding.get_ids().to_vec();
+        // Those that begin and end a text need not be of the vocabulary.
+        let vocabulary = self.model.vocabulary();
+        match tokens.iter().find(|&&token| token as usize >= vocabulary) {
+            Some(token) => Err(EngineError::Invalid(format!(
+                "the tokenizer of '{}' gives the token {token}, which the model has not",
+                self.identity.name
+            ))),
+            None => Ok(tokens),
+        }
     }
 
-    fn pool(&self, states: &[f32]) -> Vec<f32> {
+    fn pool(&self, states: &[f32]) -> Result<Vec<f32>, EngineError> {
         let width = self.model.width();
         let mut sums = vec![0.0f64; width];
         for state in states.chunks_exact(width) {
@@ -108,13 +160,14 @@ impl Encoder {
                 .zip(state)
                 .for_each(|(sum, &x)| *sum += f64::from(x));
         }
-        let length = sums
-            .iter()
-            .map(|x| x * x)
-            .sum::<f64>()
-            .sqrt()
-            .max(f64::MIN_POSITIVE);
-        sums.iter().map(|x| (x / length) as f32).collect()
+        let length = sums.iter().map(|x| x * x).sum::<f64>().sqrt();
+        if !length.is_normal() {
+            return Err(EngineError::Failed(format!(
+                "the states of '{}' are no numbers",
+                self.identity.name
+            )));
+        }
+        Ok(sums.iter().map(|x| (x / length) as f32).collect())
     }
 }
 
@@ -153,13 +206,19 @@ impl Embed for Encoder {
             let mut from = 0;
             for text in batch {
                 let count = text.len() * self.model.width();
-                vectors.push(self.pool(&states[from..from + count]));
+                vectors.push(self.pool(&states[from..from + count])?);
                 from += count;
             }
             rest = after;
         }
         Ok(vectors)
     }
+}
+
+/// Calls the tokenizer, which panics where its file contradicts itself.
+fn unbroken<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|_| Err("the tokenizer contradicts itself".into()))
 }
 
 /// How many of the first texts are computed together: one at least.

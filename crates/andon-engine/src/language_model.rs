@@ -14,7 +14,7 @@ use andon_task::engine::{
 
 use crate::chat::{CUT, Template};
 use crate::error::LoadError;
-use crate::gguf::{Gguf, Value};
+use crate::gguf::Gguf;
 use crate::llama::Llama;
 use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::{self, Event, Job, Worker, stopped};
@@ -23,7 +23,11 @@ mod stream;
 
 use stream::TextStream;
 
-/// Tokens that the KV cache of a model holds, unless its context is longer.
+/// Where a file carries its chat template.
+const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+
+/// Tokens that the KV cache of a model holds, at most: a longer context is cut
+/// to it, and the model's identity says so.
 const CACHE_TOKENS: usize = 16_384;
 
 /// A language model, ready to answer many callers at once.
@@ -54,8 +58,10 @@ impl LanguageModel {
         let gguf = Gguf::parse(file)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         let model = Llama::from_gguf(&gguf, tokenizer.size())?;
-        let template = match gguf.get("tokenizer.chat_template") {
-            Some(Value::Text(source)) => {
+        let template = match gguf.get(CHAT_TEMPLATE) {
+            None => None,
+            Some(_) => {
+                let source = gguf.text(CHAT_TEMPLATE)?;
                 let text = |token: Option<u32>| {
                     token.map_or_else(String::new, |token| tokenizer.control_text(token))
                 };
@@ -63,7 +69,6 @@ impl LanguageModel {
                 let end = text(tokenizer.ends().first().copied());
                 Some(Template::new(source, begin, end)?)
             }
-            _ => None,
         };
         let cache_tokens = model.context().clamp(kv::BLOCK, CACHE_TOKENS);
         let blocks = cache_tokens.max(CACHE_TOKENS.min(4 * cache_tokens)) / kv::BLOCK;
@@ -90,8 +95,22 @@ impl LanguageModel {
     ///
     /// # Errors
     /// If the model has no chat template, or its template refuses the messages,
-    /// or the prompt is empty.
+    /// or the prompt is empty or longer than any that fits.
     pub fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
+        let bytes = match prompt {
+            Prompt::Text(text) => text.len(),
+            Prompt::Chat(messages) => messages.iter().map(|message| message.content.len()).sum(),
+        };
+        let context_tokens = self.identity.context_tokens;
+        let most_bytes = context_tokens * self.tokenizer.longest();
+        if bytes > most_bytes {
+            return Err(EngineError::TooLong {
+                model: self.identity.name.clone(),
+                bytes,
+                most_bytes,
+                context_tokens,
+            });
+        }
         let tokens = match prompt {
             Prompt::Text(text) => {
                 let begin = self.tokenizer.begin().into_iter();
@@ -163,7 +182,7 @@ impl LanguageModel {
         if prompt_tokens == 0 {
             return Err(EngineError::Invalid("the prompt is empty".into()));
         }
-        if prompt_tokens + answer_tokens > context_tokens {
+        if prompt_tokens.saturating_add(answer_tokens) > context_tokens {
             return Err(EngineError::DoesNotFit {
                 model: self.identity.name.clone(),
                 prompt_tokens,

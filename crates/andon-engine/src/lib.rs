@@ -28,6 +28,6 @@ pub mod schedule;
 pub mod tokenizer;
 pub mod worker;
 
-pub use encoder::{Encoder, EncoderFiles};
+pub use encoder::{Encoder, EncoderFiles, EncoderParts};
 pub use error::LoadError;
 pub use language_model::LanguageModel;

@@ -177,6 +177,11 @@ impl Tokenizer {
         self.bytes.get(token as usize).map_or(&[], Vec::as_slice)
     }
 
+    /// Bytes of the longest token.
+    pub fn longest(&self) -> usize {
+        self.bytes.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
     /// Tokens in the vocabulary.
     pub fn size(&self) -> usize {
         self.bytes.len()
@@ -230,7 +235,11 @@ fn controls(gguf: &Gguf<'_>, tokens: &[&str]) -> Result<Vec<u32>, LoadError> {
 
 fn pre_tokenizer(gguf: &Gguf<'_>) -> Result<PreTokenizerWrapper, LoadError> {
     let bytes = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, true));
-    match gguf.text("tokenizer.ggml.pre").unwrap_or("gpt-2") {
+    let name = match gguf.get("tokenizer.ggml.pre") {
+        None => "gpt-2",
+        Some(_) => gguf.text("tokenizer.ggml.pre")?,
+    };
+    match name {
         "gpt-2" => Ok(bytes),
         "smollm" => {
             let digits = PreTokenizerWrapper::Digits(Digits::new(true));

@@ -7,7 +7,7 @@
 use crate::Kernels;
 use crate::activation::{Activations, GROUP, Group};
 use crate::isa::{Form, Isa};
-use crate::matrix::{Matrix, PANEL};
+use crate::matrix::{Format, Matrix, PANEL};
 use crate::share::Rows;
 
 #[cfg(target_arch = "x86_64")]
@@ -60,30 +60,27 @@ impl Kernels {
         let rows = activations.rows();
         let passes = activations.passes();
         let panels = matrix.panels();
-        let per_chunk = (panels / (16 * self.threads())).max(1);
-        self.pool.for_each(panels.div_ceil(per_chunk), &|chunk| {
-            for panel in chunk * per_chunk..panels.min((chunk + 1) * per_chunk) {
-                let first = panel * PANEL;
-                let count = PANEL.min(matrix.rows() - first);
-                let bias = matrix.bias().map(|bias| &bias[first..first + count]);
-                let job = Job {
-                    matrix,
-                    panel,
-                    rows: &rows,
-                };
-                job.run(self.isa, |row, values| {
-                    let (token, pass) = (row / passes, row % passes);
-                    // SAFETY: the panel belongs to this chunk alone, and so do
-                    // these `count` places of each token's row.
-                    let places =
-                        unsafe { std::slice::from_raw_parts_mut(out.at(token, first), count) };
-                    let mode = if pass == 0 { output } else { Output::Add };
-                    write(places, values, mode);
-                    if let Some(bias) = bias.filter(|_| pass == 0) {
-                        add(places, bias);
-                    }
-                });
-            }
+        self.pool.for_each_turn(panels, &|turn| {
+            let first = turn.chunk * PANEL;
+            let count = PANEL.min(matrix.rows() - first);
+            let bias = matrix.bias().map(|bias| &bias[first..first + count]);
+            let job = Job {
+                format: matrix.format(),
+                panel: matrix.panel(turn.chunk),
+                next: turn.next.map_or(&[], |next| matrix.panel(next)),
+                rows: &rows,
+            };
+            job.run(self.isa, |row, values| {
+                let (token, pass) = (row / passes, row % passes);
+                // SAFETY: the panel belongs to this turn alone, and so do these
+                // `count` places of each token's row.
+                let places = unsafe { std::slice::from_raw_parts_mut(out.at(token, first), count) };
+                let mode = if pass == 0 { output } else { Output::Add };
+                write(places, values, mode);
+                if let Some(bias) = bias.filter(|_| pass == 0) {
+                    add(places, bias);
+                }
+            });
         });
     }
 }
@@ -104,8 +101,10 @@ fn add(places: &mut [f32], values: &[f32]) {
 
 /// One panel against all rows of the activations.
 struct Job<'a> {
-    matrix: &'a Matrix,
-    panel: usize,
+    format: Format,
+    panel: &'a [u8],
+    /// The panel that this thread is likely to take next.
+    next: &'a [u8],
     rows: &'a [&'a [Group]],
 }
 

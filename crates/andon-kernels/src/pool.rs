@@ -1,7 +1,8 @@
 //! A small pool of threads for work that takes microseconds.
 //!
-//! A job is a number of chunks. The caller and the workers take chunks from one
-//! counter, so a worker that the operating system has set aside delays nobody,
+//! A job is a number of chunks in a row. The caller takes them from the front,
+//! the workers from the back, so that each walks through memory in one
+//! direction and all are done at the same time; a worker that the operating system has set aside delays nobody,
 //! unless it holds a chunk; when that happens the pool lets the caller work
 //! alone for a while. Workers spin between the jobs of a step and sleep after
 //! it: an idle pool costs nothing.
@@ -22,7 +23,16 @@ const STALL: Duration = Duration::from_micros(400);
 /// How long the caller then works alone.
 const ALONE: Duration = Duration::from_millis(50);
 
-type Work<'a> = dyn Fn(usize) + Sync + 'a;
+type Work<'a> = dyn Fn(Turn) + Sync + 'a;
+
+/// A chunk to be worked on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// Its number.
+    pub(crate) chunk: usize,
+    /// The chunk that this thread takes next, unless another does first.
+    pub(crate) next: Option<usize>,
+}
 
 /// Threads that carry out one job at a time, together with its caller.
 pub struct Pool {
@@ -33,9 +43,9 @@ pub struct Pool {
 }
 
 struct Shared {
-    /// The job's number in the upper half, its chunks not yet taken in the lower.
+    /// The job's number in the upper half; in the lower the chunks not yet taken:
+    /// the first of them, and the one behind the last, sixteen bits each.
     state: AtomicU64,
-    chunks: AtomicU32,
     finished: AtomicU32,
     job: UnsafeCell<Option<*const Work<'static>>>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
@@ -56,7 +66,6 @@ impl Pool {
     pub fn new(threads: usize) -> Self {
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
-            chunks: AtomicU32::new(0),
             finished: AtomicU32::new(0),
             job: UnsafeCell::new(None),
             panic: Mutex::new(None),
@@ -90,9 +99,22 @@ impl Pool {
     /// and returns when all calls have returned. While another caller's job
     /// runs, the work is done by this caller alone. A panic in `work` is passed
     /// on to the caller, after the other chunks.
-    pub fn for_each(&self, chunks: usize, work: &Work<'_>) {
-        let alone = || (0..chunks).for_each(work);
-        if chunks <= 1 || self.workers.is_empty() {
+    pub(crate) fn for_each(&self, chunks: usize, work: &(dyn Fn(usize) + Sync)) {
+        self.for_each_turn(chunks, &|turn| work(turn.chunk));
+    }
+
+    /// As [`Pool::for_each`], telling each call what its thread does next.
+    pub(crate) fn for_each_turn(&self, chunks: usize, work: &Work<'_>) {
+        let alone = || {
+            for chunk in 0..chunks {
+                let next = Some(chunk + 1).filter(|&next| next < chunks);
+                work(Turn { chunk, next });
+            }
+        };
+        let Ok(count) = u16::try_from(chunks) else {
+            return alone();
+        };
+        if count <= 1 || self.workers.is_empty() {
             return alone();
         }
         let mut turn = match self.turn.try_lock() {
@@ -104,8 +126,7 @@ impl Pool {
             Some(until) if Instant::now() < until => return alone(),
             _ => *turn = None,
         }
-        let chunks = u32::try_from(chunks).expect("a job has fewer than 2^32 chunks");
-        if self.shared.run(chunks, work) == Pace::Stalled {
+        if self.shared.run(count, work) == Pace::Stalled {
             *turn = Some(Instant::now() + ALONE);
         }
         let panic = lock(&self.shared.panic).take();
@@ -127,6 +148,58 @@ impl Drop for Pool {
     }
 }
 
+/// Which end of a job a thread takes its chunks from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Front,
+    Back,
+}
+
+/// The chunks of a job that nobody has taken, as the lower half of the state.
+#[derive(Clone, Copy)]
+struct Left {
+    from: u16,
+    to: u16,
+}
+
+impl Left {
+    fn of(state: u64) -> Self {
+        Self {
+            from: (state >> 16) as u16,
+            to: state as u16,
+        }
+    }
+
+    fn is_empty(self) -> bool {
+        self.from >= self.to
+    }
+
+    fn bits(self) -> u64 {
+        u64::from(self.from) << 16 | u64::from(self.to)
+    }
+
+    /// Takes a chunk from one end; there must be one.
+    fn take(mut self, end: End) -> (Turn, Self) {
+        let chunk = match end {
+            End::Front => {
+                self.from += 1;
+                self.from - 1
+            }
+            End::Back => {
+                self.to -= 1;
+                self.to
+            }
+        };
+        let next = match end {
+            _ if self.is_empty() => None,
+            End::Front => Some(usize::from(chunk) + 1),
+            End::Back => Some(usize::from(chunk) - 1),
+        };
+        let chunk = usize::from(chunk);
+        (Turn { chunk, next }, self)
+    }
+}
+
 #[derive(PartialEq, Eq)]
 enum Pace {
     Steady,
@@ -139,8 +212,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Shared {
     /// The caller's side of a job.
-    fn run(&self, chunks: u32, work: &Work<'_>) -> Pace {
-        self.chunks.store(chunks, Ordering::Relaxed);
+    fn run(&self, chunks: u16, work: &Work<'_>) -> Pace {
         self.finished.store(0, Ordering::Relaxed);
         // SAFETY: only the lifetime changes. The closure is called by threads
         // that took a chunk, and this function returns when every chunk has
@@ -150,13 +222,18 @@ impl Shared {
         // SAFETY: the caller holds `turn` and the last job has no chunk left.
         unsafe { *self.job.get() = Some(work) };
         let number = (self.state.load(Ordering::Relaxed) >> 32).wrapping_add(1);
+        let left = Left {
+            from: 0,
+            to: chunks,
+        };
+        // The number's upper bits fall off: it only has to differ from the last.
         self.state
-            .store((number << 32) | u64::from(chunks), Ordering::SeqCst);
+            .store((number << 32) | left.bits(), Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             self.ring();
         }
-        while self.take() {}
-        self.wait(chunks)
+        while self.take(End::Front) {}
+        self.wait(u32::from(chunks))
     }
 
     fn wait(&self, chunks: u32) -> Pace {
@@ -179,28 +256,30 @@ impl Shared {
     }
 
     /// Takes a chunk of the current job and carries it out; false if none is left.
-    fn take(&self) -> bool {
+    fn take(&self, end: End) -> bool {
         let mut state = self.state.load(Ordering::Acquire);
-        loop {
-            if state as u32 == 0 {
+        let turn = loop {
+            let left = Left::of(state);
+            if left.is_empty() {
                 return false;
             }
+            let (turn, left) = left.take(end);
+            let taken = state & !0xffff_ffff | left.bits();
             match self.state.compare_exchange_weak(
                 state,
-                state - 1,
+                taken,
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                Ok(_) => break,
+                Ok(_) => break turn,
                 Err(now) => state = now,
             }
-        }
-        let chunk = self.chunks.load(Ordering::Relaxed) - state as u32;
+        };
         // SAFETY: this thread holds an unfinished chunk of the job, so that
         // `run` has not returned: the closure lives and `job` is not written.
         let outcome = catch_unwind(AssertUnwindSafe(|| unsafe {
             let work = (*self.job.get()).expect("a job with chunks has its work");
-            (*work)(chunk as usize);
+            (*work)(turn);
         }));
         if let Err(panic) = outcome {
             *lock(&self.panic) = Some(panic);
@@ -212,8 +291,8 @@ impl Shared {
     /// A worker's life.
     fn serve(&self) {
         while !self.stopping.load(Ordering::Relaxed) {
-            if self.take() {
-                while self.take() {}
+            if self.take(End::Back) {
+                while self.take(End::Back) {}
                 self.spin();
             } else {
                 self.sleep();
@@ -243,7 +322,8 @@ impl Shared {
     }
 
     fn is_idle(&self) -> bool {
-        self.state.load(Ordering::SeqCst) as u32 == 0 && !self.stopping.load(Ordering::SeqCst)
+        Left::of(self.state.load(Ordering::SeqCst)).is_empty()
+            && !self.stopping.load(Ordering::SeqCst)
     }
 
     fn ring(&self) {

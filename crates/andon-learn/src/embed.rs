@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use andon_task::engine::{Embed, EngineError};
 use andon_task::example::LabelledText;
+use andon_task::glossary::{Glossary, Reading};
 use andon_task::task::Task;
 
 use crate::error::LearnError;
 use crate::learn::{Clock, Progress, Stage};
 
-/// A text's sentence vector, and how long the encoder took.
-pub(crate) struct Embedded {
+/// A text as a head reads it, with its sentence vector, and how long that took.
+pub(crate) struct Embedded<'a> {
+    pub(crate) reading: Reading<'a>,
     pub(crate) vector: Vec<f32>,
     pub(crate) took: Duration,
 }
@@ -23,12 +25,13 @@ pub(crate) struct Described {
 }
 
 /// One text at a time, as notes come in, so that the times are those of serving.
-pub(crate) fn examples(
-    examples: &[LabelledText],
+pub(crate) fn examples<'a>(
+    examples: &'a [LabelledText],
     encoder: &dyn Embed,
+    glossary: &Glossary,
     clock: Clock<'_>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<Embedded>, LearnError> {
+) -> Result<Vec<Embedded<'a>>, LearnError> {
     let total = examples.len();
     let mut report = |done| {
         progress(Progress {
@@ -41,9 +44,14 @@ pub(crate) fn examples(
     let mut embedded = Vec::with_capacity(total);
     for (index, example) in examples.iter().enumerate() {
         let start = clock();
-        let vector = embed(encoder, &example.text, || format!("example {}", index + 1))?;
+        let reading = glossary.read(&example.text);
+        let vector = embed(encoder, &reading, || format!("example {}", index + 1))?;
         let took = clock().saturating_sub(start);
-        embedded.push(Embedded { vector, took });
+        embedded.push(Embedded {
+            reading,
+            vector,
+            took,
+        });
         report(index + 1);
     }
     Ok(embedded)
@@ -51,7 +59,11 @@ pub(crate) fn examples(
 
 /// A label's name and description are one more example of it: on few examples
 /// that is worth some, and a label without any is not unknown.
-pub(crate) fn descriptions(task: &Task, encoder: &dyn Embed) -> Result<Vec<Described>, LearnError> {
+pub(crate) fn descriptions(
+    task: &Task,
+    encoder: &dyn Embed,
+    glossary: &Glossary,
+) -> Result<Vec<Described>, LearnError> {
     task.labels()
         .labels()
         .iter()
@@ -60,7 +72,7 @@ pub(crate) fn descriptions(task: &Task, encoder: &dyn Embed) -> Result<Vec<Descr
         .map(|(position, label, description)| {
             let name = label.label.replace(['-', '_'], " ");
             let text = format!("{name}: {description}");
-            let vector = embed(encoder, &text, || {
+            let vector = embed(encoder, &glossary.read(&text), || {
                 format!("the description of label '{}'", label.label)
             })?;
             Ok(Described {
@@ -74,15 +86,17 @@ pub(crate) fn descriptions(task: &Task, encoder: &dyn Embed) -> Result<Vec<Descr
 
 fn embed(
     encoder: &dyn Embed,
-    text: &str,
+    reading: &Reading<'_>,
     name: impl Fn() -> String,
 ) -> Result<Vec<f32>, LearnError> {
     let failed = |source| LearnError::Encoder {
         text: name(),
         source,
     };
-    let vector = encoder.embed(&[text]).map_err(failed)?.pop();
-    vector
+    let vectors = encoder.embed(&[reading.text()]);
+    vectors
+        .map_err(failed)?
+        .pop()
         .filter(|vector| vector.len() == encoder.dimensions())
         .ok_or_else(|| {
             let expected = encoder.dimensions();

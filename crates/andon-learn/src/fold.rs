@@ -1,10 +1,11 @@
 //! Folds for cross-validation: stratified by label, and texts that are the same
-//! but for case, accents, digits and blanks always together, so that no copy of
-//! a held-out example is trained on.
+//! but for case, accents, digits and blanks, or mean the same by the glossary,
+//! always together, so that no copy of a held-out example is trained on.
 
 use std::collections::BTreeMap;
 
 use andon_task::example::LabelledText;
+use andon_task::glossary::Glossary;
 use andon_task::head::fold as fold_text;
 
 use crate::random::Random;
@@ -17,10 +18,10 @@ const SEED: u64 = 0;
 
 /// The fold of each example, and how many folds there are: five, or as many as
 /// there are distinct texts.
-pub(crate) fn assign(examples: &[LabelledText]) -> (Vec<usize>, usize) {
+pub(crate) fn assign(examples: &[LabelledText], glossary: &Glossary) -> (Vec<usize>, usize) {
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, example) in examples.iter().enumerate() {
-        let folded = fold_text(&example.text);
+        let folded = fold_text(glossary.read(&example.text).text());
         let words: Vec<&str> = folded.split_whitespace().collect();
         groups.entry(words.join(" ")).or_default().push(index);
     }

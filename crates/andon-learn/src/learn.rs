@@ -5,6 +5,7 @@ use std::time::Duration;
 use andon_task::calibration::{self, Scored};
 use andon_task::engine::Embed;
 use andon_task::example::LabelledText;
+use andon_task::glossary::Glossary;
 use andon_task::head::{Head, Parts};
 use andon_task::task::Task;
 
@@ -58,10 +59,11 @@ pub fn learn(
     task: &Task,
     examples: &[LabelledText],
     encoder: &dyn Embed,
+    glossary: &Glossary,
     clock: Clock<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, LearnError> {
-    let study = Study::new(task, examples, encoder, clock, progress)?;
+    let study = Study::new(task, examples, encoder, glossary, clock, progress)?;
     let (of_folds, whole) = study.train_folds_and_whole(progress);
     let held_out = study.answer_held_out(of_folds, clock)?;
     let all: Vec<Scored> = held_out
@@ -85,10 +87,11 @@ pub fn cross_validate(
     task: &Task,
     examples: &[LabelledText],
     encoder: &dyn Embed,
+    glossary: &Glossary,
     clock: Clock<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluation, LearnError> {
-    let study = Study::new(task, examples, encoder, clock, progress)?;
+    let study = Study::new(task, examples, encoder, glossary, clock, progress)?;
     let of_folds = study.train_folds(progress);
     let held_out = study.answer_held_out(of_folds, clock)?;
     figures(task, &study.calibrate(&held_out))
@@ -100,18 +103,19 @@ pub fn evaluate_head(
     head: &Head,
     examples: &[LabelledText],
     encoder: &dyn Embed,
+    glossary: &Glossary,
     clock: Clock<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluation, LearnError> {
     check_labels(task, examples)?;
-    head.fits(task.labels(), encoder.identity())?;
-    let embedded = embed_examples(examples, encoder, clock, progress)?;
+    head.fits(task.labels(), encoder.identity(), glossary)?;
+    let embedded = embed_examples(examples, encoder, glossary, clock, progress)?;
     let answers = examples
         .iter()
         .zip(&embedded)
         .map(|(example, embedded)| {
             let start = clock();
-            let probabilities = head.decide(&example.text, &embedded.vector)?;
+            let probabilities = head.decide(&embedded.reading, &embedded.vector)?;
             let took = embedded.took + clock().saturating_sub(start);
             let language = example.language.clone();
             Ok(Answer::grade(&probabilities, example.label, language, took))

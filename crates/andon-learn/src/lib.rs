@@ -2,8 +2,8 @@
 //! cross-validated evaluation with intervals, and the rule of promotion.
 //!
 //! Bytes in, bytes out: no files, no clock and no store. The same examples,
-//! labels and encoder give the same head, bit for bit, on any number of
-//! threads.
+//! labels, encoder and glossary give the same head, bit for bit, on any number
+//! of threads.
 //!
 //! Start at [`learn()`], which does all of it; [`evaluate::Evaluation`] is what is
 //! known of a head, and [`promotion::not_worse`] says whether a candidate may

@@ -10,6 +10,7 @@ use andon_task::calibration::{self, Scored};
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
 use andon_task::example::LabelledText;
+use andon_task::glossary::{Glossary, Reading};
 use andon_task::head::{Head, Parts};
 use andon_task::task::Task;
 
@@ -31,9 +32,10 @@ pub(crate) struct HeldOut {
 pub(crate) struct Study<'a> {
     task: &'a Task,
     examples: &'a [LabelledText],
-    embedded: Vec<Embedded>,
+    embedded: Vec<Embedded<'a>>,
     described: Vec<Described>,
     encoder: Digest,
+    glossary: &'a Glossary,
     dimensions: usize,
     fold_of: Vec<usize>,
     folds: usize,
@@ -44,6 +46,7 @@ impl<'a> Study<'a> {
         task: &'a Task,
         examples: &'a [LabelledText],
         encoder: &dyn Embed,
+        glossary: &'a Glossary,
         clock: Clock<'_>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LearnError> {
@@ -55,19 +58,20 @@ impl<'a> Study<'a> {
                 label: task.labels().labels()[first].label.clone(),
             });
         }
-        let (fold_of, folds) = fold::assign(examples);
+        let (fold_of, folds) = fold::assign(examples, glossary);
         if folds < 2 {
             return Err(LearnError::OneText {
                 task: task.name.clone(),
             });
         }
-        let embedded = embed::examples(examples, encoder, clock, progress)?;
+        let embedded = embed::examples(examples, encoder, glossary, clock, progress)?;
         Ok(Self {
             task,
             examples,
             embedded,
-            described: embed::descriptions(task, encoder)?,
+            described: embed::descriptions(task, encoder, glossary)?,
             encoder: encoder.identity().digest,
+            glossary,
             dimensions: encoder.dimensions(),
             fold_of,
             folds,
@@ -79,12 +83,18 @@ impl<'a> Study<'a> {
         let shown = (0..self.examples.len())
             .filter(|&index| Some(self.fold_of[index]) != held_out)
             .map(|index| Text {
-                text: &self.examples[index].text,
+                reading: &self.embedded[index].reading,
                 vector: &self.embedded[index].vector,
                 label: self.examples[index].label,
             });
-        let described = self.described.iter().map(|described| Text {
-            text: &described.text,
+        let readings: Vec<Reading<'_>> = self
+            .described
+            .iter()
+            .map(|described| self.glossary.read(&described.text))
+            .collect();
+        let described = self.described.iter().zip(&readings);
+        let described = described.map(|(described, reading)| Text {
+            reading,
             vector: &described.vector,
             label: described.label,
         });
@@ -95,6 +105,7 @@ impl<'a> Study<'a> {
             labels: labels.names(),
             label_set: labels.digest(),
             encoder: self.encoder,
+            glossary: self.glossary.digest(),
             dimensions: self.dimensions,
             vocabulary,
             weights,
@@ -184,7 +195,7 @@ impl<'a> Study<'a> {
             .zip(&self.fold_of)
             .map(|((example, embedded), &fold)| {
                 let start = clock();
-                let logits = heads[fold].logits(&example.text, &embedded.vector)?;
+                let logits = heads[fold].logits(&embedded.reading, &embedded.vector)?;
                 let took = embedded.took + clock().saturating_sub(start);
                 let label = example.label;
                 let scored = Scored { logits, label };

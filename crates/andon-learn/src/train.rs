@@ -1,6 +1,7 @@
 //! Training the weights of a head: multinomial logistic regression with an L2
 //! penalty, over the n-grams, the sentence vector and a constant.
 
+use andon_task::glossary::Reading;
 use andon_task::head::{Vocabulary, Weighted};
 
 use crate::minimise::minimise;
@@ -25,7 +26,7 @@ const BLOCK: usize = 8;
 /// What is trained on.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
-    pub(crate) text: &'a str,
+    pub(crate) reading: &'a Reading<'a>,
     pub(crate) vector: &'a [f32],
     pub(crate) label: usize,
 }
@@ -34,13 +35,13 @@ pub(crate) struct Text<'a> {
 /// for `labels` labels, laid out as [`andon_task::head::Parts::weights`] says.
 pub(crate) fn train(texts: &[Text<'_>], labels: usize) -> (Vocabulary, Vec<f32>) {
     let least = if texts.len() < MANY_TEXTS { 1 } else { 2 };
-    let vocabulary = Vocabulary::of(texts.iter().map(|text| text.text), least);
+    let vocabulary = Vocabulary::of(texts.iter().map(|text| text.reading), least);
     let dimensions = texts.first().map_or(0, |text| text.vector.len());
     let design = Design {
         rows: texts
             .iter()
             .map(|text| Row {
-                grams: vocabulary.weigh(text.text),
+                grams: vocabulary.weigh(text.reading),
                 dense: text
                     .vector
                     .iter()

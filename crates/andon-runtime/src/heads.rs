@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use andon_task::digest::Digest;
 use andon_task::engine::Identity;
+use andon_task::glossary::Glossary;
 use andon_task::head::Head;
 use andon_task::task::Task;
 
@@ -26,10 +27,12 @@ impl HeadFiles {
         fs::create_dir_all(&self.0)?;
         let path = self.path(head.digest());
         let partial = path.with_extension(format!("{}.part", std::process::id()));
-        let mut file = File::create(&partial)?;
-        file.write_all(head.bytes())?;
-        file.sync_all()?;
-        fs::rename(&partial, &path)
+        let written = write(&partial, head.bytes()).and_then(|()| fs::rename(&partial, &path));
+        if written.is_err() {
+            // The first error is what the caller has to hear.
+            fs::remove_file(&partial).ok();
+        }
+        written
     }
 
     /// The head of this digest; an error if its file is not what was kept.
@@ -51,6 +54,12 @@ impl HeadFiles {
     }
 }
 
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
 /// The head that is promoted for a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeadStatus {
@@ -58,6 +67,13 @@ pub struct HeadStatus {
     pub digest: Digest,
     /// Why it does not answer; `None` where it does.
     pub refused: Option<String>,
+}
+
+/// What serves beside the heads, and must be what they were trained with.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    pub(crate) encoder: Option<&'a Identity>,
+    pub(crate) glossary: &'a Glossary,
 }
 
 /// The promoted heads by task; replaced as a whole, so that who reads sees all of
@@ -98,8 +114,8 @@ impl Heads {
     }
 
     /// Makes `digest` the head of `task`, if it is not so already.
-    pub(crate) fn set(&self, task: &Task, digest: Option<Digest>, encoder: Option<&Identity>) {
-        let serving = encoder.map(|encoder| encoder.digest);
+    pub(crate) fn set(&self, task: &Task, digest: Option<Digest>, beside: Beside<'_>) {
+        let serving = beside.encoder.map(|encoder| encoder.digest);
         let current = self.current();
         let known = current.get(&task.name);
         if known.map(|known| (known.digest, known.encoder)) == digest.map(|d| (d, serving)) {
@@ -112,7 +128,7 @@ impl Heads {
                 tracing::info!(task = task.name, "no head is promoted any more");
             }
             Some(digest) => {
-                let head = self.open(task, digest, encoder);
+                let head = self.open(task, digest, beside);
                 match &head {
                     Ok(_) => tracing::info!(task = task.name, %digest, "the promoted head serves"),
                     Err(reason) => {
@@ -136,18 +152,15 @@ impl Heads {
     }
 
     /// Reads a head and refuses one that was made for something else than serves.
-    fn open(
-        &self,
-        task: &Task,
-        digest: Digest,
-        encoder: Option<&Identity>,
-    ) -> Result<Head, String> {
+    fn open(&self, task: &Task, digest: Digest, beside: Beside<'_>) -> Result<Head, String> {
         let head = self
             .files
             .load(digest)
             .map_err(|error| format!("its file cannot be read ({error}): learn again"))?;
-        let encoder = encoder.ok_or("no encoder is loaded: load the one it was trained with")?;
-        head.fits(task.labels(), encoder)
+        let encoder = beside
+            .encoder
+            .ok_or("no encoder is loaded: load the one it was trained with")?;
+        head.fits(task.labels(), encoder, beside.glossary)
             .map_err(|error| error.to_string())?;
         Ok(head)
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use andon_store::Vector;
 use andon_task::duplicate::{self, Note};
 use andon_task::engine::{Embed, EngineError};
+use andon_task::glossary::Reading;
 use andon_task::label::Label;
 use andon_task::run::{NewRecord, Record, Repeat};
 
@@ -84,7 +85,7 @@ impl Node {
         let Some(encoder) = &self.encoder else {
             return Ok(None);
         };
-        match vector_of(&**encoder, text) {
+        match vector_of(&**encoder, &self.plant.glossary.read(text)) {
             Ok(vector) => Ok(vector),
             Err(busy @ (EngineError::Overloaded { .. } | EngineError::Cancelled)) => {
                 Err(busy.into())
@@ -116,17 +117,20 @@ impl Node {
                 let vector = open.vector.as_ref();
                 let vector = vector.filter(|vector| Some(vector.encoder) == encoder);
                 let vector = vector.map(|vector| vector.values.as_slice());
+                let reading = self.plant.glossary.read(&open.record.text);
                 Known {
                     record: open.record.id,
-                    text: &open.record.text,
                     vector,
-                    procedures: self.procedures(&open.record.text, vector),
+                    procedures: self.procedures(&reading, vector),
+                    reading,
                 }
             })
             .collect();
-        let procedures = self.procedures(&new.text, vector);
+        // As the glossary reads them: notes in two languages have few characters in common.
+        let reading = self.plant.glossary.read(&new.text);
+        let procedures = self.procedures(&reading, vector);
         let new = Note {
-            text: &new.text,
+            text: reading.text(),
             vector,
             procedures: procedures.as_deref(),
         };
@@ -137,14 +141,14 @@ impl Node {
 
     /// The probability of each procedure that a note may lead to, by the first
     /// task that leads to procedures and has a head.
-    fn procedures(&self, text: &str, vector: Option<&[f32]>) -> Option<Vec<f64>> {
+    fn procedures(&self, reading: &Reading<'_>, vector: Option<&[f32]>) -> Option<Vec<f64>> {
         let leads = |label: &Label| label.procedure.is_some();
         let (task, head) = self.plant.tasks.values().find_map(|task| {
             let leads = task.labels().labels().iter().any(leads);
             let head = leads.then(|| self.heads.serving(&task.name)).flatten()?;
             Some((task, head))
         })?;
-        let probabilities = head.decide(text, vector?).ok()?;
+        let probabilities = head.decide(reading, vector?).ok()?;
         let mut by_procedure = BTreeMap::new();
         for (label, probability) in task.labels().labels().iter().zip(probabilities) {
             if let Some(procedure) = &label.procedure {
@@ -158,7 +162,7 @@ impl Node {
 /// An open record as it is compared.
 struct Known<'a> {
     record: i64,
-    text: &'a str,
+    reading: Reading<'a>,
     vector: Option<&'a [f32]>,
     procedures: Option<Vec<f64>>,
 }
@@ -166,7 +170,7 @@ struct Known<'a> {
 impl Known<'_> {
     fn note(&self) -> Note<'_> {
         Note {
-            text: self.text,
+            text: self.reading.text(),
             vector: self.vector,
             procedures: self.procedures.as_deref(),
         }
@@ -184,11 +188,15 @@ pub(crate) fn check_text(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The vector of a text; `None` where the text does not fit the encoder.
-pub(crate) fn vector_of(encoder: &dyn Embed, text: &str) -> Result<Option<Vec<f32>>, EngineError> {
-    match encoder.embed(&[text]) {
+/// The vector of a text as the plant's glossary reads it; `None` where it does
+/// not fit the encoder.
+pub(crate) fn vector_of(
+    encoder: &dyn Embed,
+    reading: &Reading<'_>,
+) -> Result<Option<Vec<f32>>, EngineError> {
+    match encoder.embed(&[reading.text()]) {
         Ok(vectors) => Ok(vectors.into_iter().next()),
-        Err(EngineError::DoesNotFit { .. }) => Ok(None),
+        Err(EngineError::DoesNotFit { .. } | EngineError::TooLong { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -7,7 +7,7 @@ use andon_task::run::{Record, StoredRun, Timestamp};
 use andon_task::task::Task;
 
 use crate::error::Error;
-use crate::heads::{HeadFiles, HeadStatus, Heads};
+use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
 
 /// Tells the time.
@@ -88,11 +88,14 @@ impl Node {
     /// head that it began with.
     pub fn refresh_heads(&self) -> Result<(), Error> {
         let encoder = self.encoder.as_ref();
-        let encoder = encoder.map(|encoder| encoder.identity());
+        let beside = Beside {
+            encoder: encoder.map(|encoder| encoder.identity()),
+            glossary: &self.plant.glossary,
+        };
         for task in self.plant.tasks.values() {
             let promoted = self.store.promoted(&task.name)?;
             let promoted = promoted.map(|promotion| promotion.head);
-            self.heads.set(task, promoted, encoder);
+            self.heads.set(task, promoted, beside);
         }
         Ok(())
     }

@@ -63,15 +63,16 @@ impl Node {
         let (Some(head), Some(encoder)) = (self.heads.serving(&task.name), &self.encoder) else {
             return Ok(None);
         };
+        let reading = self.plant.glossary.read(text);
         let vector = match vector {
             Some(vector) => Some(vector),
-            None => vector_of(&**encoder, text)?,
+            None => vector_of(&**encoder, &reading)?,
         };
         let Some(vector) = vector else {
             return Ok(None);
         };
         let shares = head
-            .decide(text, &vector)
+            .decide(&reading, &vector)
             .map_err(|error| EngineError::Failed(error.to_string()))?;
         Ok(Some(Decision {
             shares,

@@ -7,6 +7,7 @@ use andon_task::engine::{
     Embed, EngineError, Generate, GenerateRequest, Generation, Identity, Prompt, Score, Scores,
     Usage,
 };
+use andon_task::glossary::Glossary;
 use andon_task::head::{Head, Parts as HeadParts, Vocabulary};
 use andon_task::plant::Plant;
 use andon_task::route::{Reason, Route};
@@ -153,6 +154,7 @@ fn head(labels: &str, encoder: &str) -> Head {
         vocabulary: Vocabulary::from_parts(Vec::new(), Vec::new()).expect("no n-grams"),
         weights,
         temperature: 1.0,
+        glossary: Glossary::default().digest(),
     })
     .expect("a head")
 }

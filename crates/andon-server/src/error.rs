@@ -198,7 +198,7 @@ impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
         match error {
-            EngineError::DoesNotFit { .. } => {
+            EngineError::DoesNotFit { .. } | EngineError::TooLong { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message)
             }
             EngineError::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, "invalid_value", message),

@@ -121,7 +121,7 @@ impl From<rusqlite::Error> for Fault {
 impl Fault {
     /// Whether the disk had no room.
     pub(crate) fn is_no_space(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+        matches!(self, Self::Sqlite(error) if is_no_space(error))
     }
 
     /// The error for the caller of the store in `path`.
@@ -132,7 +132,7 @@ impl Fault {
         };
         let path = path.to_owned();
         match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Error::NoSpace { path },
+            _ if is_no_space(&source) => Error::NoSpace { path },
             Some(ErrorCode::NotADatabase) => Error::NotADatabase { path },
             Some(ErrorCode::DatabaseCorrupt) => Error::Corrupt { path, source },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { path },
@@ -151,4 +151,11 @@ impl Fault {
             },
         }
     }
+}
+
+/// SQLite says so itself, or could not make the index of its log longer.
+fn is_no_space(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }

@@ -37,6 +37,21 @@ pub enum EngineError {
         /// Tokens that the model holds.
         context_tokens: usize,
     },
+    /// The text is so long that its tokens were not even counted: whatever it
+    /// says, it does not fit the context. Nothing was cut.
+    #[error(
+        "the text has {bytes} bytes, but the {context_tokens} tokens that the model '{model}' holds are {most_bytes} at most: shorten the text"
+    )]
+    TooLong {
+        /// The model that was asked.
+        model: String,
+        /// Bytes of the text.
+        bytes: usize,
+        /// Bytes that are read at all.
+        most_bytes: usize,
+        /// Tokens that the model holds.
+        context_tokens: usize,
+    },
     /// The request cannot be carried out as it stands.
     #[error("{0}")]
     Invalid(String),

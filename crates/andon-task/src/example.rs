@@ -39,7 +39,9 @@ pub enum ExampleError {
         line: usize,
     },
     /// The expected label is none of the task's.
-    #[error("line {line}: the label '{label}' is not in the task's label file")]
+    #[error(
+        "line {line}: the label '{label}' is not in the task's label file: correct it or add it there"
+    )]
     UnknownLabel {
         /// Line of the file, from 1.
         line: usize,

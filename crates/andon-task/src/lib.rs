@@ -14,6 +14,7 @@ pub mod digest;
 pub mod duplicate;
 pub mod engine;
 pub mod example;
+pub mod glossary;
 pub mod head;
 pub mod label;
 pub mod plant;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::digest::Digest;
 use crate::example::{self, ExampleError, LabelledText};
+use crate::glossary::{Glossary, GlossaryError};
 use crate::label::{LabelError, LabelSet};
 use crate::procedure::Procedure;
 use crate::task::{Task, TaskError, TaskFile};
@@ -27,6 +28,8 @@ pub struct Plant {
     pub examples: BTreeMap<String, Vec<LabelledText>>,
     /// The asset register, by asset id; empty where the plant keeps none.
     pub assets: BTreeMap<String, Asset>,
+    /// What the plant's own words mean; empty where it has no `glossary.csv`.
+    pub glossary: Glossary,
     /// The digest of the policy files; of no bytes where there are none.
     pub policy: Option<Digest>,
 }
@@ -108,6 +111,9 @@ pub enum Problem {
     /// A file of examples.
     #[error(transparent)]
     Examples(#[from] ExampleError),
+    /// The glossary.
+    #[error(transparent)]
+    Glossary(#[from] GlossaryError),
     /// Examples of a task that is not there.
     #[error("there is no task '{0}': add tasks/{0}.toml or remove the examples")]
     NoTask(String),
@@ -122,6 +128,7 @@ impl Plant {
         let tasks = parse_tasks(files, &procedures)?;
         let examples = parse_examples(files, &tasks)?;
         let assets = parse_assets(files)?;
+        let glossary = parse_glossary(files)?;
         let policy: Vec<&[u8]> = within(files, "policy/", ".cedar")
             .map(|(path, _)| files[path].as_slice())
             .collect();
@@ -131,6 +138,7 @@ impl Plant {
             procedures,
             examples,
             assets,
+            glossary,
             policy: (!policy.is_empty()).then(|| Digest::of_parts(policy)),
         })
     }
@@ -241,6 +249,14 @@ fn parse_examples(
             Ok((stem.to_owned(), examples))
         })
         .collect()
+}
+
+fn parse_glossary(files: &Files) -> Result<Glossary, PlantError> {
+    const PATH: &str = "glossary.csv";
+    match text(files, PATH)? {
+        Some(csv_text) => Glossary::parse(csv_text).map_err(|error| fail(PATH, error)),
+        None => Ok(Glossary::default()),
+    }
 }
 
 fn parse_assets(files: &Files) -> Result<BTreeMap<String, Asset>, PlantError> {

@@ -9,6 +9,7 @@ use andon_store::{Promotion, Store};
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
 use andon_task::example::LabelledText;
+use andon_task::glossary::Glossary;
 use andon_task::plant::Plant;
 use andon_task::task::Task;
 use anyhow::Context;
@@ -66,6 +67,7 @@ pub(crate) fn learn_task(
         task,
         examples(plant, task),
         encoder,
+        &plant.glossary,
         &|| began.elapsed(),
         &mut |progress| shown.show(progress),
     )
@@ -74,7 +76,7 @@ pub(crate) fn learn_task(
 
     let store = node::store(&settings.state)?;
     let heads = node::heads(&settings.state);
-    let current = current(&store, &heads, task, encoder)?;
+    let current = current(&store, &heads, task, (encoder, &plant.glossary))?;
     let comparison = not_worse(&candidate.outcomes, current.as_deref());
     let promoted = promote == Promote::Anyway || comparison.promotes();
     let head = candidate.head.digest();
@@ -110,7 +112,7 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
         let serves = store
             .promoted(&task.name)?
             .and_then(|promotion| heads.load(promotion.head).ok())
-            .is_some_and(|head| head.fits(task.labels(), identity).is_ok());
+            .is_some_and(|head| head.fits(task.labels(), identity, &plant.glossary).is_ok());
         if serves || examples(plant, task).is_empty() {
             continue;
         }
@@ -131,19 +133,20 @@ pub(crate) fn examples<'a>(plant: &'a Plant, task: &Task) -> &'a [LabelledText] 
 }
 
 /// The outcomes of the head that serves. A head that cannot serve, because the
-/// labels or the encoder changed, is no measure for a new one.
+/// labels, the encoder or the glossary changed, is no measure for a new one.
 fn current(
     store: &Store,
     heads: &andon_runtime::HeadFiles,
     task: &Task,
-    encoder: &dyn Embed,
+    (encoder, glossary): (&dyn Embed, &Glossary),
 ) -> anyhow::Result<Option<Vec<Outcome>>> {
     let promoted = store
         .promoted(&task.name)
         .with_context(|| format!("cannot read what is promoted for '{}'", task.name))?;
     Ok(promoted.and_then(|Promotion { head, figures, .. }| {
         let head = heads.load(head).ok()?;
-        head.fits(task.labels(), encoder.identity()).ok()?;
+        head.fits(task.labels(), encoder.identity(), glossary)
+            .ok()?;
         let figures: Figures = serde_json::from_value(figures).ok()?;
         Some(figures.outcomes)
     }))

@@ -1,12 +1,13 @@
 //! Puts a node together: a plant, its models, its store and its heads.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use andon_runtime::{HeadFiles, LanguageModel, Node, Parts};
 use andon_store::Store;
 use andon_task::plant::Plant;
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::clock;
 use crate::engine::Loader;
@@ -50,14 +51,37 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
 
 /// The store of a state directory, which is made if there is none.
 pub(crate) fn store(state: &Path) -> anyhow::Result<Store> {
+    create(state)?;
+    let path = database(state);
+    Store::open(&path).with_context(|| format!("cannot open the store '{}'", path.display()))
+}
+
+fn create(state: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(state).with_context(|| {
         format!(
             "cannot create '{}': set ANDON_STATE or `--state` to a folder that can be written",
             state.display()
         )
-    })?;
-    let path = database(state);
-    Store::open(&path).with_context(|| format!("cannot open the store '{}'", path.display()))
+    })
+}
+
+/// Takes hold of a state directory for a node that stays up, until the file that
+/// is returned is closed. Commands that come and go work beside it.
+pub(crate) fn occupy(state: &Path) -> anyhow::Result<File> {
+    create(state)?;
+    let path = state.join("up.lock");
+    let file =
+        File::create(&path).with_context(|| format!("cannot create '{}'", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another node is up on the state '{}': end it, or give this one a folder of its own with `--state`",
+            state.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock '{}'", path.display()))
+        }
+    }
 }
 
 /// The files of the heads of a state directory.

@@ -15,8 +15,8 @@ const HALF: usize = PANEL / 2;
 /// The processor has the instructions; rows have as many groups as the matrix.
 #[target_feature(enable = "avx2,f16c,fma")]
 pub(super) unsafe fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL])) {
-    let panel = job.matrix.panel(job.panel);
-    let groups = job.matrix.groups();
+    let panel = job.panel;
+    let groups = panel.len() / job.format.group_bytes();
     for (index, rows) in job.rows.chunks(TILE).enumerate() {
         let mut products = [[0.0; PANEL]; TILE];
         for half in 0..2 {
@@ -26,7 +26,7 @@ pub(super) unsafe fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL
                         rows.first_chunk().expect("a tile of this many tokens");
                     // SAFETY: the panel has `groups` groups, and so has every row.
                     unsafe {
-                        match job.matrix.format() {
+                        match job.format {
                             Format::Int8 => int8(panel, groups, half, rows, &mut products),
                             Format::Int4 => int4(panel, groups, half, rows, &mut products),
                         }

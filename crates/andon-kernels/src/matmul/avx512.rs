@@ -55,10 +55,9 @@ unsafe fn run_in(
     unpacked: &mut Vec<UnpackedGroup>,
     mut emit: impl FnMut(usize, &[f32; PANEL]),
 ) {
-    let panel = job.matrix.panel(job.panel);
-    let groups = job.matrix.groups();
-    let format = job.matrix.format();
+    let (panel, format) = (job.panel, job.format);
     let size = format.group_bytes();
+    let groups = panel.len() / size;
     let unpacks = format == Format::Int4 && job.rows.len() >= UNPACK_FROM;
     if unpacks {
         unpacked.resize(groups, UnpackedGroup::EMPTY);
@@ -73,6 +72,11 @@ unsafe fn run_in(
         let (rows, after) = rest.split_at(rest.len().div_ceil(rest.len().div_ceil(TILE)));
         let first = job.rows.len() - rest.len();
         rest = after;
+        if !rest.is_empty() || first > 0 {
+            // The next panel comes closer with every tile of this one.
+            let share = |rows: usize| job.next.len() * rows / job.rows.len();
+            prefetch(&job.next[share(first)..share(first + rows.len())]);
+        }
         let mut products = [[0.0; PANEL]; TILE];
         macro_rules! tile {
             ($tokens:literal) => {{
@@ -161,7 +165,9 @@ unsafe fn int8<const T: usize>(
         // SAFETY: the contract's sizes.
         unsafe {
             let bytes = panel.as_ptr().add(group * Format::Int8.group_bytes());
-            prefetch(bytes, Format::Int8.group_bytes());
+            if T <= 2 {
+                prefetch_ahead(bytes, Format::Int8.group_bytes());
+            }
             let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             // The codes of the weights are 128 too large.
             let mut sums: [[__m512i; 2]; T] =
@@ -224,11 +230,20 @@ fn add_group<const T: usize>(
     }
 }
 
-/// Asks for the weights that come some groups later. Beyond the end of a
+/// Asks for weights that are wanted soon.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch(bytes: &[u8]) {
+    for line in bytes.chunks(64) {
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+    }
+}
+
+/// Asks for the group that comes `AHEAD` bytes later. Beyond the end of a
 /// matrix that is allowed, and of no use.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn prefetch(bytes: *const u8, size: usize) {
+fn prefetch_ahead(bytes: *const u8, size: usize) {
     for line in (0..size).step_by(64) {
         _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_add(AHEAD + line).cast());
     }
@@ -249,7 +264,7 @@ unsafe fn int4<const T: usize>(
         // SAFETY: the contract's sizes.
         unsafe {
             let bytes = panel.as_ptr().add(group * Format::Int4.group_bytes());
-            prefetch(bytes, Format::Int4.group_bytes());
+            prefetch_ahead(bytes, Format::Int4.group_bytes());
             let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             // Two chains for each half: a sum of one token waits for itself otherwise.
             let mut first = [[_mm512_castps_si512(_mm512_set1_ps(BIAS)); 2]; T];

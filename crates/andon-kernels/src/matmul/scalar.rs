@@ -7,10 +7,8 @@ use crate::activation::Group;
 use crate::matrix::{Format, PANEL};
 
 pub(super) fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL])) {
-    let panel = job.matrix.panel(job.panel);
-    let format = job.matrix.format();
     for (token, row) in job.rows.iter().enumerate() {
-        let products = std::array::from_fn(|lane| product(panel, format, lane, row));
+        let products = std::array::from_fn(|lane| product(job.panel, job.format, lane, row));
         emit(token, &products);
     }
 }

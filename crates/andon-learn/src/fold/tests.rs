@@ -18,11 +18,24 @@ fn copies_are_held_out_together() {
         example("pump 4  HOT", 0),
         example("púmp 3 hot", 1),
     ];
-    let (fold_of, folds) = assign(&examples);
+    let (fold_of, folds) = assign(&examples, &Glossary::default());
     assert_eq!(folds, 2);
     assert_eq!(fold_of[0], fold_of[2]);
     assert_eq!(fold_of[0], fold_of[3]);
     assert_ne!(fold_of[0], fold_of[1]);
+}
+
+#[test]
+fn translations_are_held_out_together() {
+    let glossary = Glossary::parse("term,meaning\nbomba,pump\ncaliente,hot").unwrap();
+    let examples = [
+        example("Bomba caliente", 0),
+        example("noise", 1),
+        example("pump hot", 0),
+    ];
+    let (fold_of, folds) = assign(&examples, &glossary);
+    assert_eq!(folds, 2);
+    assert_eq!(fold_of[0], fold_of[2]);
 }
 
 proptest! {
@@ -36,7 +49,7 @@ proptest! {
                 (0..size).map(move |i| example(&name(i), label))
             })
             .collect();
-        let (fold_of, folds) = assign(&examples);
+        let (fold_of, folds) = assign(&examples, &Glossary::default());
         for (label, &size) in sizes.iter().enumerate() {
             for fold in 0..folds {
                 let held = (0..examples.len())

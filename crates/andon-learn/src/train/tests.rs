@@ -1,3 +1,4 @@
+use andon_task::glossary::Glossary;
 use andon_task::head::Vocabulary;
 
 use super::*;
@@ -30,10 +31,12 @@ fn plain_loss(design: &Design, weights: &[f32]) -> f64 {
 fn the_slope_is_that_of_the_loss() {
     // Eleven rows and seven dense features: neither fills its blocks.
     let texts = ["hot pump", "noise", "leaks oil", "hot"];
-    let vocabulary = Vocabulary::of(texts, 1);
+    let glossary = Glossary::default();
+    let readings = texts.map(|text| glossary.read(text));
+    let vocabulary = Vocabulary::of(&readings, 1);
     let rows: Vec<Row> = (0..11)
         .map(|i| Row {
-            grams: vocabulary.weigh(texts[i % 4]),
+            grams: vocabulary.weigh(&readings[i % 4]),
             dense: (0..7)
                 .map(|j| ((i * 7 + j) % 5) as f32 * 0.3 - 0.5)
                 .collect(),

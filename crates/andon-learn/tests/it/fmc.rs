@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use andon_learn::cross_validate;
 use andon_task::example::LabelledText;
+use andon_task::glossary::Glossary;
 use andon_task::label::{Label, LabelSet};
 use andon_task::task::TaskFile;
 
@@ -52,7 +53,8 @@ fn characters_alone_reach_the_published_floor() {
     let toml = "name = 'fmc'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
     let task = TaskFile::parse("fmc", toml).unwrap().resolve(labels);
     let still = || Duration::ZERO;
-    let found = cross_validate(&task, &examples, &Trigrams::new(), &still, &mut |_| {}).unwrap();
+    let (encoder, glossary) = (Trigrams::new(), Glossary::default());
+    let found = cross_validate(&task, &examples, &encoder, &glossary, &still, &mut |_| {}).unwrap();
     assert!(found.accuracy.value >= 0.70, "{:?}", found.accuracy);
     assert!(found.ece.value <= 0.06, "{:?}", found.ece);
 }

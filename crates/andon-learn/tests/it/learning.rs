@@ -4,7 +4,8 @@ use std::time::Duration;
 use andon_learn::promotion::not_worse;
 use andon_learn::{Candidate, LearnError, Progress, Stage, cross_validate, evaluate_head, learn};
 use andon_task::example::LabelledText;
-use andon_task::head::Head;
+use andon_task::glossary::Glossary;
+use andon_task::head::{Head, HeadError};
 use serde_json::{Value, json};
 
 use crate::encoder::Trigrams;
@@ -16,7 +17,12 @@ fn still() -> Duration {
 }
 
 fn learn_from(examples: &[LabelledText]) -> Result<Candidate, LearnError> {
-    learn(&task(), examples, &Trigrams::new(), &still, &mut |_| {})
+    learn_with(examples, &Glossary::default())
+}
+
+fn learn_with(examples: &[LabelledText], glossary: &Glossary) -> Result<Candidate, LearnError> {
+    let encoder = Trigrams::new();
+    learn(&task(), examples, &encoder, glossary, &still, &mut |_| {})
 }
 
 fn example(text: &str, label: usize) -> LabelledText {
@@ -69,7 +75,16 @@ fn a_head_from_its_file_answers_as_the_trained_one() {
     let read = Head::parse(head.bytes()).unwrap();
     let encoder = Trigrams::new();
     let seen = examples();
-    let found = evaluate_head(&task(), &read, &seen, &encoder, &still, &mut |_| {}).unwrap();
+    let found = evaluate_head(
+        &task(),
+        &read,
+        &seen,
+        &encoder,
+        &Glossary::default(),
+        &still,
+        &mut |_| {},
+    )
+    .unwrap();
     assert_eq!(found.accuracy.value, 1.0);
     let spanish = found.per_language.iter().find(|of| of.language == "es");
     assert_eq!(spanish.map(|of| of.n), Some(6));
@@ -80,8 +95,9 @@ fn a_description_teaches_a_label_without_examples() {
     use andon_task::engine::Embed as _;
     let head = learn_from(&examples()).unwrap().head;
     let text = "the guard interlock does not work";
-    let vector = Trigrams::new().embed(&[text]).unwrap().remove(0);
-    let probabilities = head.decide(text, &vector).unwrap();
+    let (glossary, vector) = (Glossary::default(), Trigrams::new().embed(&[text]));
+    let vector = vector.unwrap().remove(0);
+    let probabilities = head.decide(&glossary.read(text), &vector).unwrap();
     assert_eq!(probabilities.len(), 5);
     assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     assert!(
@@ -97,7 +113,9 @@ fn odd_examples_are_learned_from() {
         let evaluation = learn_from(examples).unwrap().evaluation;
         assert_eq!(evaluation.n, examples.len());
         let (found, encoder) = (evaluation.accuracy.value, Trigrams::new());
-        let alone = cross_validate(&task(), examples, &encoder, &still, &mut |_| {}).unwrap();
+        let glossary = Glossary::default();
+        let alone =
+            cross_validate(&task(), examples, &encoder, &glossary, &still, &mut |_| {}).unwrap();
         assert_eq!(alone.accuracy.value, found);
     };
     // One example each; copies; contradicting copies; no known n-gram; no letters.
@@ -145,6 +163,7 @@ fn progress_ends_where_it_said_it_would() {
         &task(),
         &examples,
         &Trigrams::new(),
+        &Glossary::default(),
         &still,
         &mut |progress| {
             seen.push(progress);
@@ -157,4 +176,30 @@ fn progress_ends_where_it_said_it_would() {
         assert_eq!(done, (0..=total).collect::<Vec<_>>());
         assert!(of_stage.clone().all(|progress| progress.total == total));
     }
+}
+
+#[test]
+fn a_glossary_carries_what_one_language_taught_to_another() {
+    use andon_task::engine::Embed as _;
+    let glossary = "term,meaning\nheiss,hot\nundicht*,leak\nlärm,noise";
+    let glossary = Glossary::parse(glossary).unwrap();
+    let head = learn_with(&examples(), &glossary).unwrap().head;
+    let encoder = Trigrams::new();
+    let best = |text: &str| {
+        let reading = glossary.read(text);
+        let vector = encoder.embed(&[reading.text()]).unwrap().remove(0);
+        let probabilities = head.decide(&reading, &vector).unwrap();
+        (0..5).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))
+    };
+    let check = |text: &str, label: usize| assert_eq!(best(text), Some(label), "{text}");
+    check("Dichtung undichte", 0);
+    check("Lager LÄRM", 1);
+    check("Lager sehr heiß heiss", 2);
+
+    let (task, seen, none) = (task(), examples(), Glossary::default());
+    let other = evaluate_head(&task, &head, &seen, &encoder, &none, &still, &mut |_| {});
+    assert!(matches!(
+        other,
+        Err(LearnError::Head(HeadError::OtherGlossary { .. }))
+    ));
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::glossary::Reading;
+
 /// Lengths of the n-grams, in characters.
 const LENGTHS: std::ops::RangeInclusive<usize> = 2..=4;
 
@@ -24,13 +26,13 @@ pub struct Vocabulary {
 pub type Weighted = (u32, f32);
 
 impl Vocabulary {
-    /// The n-grams that occur in at least `least` of `texts`.
-    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>, least: u32) -> Self {
+    /// The n-grams that occur in at least `least` of `readings`.
+    pub fn of<'a>(readings: impl IntoIterator<Item = &'a Reading<'a>>, least: u32) -> Self {
         let mut documents: BTreeMap<u64, u32> = BTreeMap::new();
         let mut total = 0u32;
-        for text in texts {
+        for reading in readings {
             total += 1;
-            for key in counts(text).into_keys() {
+            for key in counts(reading).into_keys() {
                 *documents.entry(key).or_default() += 1;
             }
         }
@@ -83,8 +85,8 @@ impl Vocabulary {
 
     /// The known n-grams of a text by ascending column, as a vector of unit
     /// length; empty where the text has none of them.
-    pub fn weigh(&self, text: &str) -> Vec<Weighted> {
-        let mut weighted: Vec<Weighted> = counts(text)
+    pub fn weigh(&self, reading: &Reading<'_>) -> Vec<Weighted> {
+        let mut weighted: Vec<Weighted> = counts(reading)
             .into_iter()
             .filter_map(|(key, count)| {
                 let &column = self.columns.get(&key)?;
@@ -120,10 +122,10 @@ pub fn fold(text: &str) -> String {
 
 /// How often each n-gram occurs in a text, by its hash. Words are padded with
 /// a blank on both sides; a word that is shorter than an n-gram counts once.
-fn counts(text: &str) -> HashMap<u64, u32> {
+fn counts(reading: &Reading<'_>) -> HashMap<u64, u32> {
     let mut counts = HashMap::new();
     let mut word = Vec::new();
-    for piece in fold(text).split_whitespace() {
+    for piece in fold(reading.text()).split_whitespace() {
         word.clear();
         word.push(' ');
         word.extend(piece.chars());

@@ -1,8 +1,8 @@
 //! A head: a linear classifier over a text's character n-grams and its
 //! sentence vector, small enough to be trained on the node in seconds.
 //!
-//! It knows what it was made for: the labels by name and digest, and the
-//! encoder by digest. [`Head::fits`] refuses any other.
+//! It knows what it was made for: the labels by name and digest, the encoder
+//! and the glossary by digest. [`Head::fits`] refuses any other.
 
 mod features;
 mod format;
@@ -10,6 +10,7 @@ mod format;
 use crate::calibration;
 use crate::digest::Digest;
 use crate::engine::Identity;
+use crate::glossary::{Glossary, Reading};
 use crate::label::LabelSet;
 
 pub use features::{Vocabulary, Weighted, fold};
@@ -23,6 +24,8 @@ pub struct Parts {
     pub label_set: Digest,
     /// The digest of the encoder that made the sentence vectors.
     pub encoder: Digest,
+    /// The digest of the glossary that the texts were read with.
+    pub glossary: Digest,
     /// The length of the sentence vectors.
     pub dimensions: usize,
     /// The n-grams.
@@ -81,6 +84,14 @@ pub enum HeadError {
         /// The start of its digest.
         serving: String,
     },
+    /// The glossary has changed since the head was trained.
+    #[error("the head was trained with another glossary ({trained}, now {serving}): learn again")]
+    OtherGlossary {
+        /// The start of the digest that it was trained with.
+        trained: String,
+        /// The start of the digest of the glossary that serves.
+        serving: String,
+    },
     /// The sentence vector has a length that the head does not know.
     #[error("the vector has {found} dimensions, the head expects {expected}: use its own encoder")]
     Dimensions {
@@ -119,8 +130,8 @@ impl Head {
         &self.bytes
     }
 
-    /// The digest of all that the head is. The same examples, labels and
-    /// encoder give the same digest.
+    /// The digest of all that the head is. The same examples, labels,
+    /// encoder and glossary give the same digest.
     pub fn digest(&self) -> Digest {
         self.digest
     }
@@ -130,8 +141,13 @@ impl Head {
         &self.parts
     }
 
-    /// Refuses labels and an encoder that the head was not trained for.
-    pub fn fits(&self, labels: &LabelSet, encoder: &Identity) -> Result<(), HeadError> {
+    /// Refuses labels, an encoder and a glossary that the head was not trained for.
+    pub fn fits(
+        &self,
+        labels: &LabelSet,
+        encoder: &Identity,
+        glossary: &Glossary,
+    ) -> Result<(), HeadError> {
         let parts = &self.parts;
         if parts.label_set != labels.digest() {
             return Err(HeadError::OtherLabels {
@@ -146,12 +162,18 @@ impl Head {
                 serving: encoder.digest.short(),
             });
         }
+        if parts.glossary != glossary.digest() {
+            return Err(HeadError::OtherGlossary {
+                trained: parts.glossary.short(),
+                serving: glossary.digest().short(),
+            });
+        }
         Ok(())
     }
 
     /// One logit a label, in the label set's order, not yet calibrated.
-    /// `vector` is what the encoder made of `text`.
-    pub fn logits(&self, text: &str, vector: &[f32]) -> Result<Vec<f32>, HeadError> {
+    /// `vector` is what the encoder made of the reading's [`text`](Reading::text).
+    pub fn logits(&self, reading: &Reading<'_>, vector: &[f32]) -> Result<Vec<f32>, HeadError> {
         let parts = &self.parts;
         if vector.len() != parts.dimensions {
             return Err(HeadError::Dimensions {
@@ -160,7 +182,7 @@ impl Head {
             });
         }
         let count = parts.labels.len();
-        let grams = parts.vocabulary.weigh(text);
+        let grams = parts.vocabulary.weigh(reading);
         let (of_grams, dense) = parts.weights.split_at(parts.vocabulary.len() * count);
         let (of_vector, constant) = dense.split_at(vector.len() * count);
         let mut logits = constant.to_vec();
@@ -181,8 +203,8 @@ impl Head {
 
     /// The calibrated probability of each label, in the label set's order; they
     /// add up to one.
-    pub fn decide(&self, text: &str, vector: &[f32]) -> Result<Vec<f64>, HeadError> {
-        let logits = self.logits(text, vector)?;
+    pub fn decide(&self, reading: &Reading<'_>, vector: &[f32]) -> Result<Vec<f64>, HeadError> {
+        let logits = self.logits(reading, vector)?;
         Ok(calibration::probabilities(&logits, self.parts.temperature))
     }
 }

@@ -24,7 +24,7 @@ fn encoder(content: &[u8]) -> Identity {
 /// Two labels: 'hot' in the text speaks for the first, the vector for the second.
 fn parts() -> Parts {
     let labels = labels(&["overheating", "noise"]);
-    let vocabulary = Vocabulary::of(["hot"], 1);
+    let vocabulary = Vocabulary::of([&Glossary::default().read("hot")], 1);
     let mut weights = vec![0.0; (vocabulary.len() + 2 + 1) * 2];
     let of_grams = vocabulary.len() * 2;
     weights[..of_grams]
@@ -37,6 +37,7 @@ fn parts() -> Parts {
         labels: labels.names(),
         label_set: labels.digest(),
         encoder: encoder(b"e").digest,
+        glossary: Glossary::default().digest(),
         dimensions: 2,
         vocabulary,
         weights,
@@ -49,7 +50,9 @@ fn logits_are_features_times_weights() {
     let head = Head::new(parts()).unwrap();
     // Nine n-grams of equal weight in a vector of unit length: their sum is 3.
     let check = |text: &str, vector: &[f32], expected: [f32; 2]| {
-        let logits = head.logits(text, vector).unwrap();
+        let logits = head
+            .logits(&Glossary::default().read(text), vector)
+            .unwrap();
         for (logit, expected) in logits.iter().zip(expected) {
             assert!((logit - expected).abs() < 1e-5, "{text}: {logits:?}");
         }
@@ -57,7 +60,9 @@ fn logits_are_features_times_weights() {
     check("HOT", &[0.0, 0.0], [3.5, 0.0]);
     check("?", &[1.0, 0.0], [0.5, 3.0]);
     check("", &[0.0, 1.0], [0.5, 0.0]);
-    let probabilities = head.decide("hot", &[0.0, 0.0]).unwrap();
+    let probabilities = head
+        .decide(&Glossary::default().read("hot"), &[0.0, 0.0])
+        .unwrap();
     assert!((probabilities[0] - 1.0 / (1.0 + (-1.75f64).exp())).abs() < 1e-5);
 }
 
@@ -92,27 +97,38 @@ fn each_reason_to_refuse_names_its_remedy() {
         "the head is damaged (it ends early): learn again or restore the file",
     );
     check(
-        head.logits("hot", &[1.0]).unwrap_err(),
+        head.logits(&Glossary::default().read("hot"), &[1.0])
+            .unwrap_err(),
         "the vector has 1 dimensions, the head expects 2: use its own encoder",
     );
 }
 
 #[test]
-fn other_labels_and_other_encoders_are_refused() {
+fn other_labels_encoders_and_glossaries_are_refused() {
     let head = Head::new(parts()).unwrap();
     let (own, other) = (
         labels(&["overheating", "noise"]),
         labels(&["noise", "overheating"]),
     );
-    assert_eq!(head.fits(&own, &encoder(b"e")), Ok(()));
+    let glossary = Glossary::default();
+    let another = Glossary::parse("term,meaning\nheiss,hot").unwrap();
+    assert_eq!(head.fits(&own, &encoder(b"e"), &glossary), Ok(()));
     assert!(matches!(
-        head.fits(&other, &encoder(b"e")),
+        head.fits(&other, &encoder(b"e"), &glossary),
         Err(HeadError::OtherLabels { .. })
     ));
     assert!(matches!(
-        head.fits(&own, &encoder(b"f")),
+        head.fits(&own, &encoder(b"f"), &glossary),
         Err(HeadError::OtherEncoder { .. })
     ));
+    let error = head.fits(&own, &encoder(b"e"), &another).unwrap_err();
+    let (trained, serving) = (glossary.digest().short(), another.digest().short());
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the head was trained with another glossary ({trained}, now {serving}): learn again"
+        )
+    );
 }
 
 #[test]

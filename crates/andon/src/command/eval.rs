@@ -37,12 +37,21 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
     let evaluation = match labelled {
         Some(labelled) => {
             let head = promoted(settings, task)?;
-            evaluate_head(task, &head, &labelled, &encoder, &clock, &mut progress)
+            evaluate_head(
+                task,
+                &head,
+                &labelled,
+                &encoder,
+                &plant.glossary,
+                &clock,
+                &mut progress,
+            )
         }
         None => cross_validate(
             task,
             examples(&plant, task),
             &encoder,
+            &plant.glossary,
             &clock,
             &mut progress,
         ),

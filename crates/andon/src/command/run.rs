@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 
-use andon_runtime::Node;
+use andon_runtime::Error;
 use andon_server::RunView;
 use andon_task::run::NewRecord;
 use anyhow::{Context, bail};
@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use crate::cli::Run;
 use crate::node::{self, Needs};
 use crate::plant;
+use crate::progress::line;
 use crate::settings::Settings;
 
 /// The longest line that is read; a record holds less.
@@ -24,8 +25,30 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
     if text.is_none() && std::io::stdin().is_terminal() {
         bail!("there is no text: give it after the task, or a line each on standard input");
     }
-    let node = node::open(settings, plant, Needs::Task(&typed.task))?;
-    let answer = |text: String| answer(settings, &node, &typed.task, typed.asset.clone(), text);
+    let mut node = node::open(settings, plant.clone(), Needs::Task(&typed.task))?;
+    if let Some(reason) = node.head_status(&typed.task).and_then(|head| head.refused) {
+        line(&format!(
+            "the promoted head of '{}' does not answer, but the language model: {reason}",
+            typed.task
+        ));
+    }
+    let mut answer = |text: String| {
+        let record = NewRecord {
+            text,
+            asset: typed.asset.clone(),
+            ..NewRecord::default()
+        };
+        let taken = node.take_in(record)?;
+        let run = match node.run(&typed.task, &taken) {
+            // A note that is too long for the head.
+            Err(Error::NothingAnswers(_)) if node.language_model().is_none() => {
+                node = node::open(settings, plant.clone(), Needs::Everything)?;
+                node.run(&typed.task, &taken)
+            }
+            run => run,
+        };
+        settings.output.print(&RunView::from(run?), human)
+    };
     match text {
         Some(text) => answer(text)?,
         None => {
@@ -54,25 +77,8 @@ fn next_line(input: &mut impl BufRead, number: usize) -> anyhow::Result<Option<S
     }
     let line = String::from_utf8(line)
         .ok()
-        .with_context(|| format!("line {number} is not UTF-8"))?;
+        .with_context(|| format!("line {number} is not UTF-8: save the text as UTF-8"))?;
     Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
-fn answer(
-    settings: &Settings,
-    node: &Node,
-    task: &str,
-    asset: Option<String>,
-    text: String,
-) -> anyhow::Result<()> {
-    let record = NewRecord {
-        text,
-        asset,
-        ..NewRecord::default()
-    };
-    let taken = node.take_in(record)?;
-    let view = RunView::from(node.run(task, &taken)?);
-    settings.output.print(&view, human)
 }
 
 fn human(run: &RunView) -> String {

@@ -23,6 +23,7 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
     // A port in use is said before the models are loaded.
     let listener = service::bind(typed.listen, exposure)?;
     let plant = plant::load(settings.plant.as_deref())?;
+    let _occupied = node::occupy(&settings.state)?;
     let node = node::open(settings, plant, Needs::Everything)?;
     for task in node.plant().tasks.keys() {
         let has_examples = node.plant().examples.contains_key(task);

@@ -17,6 +17,17 @@ fn exit_codes_tell_mistyped_from_failed() {
     check(&["model", "import", "x", "--sha256", "abc"], 2);
 }
 
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_not_utf_8_is_mistyped() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut command = Home::new().command(&["run", "team"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"\xff\xfe"));
+    let output = command.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("invalid UTF-8"));
+}
+
 #[test]
 fn an_unknown_source_names_the_ways() {
     let home = Home::new();

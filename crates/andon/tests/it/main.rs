@@ -7,3 +7,4 @@ mod node;
 mod plant;
 mod pull;
 mod server;
+mod state;

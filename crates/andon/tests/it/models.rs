@@ -70,7 +70,7 @@ fn plant(home: &Home) -> String {
 }
 
 /// A command on that plant with the real models and a state of its own.
-fn command(home: &Home, arguments: &[&str]) -> Command {
+pub(crate) fn command(home: &Home, arguments: &[&str]) -> Command {
     let mut command = home.command(arguments);
     match std::env::var_os("ANDON_HOME") {
         Some(models) => command.env("ANDON_HOME", models),
@@ -82,7 +82,7 @@ fn command(home: &Home, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(home: &Home, arguments: &[&str], input: &[u8]) -> Ended {
+pub(crate) fn run(home: &Home, arguments: &[&str], input: &[u8]) -> Ended {
     let mut child = command(home, arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -187,6 +187,7 @@ fn bad_input_names_its_line() {
     run(&home, &["run", "nothing", "x"], b"").failed(&["no task 'nothing': it has failure"]);
     run(&home, &["run", "failure", "  "], b"").failed(&["the text is empty"]);
     run(&home, &["run", "failure"], b"a leak\n\xff\n").failed(&["line 2 is not UTF-8"]);
+    run(&home, &["run", "failure"], b"oil\0 drips \x1b[31m\x07\n").succeeded();
     run(&home, &["run", "failure"], &vec![b'a'; 10 << 20]).failed(&["line 1 has more than"]);
     run(&home, &["run", "failure"], &vec![b'a'; 100_000]).failed(&["line 1", "shorten or split"]);
 }

@@ -50,6 +50,27 @@ fn faults_are_named() {
         "stands twice",
     );
     check(
+        |p| {
+            let example = b"{\"input\": \"a fuse\", \"expected\": \"plumbers\"}\n";
+            write(p, "examples/team.jsonl", example);
+        },
+        "examples/team.jsonl: line 1: the label 'plumbers' is not in the task's label file",
+    );
+    check(
+        |p| {
+            write(
+                p,
+                "tasks/team.toml",
+                format!("{TASK}accpt = 1\n").as_bytes(),
+            )
+        },
+        "unknown field `accpt`",
+    );
+    check(
+        |p| std::fs::remove_file(p.join("codes/teams.csv")).expect("it is there"),
+        "codes/teams.csv: no such file in the plant; 'tasks/team.toml' names it",
+    );
+    check(
         |p| write(p, "tasks/team.toml", b"\xff"),
         "not UTF-8 at byte 0",
     );

@@ -1,6 +1,17 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::glossary::Glossary;
+
+fn vocabulary(texts: &[&str]) -> Vocabulary {
+    let glossary = Glossary::default();
+    let readings: Vec<Reading<'_>> = texts.iter().map(|text| glossary.read(text)).collect();
+    Vocabulary::of(&readings, 1)
+}
+
+fn weigh(vocabulary: &Vocabulary, text: &str) -> Vec<Weighted> {
+    vocabulary.weigh(&Glossary::default().read(text))
+}
 
 #[test]
 fn folding_drops_what_operators_do_not_mean() {
@@ -20,7 +31,7 @@ fn grams_stay_within_words() {
             .map(|gram| hash(&gram.chars().collect::<Vec<_>>()))
             .collect();
         expected.sort_unstable();
-        let vocabulary = Vocabulary::of([text], 1);
+        let vocabulary = vocabulary(&[text]);
         assert_eq!(vocabulary.parts().0, expected, "{text}");
     };
     check("a", &[" a", "a ", " a "]);
@@ -31,8 +42,8 @@ fn grams_stay_within_words() {
 
 #[test]
 fn rare_grams_weigh_more() {
-    let vocabulary = Vocabulary::of(["pump hot", "pump leaks", "pump stops"], 1);
-    let weighted = vocabulary.weigh("pump leaks");
+    let vocabulary = vocabulary(&["pump hot", "pump leaks", "pump stops"]);
+    let weighted = weigh(&vocabulary, "pump leaks");
     let lightest = weighted.iter().map(|&(_, value)| value).fold(1.0, f32::min);
     let heaviest = weighted.iter().map(|&(_, value)| value).fold(0.0, f32::max);
     assert!(heaviest > 1.5 * lightest, "{lightest} {heaviest}");
@@ -40,9 +51,9 @@ fn rare_grams_weigh_more() {
 
 #[test]
 fn a_text_of_unknown_grams_is_empty() {
-    let vocabulary = Vocabulary::of(["pump"], 1);
-    assert_eq!(vocabulary.weigh("xyz"), []);
-    assert_eq!(vocabulary.weigh("\0\u{301} "), []);
+    let vocabulary = vocabulary(&["pump"]);
+    assert_eq!(weigh(&vocabulary, "xyz"), []);
+    assert_eq!(weigh(&vocabulary, "\0\u{301} "), []);
 }
 
 #[test]
@@ -63,8 +74,8 @@ fn unsound_parts_are_refused() {
 proptest! {
     #[test]
     fn weighed_texts_have_unit_length(text in "\\PC{1,200}") {
-        let vocabulary = Vocabulary::of([text.as_str(), "pump leaks"], 1);
-        let weighted = vocabulary.weigh(&text);
+        let vocabulary = vocabulary(&[text.as_str(), "pump leaks"]);
+        let weighted = weigh(&vocabulary, &text);
         let squares: f32 = weighted.iter().map(|(_, value)| value * value).sum();
         prop_assert!(weighted.is_empty() || (squares - 1.0).abs() < 1e-4);
         prop_assert!(weighted.is_sorted_by(|a, b| a.0 < b.0));
