@@ -247,11 +247,15 @@ fn a_model_that_was_changed_does_not_answer() {
     let mut bytes = fs::read(&weights).expect("copied");
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
-    fs::write(&weights, bytes).expect("writable");
-    let mut learn = command(&home, &["learn", "failure"]);
-    learn.env("ANDON_HOME", home.beside("home"));
-    Ended::from(learn.output().expect("the binary runs"))
-        .failed(&["is not as it came", "andon model rm minilm:l6"]);
+    let learn = || {
+        let mut learn = command(&home, &["learn", "failure"]);
+        learn.env("ANDON_HOME", home.beside("home"));
+        Ended::from(learn.output().expect("the binary runs"))
+    };
+    fs::write(&weights, &bytes).expect("writable");
+    learn().failed(&["is not as it came", "andon model rm minilm:l6"]);
+    fs::write(&weights, &bytes[..1000]).expect("writable");
+    learn().failed(&["has 1000 bytes and not", "andon model pull minilm:l6"]);
 }
 
 fn copy(from: &Path, to: &Path) {
