@@ -215,10 +215,15 @@ impl Bert {
         let mut activations = Activations::default();
         let inner_stride = row_stride(inner);
         let mut wide = vec![0.0; tokens * (3 * width).max(inner_stride)];
-        for layer in &self.layers {
-            // Attention multiplies errors: its inputs are worth a second pass.
+        for (index, layer) in self.layers.iter().enumerate() {
+            // Attention multiplies errors, and those of the later layers are not
+            // evened out any more: their inputs are worth a second pass.
+            let precision = match index < self.layers.len() / 2 {
+                true => Precision::Single,
+                false => Precision::Double,
+            };
             let input = rows(&states, width, width);
-            activations.fill(kernels, input, Transform::None, Precision::Double);
+            activations.fill(kernels, input, Transform::None, precision);
             let qkv = &mut wide[..tokens * 3 * width];
             kernels.matmul(&layer.qkv, &activations, Output::Replace, qkv, 3 * width);
             let mut row = 0;

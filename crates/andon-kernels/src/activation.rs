@@ -301,20 +301,17 @@ unsafe fn quantise_lanes<L: Lanes>(row: &[f32], groups: &mut [Group]) {
             let to = group.codes.as_mut_ptr();
             let (low, high) = (L::load(from), L::load(from.add(LANES)));
             let largest = low.abs().max(high.abs()).maximum();
-            let scale = largest / 127.0;
-            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-            let inverse = L::splat(inverse);
-            // Rounding up of the inverse must not carry a code past 127.
-            let limit = L::splat(127.0);
-            let bottom = L::splat(-127.0);
-            let low = low.mul(inverse).min(limit).max(bottom).round();
-            let high = high.mul(inverse).min(limit).max(bottom).round();
-            low.store_bytes(to);
-            high.store_bytes(to.add(LANES));
-            let sum = low.add(high).sum();
+            // Below that the inverse overflows; such numbers are as good as zero.
+            let scale = match largest * (1.0 / 127.0) {
+                scale if scale < f32::MIN_POSITIVE => 0.0,
+                scale => scale,
+            };
+            let inverse = L::splat(if scale > 0.0 { 1.0 / scale } else { 0.0 });
+            let (low, high) = (low.mul(inverse), high.mul(inverse));
+            let sum = L::store_bytes(low, high, to);
             group.scale = scale;
-            group.offset = scale * sum;
-            group.biased_start = BIAS.to_bits() as i32 - 128 * sum as i32;
+            group.offset = scale * sum as f32;
+            group.biased_start = BIAS.to_bits() as i32 - 128 * sum;
         }
     }
 }

@@ -43,8 +43,9 @@ pub(crate) trait Lanes: Copy {
     unsafe fn round(self) -> Self;
     /// Two to the power of each lane, an integer from -126 to 127.
     unsafe fn power_of_two(self) -> Self;
-    /// Stores integers from -128 to 127 as bytes.
-    unsafe fn store_bytes(self, to: *mut i8);
+    /// Rounds numbers from -127 to 127 to the nearest integers, halves to even,
+    /// stores them as 32 bytes and returns their sum.
+    unsafe fn store_bytes(low: Self, high: Self, to: *mut i8) -> i32;
     /// The sum: lane i with i + 8, then with i + 4, i + 2, i + 1.
     unsafe fn sum(self) -> f32;
     /// The largest lane.

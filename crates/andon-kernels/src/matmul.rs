@@ -60,31 +60,41 @@ impl Kernels {
         let rows = activations.rows();
         let passes = activations.passes();
         let panels = matrix.panels();
-        self.pool.for_each_turn(panels, &|turn| {
-            let first = turn.chunk * PANEL;
-            let count = PANEL.min(matrix.rows() - first);
-            let bias = matrix.bias().map(|bias| &bias[first..first + count]);
-            let job = Job {
-                format: matrix.format(),
-                panel: matrix.panel(turn.chunk),
-                next: turn.next.map_or(&[], |next| matrix.panel(next)),
-                rows: &rows,
-            };
-            job.run(self.isa, |row, values| {
-                let (token, pass) = (row / passes, row % passes);
-                // SAFETY: the panel belongs to this turn alone, and so do these
-                // `count` places of each token's row.
-                let places = unsafe { std::slice::from_raw_parts_mut(out.at(token, first), count) };
-                let mode = if pass == 0 { output } else { Output::Add };
-                write(places, values, mode);
-                if let Some(bias) = bias.filter(|_| pass == 0) {
-                    add(places, bias);
-                }
-            });
+        let per_turn = (panels / 48).max(1);
+        self.pool.for_each_turn(panels.div_ceil(per_turn), &|turn| {
+            let end = panels.min((turn.chunk + 1) * per_turn);
+            for panel in turn.chunk * per_turn..end {
+                let after = match panel + 1 {
+                    after if after < end => Some(after),
+                    _ => turn.next.map(|next| next * per_turn),
+                };
+                let first = panel * PANEL;
+                let count = PANEL.min(matrix.rows() - first);
+                let bias = matrix.bias().map(|bias| &bias[first..first + count]);
+                let job = Job {
+                    format: matrix.format(),
+                    panel: matrix.panel(panel),
+                    next: after.map_or(&[], |after| matrix.panel(after)),
+                    rows: &rows,
+                };
+                job.run(self.isa, |row, values| {
+                    let (token, pass) = (row / passes, row % passes);
+                    // SAFETY: the panel belongs to this turn alone, and so do
+                    // these `count` places of each token's row.
+                    let places =
+                        unsafe { std::slice::from_raw_parts_mut(out.at(token, first), count) };
+                    let mode = if pass == 0 { output } else { Output::Add };
+                    write(places, values, mode);
+                    if let Some(bias) = bias.filter(|_| pass == 0) {
+                        add(places, bias);
+                    }
+                });
+            }
         });
     }
 }
 
+#[inline(always)]
 fn write(places: &mut [f32], values: &[f32; PANEL], output: Output) {
     match (output, places.first_chunk_mut::<PANEL>()) {
         (Output::Replace, Some(places)) => *places = *values,

@@ -97,7 +97,7 @@ fn product(matrix: &Matrix, input: &[f32]) -> Vec<f64> {
             .chunks(GROUP)
             .flat_map(|group| {
                 let largest = group.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-                let scale = largest / 127.0;
+                let scale = largest * (1.0 / 127.0);
                 let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
                 let code = move |x: &f32| f64::from((x * inverse).round_ties_even());
                 group.iter().map(move |x| code(x) * f64::from(scale))

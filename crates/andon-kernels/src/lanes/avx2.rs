@@ -136,18 +136,30 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut i8) {
+    unsafe fn store_bytes(low: Self, high: Self, to: *mut i8) -> i32 {
         unsafe {
-            let low = _mm256_cvtps_epi32(self.0);
-            let high = _mm256_cvtps_epi32(self.1);
-            // Packing works within halves of a register; the permutation mends the order.
-            let words = _mm256_packs_epi32(low, high);
-            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
-            let bytes = _mm_packs_epi16(
-                _mm256_castsi256_si128(words),
-                _mm256_extracti128_si256::<1>(words),
+            let halves = [low, high].map(|half| {
+                let (low, high) = (_mm256_cvtps_epi32(half.0), _mm256_cvtps_epi32(half.1));
+                // Packing works within halves of a register; the permutation mends the order.
+                let words = _mm256_packs_epi32(low, high);
+                _mm256_permute4x64_epi64::<0b11_01_10_00>(words)
+            });
+            for (index, words) in halves.into_iter().enumerate() {
+                let bytes = _mm_packs_epi16(
+                    _mm256_castsi256_si128(words),
+                    _mm256_extracti128_si256::<1>(words),
+                );
+                _mm_storeu_si128(to.add(16 * index).cast(), bytes);
+            }
+            let pairs = _mm256_add_epi16(halves[0], halves[1]);
+            let sums = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+            let sums = _mm_add_epi32(
+                _mm256_castsi256_si128(sums),
+                _mm256_extracti128_si256::<1>(sums),
             );
-            _mm_storeu_si128(to.cast(), bytes);
+            let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b01_00_11_10>(sums));
+            let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b10_11_00_01>(sums));
+            _mm_cvtsi128_si32(sums)
         }
     }
     #[inline(always)]

@@ -84,10 +84,12 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut i8) {
+    unsafe fn store_bytes(low: Self, high: Self, to: *mut i8) -> i32 {
         unsafe {
-            let bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(self.0));
-            _mm_storeu_si128(to.cast(), bytes);
+            let (low, high) = (_mm512_cvtps_epi32(low.0), _mm512_cvtps_epi32(high.0));
+            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(low));
+            _mm_storeu_si128(to.add(16).cast(), _mm512_cvtepi32_epi8(high));
+            _mm512_reduce_add_epi32(_mm512_add_epi32(low, high))
         }
     }
     #[inline(always)]

@@ -88,12 +88,11 @@ impl Lanes for Scalar {
         )
     }
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut i8) {
-        // SAFETY: valid for sixteen elements by contract.
-        unsafe {
-            to.cast::<[i8; LANES]>()
-                .write_unaligned(self.0.map(|x| x as i8));
-        }
+    unsafe fn store_bytes(low: Self, high: Self, to: *mut i8) -> i32 {
+        let bytes = [low, high].map(|half| half.0.map(|x| x.round_ties_even() as i8));
+        // SAFETY: valid for 32 elements by contract.
+        unsafe { to.cast::<[[i8; LANES]; 2]>().write_unaligned(bytes) };
+        bytes.as_flattened().iter().map(|&x| i32::from(x)).sum()
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {

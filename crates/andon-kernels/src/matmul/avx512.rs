@@ -9,8 +9,8 @@ use crate::matrix::{Format, PANEL};
 
 /// Tokens of a tile: 6 × 32 rows need 12 integer and 12 float accumulators.
 const TILE: usize = 6;
-/// How far ahead weights are asked for, in bytes.
-const AHEAD: usize = 4096;
+/// How far ahead weights are asked for, in groups of a panel.
+const AHEAD: usize = 6;
 /// From this many tokens on a panel of 4 bits is unpacked once for all.
 const UNPACK_FROM: usize = 3;
 
@@ -58,6 +58,10 @@ unsafe fn run_in(
     let (panel, format) = (job.panel, job.format);
     let size = format.group_bytes();
     let groups = panel.len() / size;
+    let stream = Stream {
+        panel,
+        next: job.next,
+    };
     let unpacks = format == Format::Int4 && job.rows.len() >= UNPACK_FROM;
     if unpacks {
         unpacked.resize(groups, UnpackedGroup::EMPTY);
@@ -75,7 +79,10 @@ unsafe fn run_in(
         if !rest.is_empty() || first > 0 {
             // The next panel comes closer with every tile of this one.
             let share = |rows: usize| job.next.len() * rows / job.rows.len();
-            prefetch(&job.next[share(first)..share(first + rows.len())]);
+            // To the second level: the first holds what the tiles share.
+            for line in job.next[share(first)..share(first + rows.len())].chunks(64) {
+                _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
+            }
         }
         let mut products = [[0.0; PANEL]; TILE];
         macro_rules! tile {
@@ -85,11 +92,11 @@ unsafe fn run_in(
                 // SAFETY: the panel has `groups` groups, and so has every row.
                 unsafe {
                     match format {
-                        Format::Int8 => int8(panel, groups, rows, &mut products),
+                        Format::Int8 => int8(stream, groups, rows, &mut products),
                         Format::Int4 if unpacks => {
                             int4_unpacked(unpacked, rows, &mut products);
                         }
-                        Format::Int4 => int4(panel, groups, rows, &mut products),
+                        Format::Int4 => int4(stream, groups, rows, &mut products),
                     }
                 }
             }};
@@ -152,10 +159,10 @@ fn store<const T: usize>(totals: &[[__m512; 2]; T], products: &mut [[f32; PANEL]
 }
 
 /// # Safety
-/// `panel` has `groups` groups of 8 bits, every row as many.
+/// The panel has `groups` groups of 8 bits, every row as many.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
 unsafe fn int8<const T: usize>(
-    panel: &[u8],
+    stream: Stream<'_>,
     groups: usize,
     rows: &[&[Group]; T],
     products: &mut [[f32; PANEL]; TILE],
@@ -164,9 +171,12 @@ unsafe fn int8<const T: usize>(
     for group in 0..groups {
         // SAFETY: the contract's sizes.
         unsafe {
-            let bytes = panel.as_ptr().add(group * Format::Int8.group_bytes());
+            let bytes = stream
+                .panel
+                .as_ptr()
+                .add(group * Format::Int8.group_bytes());
             if T <= 2 {
-                prefetch_ahead(bytes, Format::Int8.group_bytes());
+                stream.ask_ahead(group, Format::Int8.group_bytes());
             }
             let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             // The codes of the weights are 128 too large.
@@ -239,21 +249,33 @@ fn prefetch(bytes: &[u8]) {
     }
 }
 
-/// Asks for the group that comes `AHEAD` bytes later. Beyond the end of a
-/// matrix that is allowed, and of no use.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn prefetch_ahead(bytes: *const u8, size: usize) {
-    for line in (0..size).step_by(64) {
-        _mm_prefetch::<_MM_HINT_T0>(bytes.wrapping_add(AHEAD + line).cast());
+/// A panel, and the one that this thread is likely to take next.
+#[derive(Clone, Copy)]
+struct Stream<'a> {
+    panel: &'a [u8],
+    next: &'a [u8],
+}
+
+impl Stream<'_> {
+    /// Asks for the group that is read `AHEAD` groups after `group`, in this panel
+    /// or in the next.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn ask_ahead(self, group: usize, size: usize) {
+        let at = (group + AHEAD) * size;
+        let bytes = match at.checked_sub(self.panel.len()) {
+            None => self.panel.get(at..at + size),
+            Some(at) => self.next.get(at..at + size),
+        };
+        prefetch(bytes.unwrap_or(&[]));
     }
 }
 
 /// # Safety
-/// `panel` has `groups` groups of 4 bits, every row as many.
+/// The panel has `groups` groups of 4 bits, every row as many.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c,fma")]
 unsafe fn int4<const T: usize>(
-    panel: &[u8],
+    stream: Stream<'_>,
     groups: usize,
     rows: &[&[Group]; T],
     products: &mut [[f32; PANEL]; TILE],
@@ -263,8 +285,11 @@ unsafe fn int4<const T: usize>(
     for group in 0..groups {
         // SAFETY: the contract's sizes.
         unsafe {
-            let bytes = panel.as_ptr().add(group * Format::Int4.group_bytes());
-            prefetch_ahead(bytes, Format::Int4.group_bytes());
+            let bytes = stream
+                .panel
+                .as_ptr()
+                .add(group * Format::Int4.group_bytes());
+            stream.ask_ahead(group, Format::Int4.group_bytes());
             let tokens: [&Group; T] = std::array::from_fn(|t| rows[t].get_unchecked(group));
             // Two chains for each half: a sum of one token waits for itself otherwise.
             let mut first = [[_mm512_castps_si512(_mm512_set1_ps(BIAS)); 2]; T];
