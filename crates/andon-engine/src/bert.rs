@@ -210,6 +210,16 @@ impl Bert {
                 std::iter::repeat_n(view, text.len())
             })
             .collect();
+        let places: Vec<kv::Place> = texts
+            .iter()
+            .zip(&blocks)
+            .flat_map(|(text, blocks)| {
+                (0..text.len()).map(|position| kv::Place {
+                    block: blocks[position / BLOCK],
+                    slot: position % BLOCK,
+                })
+            })
+            .collect();
         let count = blocks.iter().map(Vec::len).sum();
         let mut cache = kv::Layer::new(heads, count);
         let mut activations = Activations::default();
@@ -226,14 +236,11 @@ impl Bert {
             activations.fill(kernels, input, Transform::None, precision);
             let qkv = &mut wide[..tokens * 3 * width];
             kernels.matmul(&layer.qkv, &activations, Output::Replace, qkv, 3 * width);
-            let mut row = 0;
-            for (text, blocks) in texts.iter().zip(&blocks) {
-                for position in 0..text.len() {
-                    let (key, value) = qkv[row * 3 * width + width..][..2 * width].split_at(width);
-                    cache.store(blocks[position / BLOCK], position % BLOCK, key, value);
-                    row += 1;
-                }
-            }
+            let fresh = kv::Fresh {
+                rows: &qkv[width..],
+                stride: 3 * width,
+            };
+            kernels.store(&mut cache, fresh, &places);
             let queries = Queries {
                 rows: qkv,
                 stride: 3 * width,

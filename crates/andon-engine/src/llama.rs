@@ -48,6 +48,15 @@ pub struct Slot<'a> {
     pub wants_logits: bool,
 }
 
+impl Slot<'_> {
+    fn place(&self) -> kv::Place {
+        kv::Place {
+            block: self.blocks[self.position / kv::BLOCK],
+            slot: self.position % kv::BLOCK,
+        }
+    }
+}
+
 impl Llama {
     /// Reads shape and weights and packs them.
     ///
@@ -132,11 +141,17 @@ impl Llama {
 
     /// Computes one step: writes the keys and values of every token into
     /// `cache` and returns the logits of those that want them, row after row.
-    pub fn step(&self, kernels: &Kernels, cache: &mut [kv::Layer], slots: &[Slot<'_>]) -> Vec<f32> {
+    pub fn step(
+        &self,
+        kernels: &Kernels,
+        workspace: &mut Workspace,
+        cache: &mut [kv::Layer],
+        slots: &[Slot<'_>],
+    ) -> Vec<f32> {
         let width = self.config.width;
         let positions = slots.iter().map(|slot| slot.position);
         let angles = Angles::new(positions, &self.config.frequencies);
-        let mut states = vec![0.0; slots.len() * width];
+        let states = at_least(&mut workspace.states, slots.len() * width);
         for (slot, state) in slots.iter().zip(states.chunks_exact_mut(width)) {
             self.embedding.row(slot.token as usize, state);
         }
@@ -146,9 +161,12 @@ impl Llama {
             slots,
             angles,
             states,
-            activations: Activations::default(),
-            wide: vec![0.0; slots.len() * self.config.wide()],
-            attended: vec![0.0; slots.len() * self.config.query_width()],
+            activations: &mut workspace.activations,
+            wide: at_least(&mut workspace.wide, slots.len() * self.config.wide()),
+            attended: at_least(
+                &mut workspace.attended,
+                slots.len() * self.config.query_width(),
+            ),
         };
         for (layer, cache) in self.layers.iter().zip(cache) {
             step.attend(layer, cache);
@@ -170,6 +188,24 @@ fn stack(tensors: &[&crate::gguf::Tensor<'_>]) -> Vec<Matrix> {
     }
 }
 
+/// Memory that one step after the other computes in: fresh memory for every step
+/// would cost more than some of its work.
+#[derive(Default)]
+pub struct Workspace {
+    states: Vec<f32>,
+    wide: Vec<f32>,
+    attended: Vec<f32>,
+    activations: Activations,
+}
+
+/// The first `length` numbers of a buffer, which grows if it has to.
+fn at_least(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
+    &mut buffer[..length]
+}
+
 /// A step while it is computed.
 struct Step<'a> {
     kernels: &'a Kernels,
@@ -177,12 +213,12 @@ struct Step<'a> {
     slots: &'a [Slot<'a>],
     angles: Angles,
     /// `[token][width]`.
-    states: Vec<f32>,
-    activations: Activations,
+    states: &'a mut [f32],
+    activations: &'a mut Activations,
     /// What a layer computes between its products.
-    wide: Vec<f32>,
+    wide: &'a mut [f32],
     /// What its attention gives.
-    attended: Vec<f32>,
+    attended: &'a mut [f32],
 }
 
 impl Step<'_> {
@@ -200,11 +236,12 @@ impl Step<'_> {
         let qkv = &mut self.wide[..self.slots.len() * stride];
         self.kernels
             .rope(qkv, span, Pairing::Neighbours, &self.angles);
-        for (slot, row) in self.slots.iter().zip(qkv.chunks_exact(stride)) {
-            let block = slot.blocks[slot.position / kv::BLOCK];
-            let (key, value) = row[queries..].split_at(keys);
-            cache.store(block, slot.position % kv::BLOCK, key, value);
-        }
+        let places: Vec<kv::Place> = self.slots.iter().map(Slot::place).collect();
+        let fresh = kv::Fresh {
+            rows: &qkv[queries..],
+            stride,
+        };
+        self.kernels.store(cache, fresh, &places);
 
         let views: Vec<View<'_>> = self
             .slots
@@ -241,7 +278,7 @@ impl Step<'_> {
     /// `wide = matrices · norm(states)`, the products side by side.
     fn normed_product(&mut self, norm: &[f32], matrices: &[Matrix], stride: usize) {
         let width = self.config.width;
-        let input = rows(&self.states, width, width);
+        let input = rows(self.states, width, width);
         let transform = Transform::RmsNorm {
             weight: norm,
             epsilon: self.config.epsilon,
@@ -252,7 +289,7 @@ impl Step<'_> {
         for matrix in matrices {
             let out = &mut self.wide[column..self.slots.len() * stride];
             self.kernels
-                .matmul(matrix, &self.activations, Output::Replace, out, stride);
+                .matmul(matrix, self.activations, Output::Replace, out, stride);
             column += matrix.rows();
         }
     }
@@ -261,10 +298,10 @@ impl Step<'_> {
     fn add_product(&mut self, matrix: &Matrix) {
         let (width, out) = (self.config.width, &mut self.states);
         self.kernels
-            .matmul(matrix, &self.activations, Output::Add, out, width);
+            .matmul(matrix, self.activations, Output::Add, out, width);
     }
 
-    fn logits(mut self, norm: &[f32], head: &Matrix) -> Vec<f32> {
+    fn logits(self, norm: &[f32], head: &Matrix) -> Vec<f32> {
         let width = self.config.width;
         let wanted: Vec<f32> = self
             .slots
@@ -285,7 +322,7 @@ impl Step<'_> {
         let mut logits = vec![0.0; input.tokens * head.rows()];
         let output = Output::Replace;
         self.kernels
-            .matmul(head, &self.activations, output, &mut logits, head.rows());
+            .matmul(head, self.activations, output, &mut logits, head.rows());
         logits
     }
 }

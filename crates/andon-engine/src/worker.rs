@@ -16,7 +16,7 @@ use andon_kernels::kv;
 use andon_task::engine::{EngineError, Finish, Sampling, Usage};
 
 use crate::cache::Blocks;
-use crate::llama::{Llama, Slot};
+use crate::llama::{Llama, Slot, Workspace};
 use crate::schedule::plan;
 
 mod score;
@@ -128,6 +128,7 @@ impl Worker {
                 let engine = Engine {
                     model,
                     kernels,
+                    workspace: Workspace::default(),
                     cache,
                     blocks: Blocks::new(blocks),
                     promised: 0,
@@ -176,6 +177,7 @@ pub fn stopped() -> EngineError {
 struct Engine {
     model: Llama,
     kernels: Arc<Kernels>,
+    workspace: Workspace,
     cache: Vec<kv::Layer>,
     blocks: Blocks,
     /// Blocks that running jobs may hold together: never more than there are.
@@ -261,7 +263,8 @@ impl Engine {
             .zip(plan)
             .flat_map(|(sequence, &count)| sequence.slots(count))
             .collect();
-        self.model.step(&self.kernels, &mut self.cache, &slots)
+        let (workspace, cache) = (&mut self.workspace, &mut self.cache);
+        self.model.step(&self.kernels, workspace, cache, &slots)
     }
 
     /// Hands the logits to those who want them and lets go of who is done.

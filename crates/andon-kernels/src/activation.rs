@@ -311,7 +311,9 @@ unsafe fn quantise_lanes<L: Lanes>(row: &[f32], groups: &mut [Group]) {
             let sum = L::store_bytes(low, high, to);
             group.scale = scale;
             group.offset = scale * sum as f32;
-            group.biased_start = BIAS.to_bits() as i32 - 128 * sum;
+            // Where a number is not finite the sum means nothing, and may be huge.
+            let excess = sum.wrapping_mul(128);
+            group.biased_start = (BIAS.to_bits() as i32).wrapping_sub(excess);
         }
     }
 }

@@ -3,7 +3,9 @@
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
+use crate::Kernels;
 use crate::lanes::LANES;
+use crate::share::Rows;
 
 /// Tokens of a block.
 pub const BLOCK: usize = LANES;
@@ -17,6 +19,66 @@ pub struct Heads {
     pub keys: usize,
     /// Numbers in a head, a multiple of 16.
     pub size: usize,
+}
+
+/// Where a token's keys and values go.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The block.
+    pub block: u32,
+    /// Its slot in the block.
+    pub slot: usize,
+}
+
+/// Keys and values of the tokens of a batch, the heads one after the other, the
+/// keys of all heads before the values.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh<'a> {
+    /// The buffer, from the first token's keys on.
+    pub rows: &'a [f32],
+    /// From a token's keys to those of the next.
+    pub stride: usize,
+}
+
+impl Kernels {
+    /// Writes the keys and values of every token to its place, rounded to halves.
+    ///
+    /// # Panics
+    /// If there is no such place or the rows are too short.
+    pub fn store(&self, layer: &mut Layer, fresh: Fresh<'_>, places: &[Place]) {
+        let Heads { keys, size, .. } = layer.heads;
+        let region = size * BLOCK;
+        let width = keys * size;
+        let to_keys = Rows::new(&mut layer.keys, region);
+        let to_values = Rows::new(&mut layer.values, region);
+        let write = |chunk: usize| {
+            let head = chunk / 2;
+            let mut halves = vec![f16::ZERO; size];
+            for (token, place) in places.iter().enumerate() {
+                assert!(place.slot < BLOCK, "slot {} of {BLOCK}", place.slot);
+                let row = &fresh.rows[token * fresh.stride..][..2 * width];
+                let region = place.block as usize * keys + head;
+                if chunk.is_multiple_of(2) {
+                    halves.convert_from_f32_slice(&row[head * size..][..size]);
+                    // SAFETY: this chunk alone writes the keys of this head.
+                    let to = unsafe { to_keys.row(region) };
+                    for (to, key) in to.iter_mut().skip(place.slot).step_by(BLOCK).zip(&halves) {
+                        *to = key.to_bits();
+                    }
+                } else {
+                    halves.convert_from_f32_slice(&row[width + head * size..][..size]);
+                    // SAFETY: this chunk alone writes the values of this head.
+                    let to = unsafe { to_values.row(region) };
+                    to[place.slot * size..][..size].copy_from_slice(halves.reinterpret_cast());
+                }
+            }
+        };
+        // Few tokens are not worth a second thread.
+        match places.len() {
+            0..8 => (0..2 * keys).for_each(write),
+            _ => self.pool.for_each(2 * keys, &write),
+        }
+    }
 }
 
 /// Keys and values of one layer, as halves, in numbered blocks that sequences
@@ -44,27 +106,6 @@ impl Layer {
             heads,
             keys: vec![0; length],
             values: vec![0; length],
-        }
-    }
-
-    /// Writes keys and values of one token, the heads one after the other.
-    ///
-    /// # Panics
-    /// If there is no such block or slot.
-    pub fn store(&mut self, block: u32, slot: usize, keys: &[f32], values: &[f32]) {
-        assert!(slot < BLOCK, "slot {slot} of {BLOCK}");
-        let size = self.heads.size;
-        let mut halves = vec![f16::ZERO; size];
-        for head in 0..self.heads.keys {
-            let start = self.start(block, head);
-            halves.convert_from_f32_slice(&keys[head * size..][..size]);
-            let to = &mut self.keys[start..][..size * BLOCK];
-            for (to, key) in to.iter_mut().skip(slot).step_by(BLOCK).zip(&halves) {
-                *to = key.to_bits();
-            }
-            halves.convert_from_f32_slice(&values[head * size..][..size]);
-            let to = &mut self.values[start + slot * size..][..size];
-            to.copy_from_slice(halves.reinterpret_cast());
         }
     }
 

@@ -5,7 +5,7 @@ use crate::Kernels;
 use crate::activation::{Activations, GROUP, Input, Precision, Transform};
 use crate::attention::{Queries, View};
 use crate::isa::Isa;
-use crate::kv::{BLOCK, Heads, Layer};
+use crate::kv::{BLOCK, Fresh, Heads, Layer, Place};
 use crate::matmul::Output;
 use crate::matrix::{Group4, Group8, Matrix};
 use crate::norm::LayerNorm;
@@ -178,10 +178,16 @@ proptest! {
         // Blocks out of order, as a busy cache has them.
         let blocks: Vec<u32> = (0..tokens.div_ceil(BLOCK) as u32).rev().collect();
         let mut layer = Layer::new(heads, blocks.len());
-        for token in 0..tokens {
-            let (block, slot) = (blocks[token / BLOCK], token % BLOCK);
-            layer.store(block, slot, &keys[token * kv..], &values[token * kv..]);
-        }
+        let fresh: Vec<f32> = keys
+            .chunks(kv)
+            .zip(values.chunks(kv))
+            .flat_map(|(keys, values)| [keys, values].concat())
+            .collect();
+        let places: Vec<Place> = (0..tokens)
+            .map(|token| Place { block: blocks[token / BLOCK], slot: token % BLOCK })
+            .collect();
+        let writer = Kernels::new(Isa::scalar(), 3);
+        writer.store(&mut layer, Fresh { rows: &fresh, stride: 2 * kv }, &places);
         let views: Vec<View<'_>> =
             (first + 1..=tokens).map(|visible| View { blocks: &blocks, visible }).collect();
         let half = |x: f32| f64::from(f16::from_f32(x).to_f32());
@@ -340,6 +346,20 @@ fn layer_norm_agrees() {
             rows
         };
         check(compute, &expected, 1e-5);
+    }
+}
+
+#[test]
+fn numbers_that_are_none_pass_without_a_panic() {
+    let matrix = int4(9, 40, 64);
+    for odd in [f32::NAN, f32::INFINITY, f32::MAX, 1e-42] {
+        let mut input = noise(10, 2 * 64);
+        input[7] = odd;
+        for kernels in all() {
+            for precision in [Precision::Single, Precision::Double] {
+                assert_eq!(multiply(&kernels, &matrix, &input, precision).len(), 80);
+            }
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn folder(model: &str) -> PathBuf {
     let folder = home.join("models").join(model);
     assert!(
         folder.exists(),
-        "{} is missing: run `make models` first",
+        "{} is missing: `make test` fetches it",
         folder.display()
     );
     folder
