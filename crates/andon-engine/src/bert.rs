@@ -232,7 +232,7 @@ impl Bert {
                 true => Precision::Single,
                 false => Precision::Double,
             };
-            let input = rows(&states, width, width);
+            let input = Input::of(&states, width, width);
             activations.fill(kernels, input, Transform::None, precision);
             let qkv = &mut wide[..tokens * 3 * width];
             kernels.matmul(&layer.qkv, &activations, Output::Replace, qkv, 3 * width);
@@ -248,17 +248,17 @@ impl Bert {
             };
             let mut attended = vec![0.0; tokens * width];
             kernels.attention(&cache, queries, &views, &mut attended);
-            let input = rows(&attended, width, width);
+            let input = Input::of(&attended, width, width);
             activations.fill(kernels, input, Transform::None, Precision::Single);
             let output = &layer.attention_output;
             kernels.matmul(output, &activations, Output::Add, &mut states, width);
             kernels.layer_norm(&mut states, layer.attention_norm.view());
 
-            let input = rows(&states, width, width);
+            let input = Input::of(&states, width, width);
             activations.fill(kernels, input, Transform::None, Precision::Single);
             let up = &mut wide[..tokens * inner_stride];
             kernels.matmul(&layer.up, &activations, Output::Replace, up, inner_stride);
-            let input = rows(up, inner_stride, inner);
+            let input = Input::of(up, inner_stride, inner);
             activations.fill(kernels, input, Transform::Gelu, Precision::Single);
             kernels.matmul(&layer.down, &activations, Output::Add, &mut states, width);
             kernels.layer_norm(&mut states, layer.output_norm.view());
@@ -278,15 +278,6 @@ fn number_blocks(texts: &[Vec<u32>]) -> Vec<Vec<u32>> {
             (next - count..next).collect()
         })
         .collect()
-}
-
-fn rows(buffer: &[f32], stride: usize, columns: usize) -> Input<'_> {
-    Input {
-        rows: buffer,
-        tokens: buffer.len() / stride,
-        stride,
-        columns,
-    }
 }
 
 /// Weights and bias of a linear layer, as floats.

@@ -258,7 +258,7 @@ impl Step<'_> {
         };
         let attended = &mut self.attended;
         self.kernels.attention(cache, inputs, &views, attended);
-        let input = rows(attended, queries, queries);
+        let input = Input::of(attended, queries, queries);
         self.activations
             .fill(self.kernels, input, Transform::None, Precision::Single);
         self.add_product(&layer.attention_output);
@@ -269,7 +269,7 @@ impl Step<'_> {
         let stride = row_stride(2 * inner);
         self.normed_product(&layer.feed_forward_norm, &layer.gate_up, stride);
         let gate_up = &self.wide[..self.slots.len() * stride];
-        let input = rows(gate_up, stride, inner);
+        let input = Input::of(gate_up, stride, inner);
         self.activations
             .fill(self.kernels, input, Transform::SwiGlu, Precision::Single);
         self.add_product(&layer.down);
@@ -278,7 +278,7 @@ impl Step<'_> {
     /// `wide = matrices · norm(states)`, the products side by side.
     fn normed_product(&mut self, norm: &[f32], matrices: &[Matrix], stride: usize) {
         let width = self.config.width;
-        let input = rows(self.states, width, width);
+        let input = Input::of(self.states, width, width);
         let transform = Transform::RmsNorm {
             weight: norm,
             epsilon: self.config.epsilon,
@@ -310,7 +310,7 @@ impl Step<'_> {
             .filter(|(slot, _)| slot.wants_logits)
             .flat_map(|(_, state)| state.iter().copied())
             .collect();
-        let input = rows(&wanted, width, width);
+        let input = Input::of(&wanted, width, width);
         let transform = Transform::RmsNorm {
             weight: norm,
             epsilon: self.config.epsilon,
@@ -324,14 +324,5 @@ impl Step<'_> {
         self.kernels
             .matmul(head, self.activations, output, &mut logits, head.rows());
         logits
-    }
-}
-
-fn rows(buffer: &[f32], stride: usize, columns: usize) -> Input<'_> {
-    Input {
-        rows: buffer,
-        tokens: buffer.len() / stride,
-        stride,
-        columns,
     }
 }

@@ -179,6 +179,19 @@ pub struct Input<'a> {
     pub columns: usize,
 }
 
+impl<'a> Input<'a> {
+    /// All rows of a buffer: one every `stride` numbers, of which it gives the
+    /// first `columns` (or what a transform reads for as many).
+    pub fn of(buffer: &'a [f32], stride: usize, columns: usize) -> Self {
+        Self {
+            rows: buffer,
+            tokens: buffer.len() / stride,
+            stride,
+            columns,
+        }
+    }
+}
+
 /// Applies `transform` to one row.
 ///
 /// # Safety
