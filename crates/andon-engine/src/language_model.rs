@@ -36,7 +36,6 @@ pub struct LanguageModel {
     tokenizer: Tokenizer,
     template: Option<Template>,
     vocabulary: usize,
-    weight_bytes: usize,
     worker: Worker,
 }
 
@@ -70,8 +69,8 @@ impl LanguageModel {
                 Some(Template::new(source, begin, end)?)
             }
         };
-        let cache_tokens = model.context().clamp(kv::BLOCK, CACHE_TOKENS);
-        let blocks = cache_tokens.max(CACHE_TOKENS.min(4 * cache_tokens)) / kv::BLOCK;
+        let cache_tokens = CACHE_TOKENS.min(4 * model.context().max(kv::BLOCK));
+        let blocks = cache_tokens / kv::BLOCK;
         Ok(Self {
             identity: Identity {
                 name: name.to_owned(),
@@ -81,14 +80,8 @@ impl LanguageModel {
             tokenizer,
             template,
             vocabulary: model.vocabulary(),
-            weight_bytes: model.weight_bytes(),
             worker: Worker::start(model, kernels, blocks)?,
         })
-    }
-
-    /// Bytes of the packed weights.
-    pub fn weight_bytes(&self) -> usize {
-        self.weight_bytes
     }
 
     /// The tokens of a prompt, as the model gets them.

@@ -114,29 +114,11 @@ impl Llama {
         self.config.vocabulary
     }
 
-    /// Bytes of the packed weights.
-    pub fn weight_bytes(&self) -> usize {
-        let layer = |layer: &Layer| {
-            let stacks = layer.qkv.iter().chain(&layer.gate_up);
-            stacks.map(Matrix::size_bytes).sum::<usize>()
-                + layer.attention_output.size_bytes()
-                + layer.down.size_bytes()
-        };
-        self.layers.iter().map(layer).sum::<usize>()
-            + self.embedding.size_bytes()
-            + self.head.as_ref().map_or(0, Matrix::size_bytes)
-    }
-
     /// Room for the keys and values of `blocks` blocks in every layer.
     pub fn new_cache(&self, blocks: usize) -> Vec<kv::Layer> {
         (0..self.config.layers)
             .map(|_| kv::Layer::new(self.config.heads, blocks))
             .collect()
-    }
-
-    /// Bytes that a block of keys and values takes in all layers together.
-    pub fn block_bytes(&self) -> usize {
-        self.config.layers * kv::Layer::block_bytes(self.config.heads)
     }
 
     /// Computes one step: writes the keys and values of every token into

@@ -117,11 +117,6 @@ impl Layer {
         self.values.copy_within(from..from + length, to);
     }
 
-    /// Bytes that a block takes in one layer.
-    pub fn block_bytes(heads: Heads) -> usize {
-        2 * heads.keys * heads.size * BLOCK * size_of::<f16>()
-    }
-
     pub(crate) fn heads(&self) -> Heads {
         self.heads
     }

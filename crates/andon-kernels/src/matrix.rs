@@ -206,11 +206,6 @@ impl Matrix {
         self.format
     }
 
-    /// Bytes that the packed matrix takes, which a product reads once.
-    pub fn size_bytes(&self) -> usize {
-        self.lines.len() * 64
-    }
-
     /// Writes the numbers of one row into `out`.
     ///
     /// # Panics

@@ -1,7 +1,5 @@
 //! A task: one bounded language job, declared in TOML.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::label::LabelSet;
@@ -42,17 +40,6 @@ pub enum Deadline {
     Person,
     /// Nobody waits.
     Batch,
-}
-
-impl Deadline {
-    /// How long an answer may take; `None` for batch work.
-    pub fn budget(self) -> Option<Duration> {
-        match self {
-            Self::Machine => Some(Duration::from_millis(50)),
-            Self::Person => Some(Duration::from_secs(1)),
-            Self::Batch => None,
-        }
-    }
 }
 
 /// How confidential the input of a task is.
