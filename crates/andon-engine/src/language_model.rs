@@ -1,6 +1,5 @@
 //! A language model that answers: text in, text or scores out.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -9,7 +8,7 @@ use andon_kernels::{Kernels, kv};
 use andon_task::digest::Digest;
 use andon_task::engine::{
     EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Message, Prompt, Score,
-    Scores, Usage,
+    ScoreRequest, Scores, Usage,
 };
 
 use crate::chat::{CUT, Template};
@@ -21,7 +20,7 @@ use crate::worker::{self, Event, Job, Worker, stopped};
 
 mod stream;
 
-use stream::TextStream;
+use stream::{OnPiece, TextStream};
 
 /// Where a file carries its chat template.
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
@@ -92,7 +91,10 @@ impl LanguageModel {
     pub fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         let bytes = match prompt {
             Prompt::Text(text) => text.len(),
-            Prompt::Chat(messages) => messages.iter().map(|message| message.content.len()).sum(),
+            Prompt::Chat(chat) => {
+                let lengths = chat.messages.iter().map(|message| message.content.len());
+                lengths.sum()
+            }
         };
         let context_tokens = self.identity.context_tokens;
         let most_bytes = context_tokens * self.tokenizer.longest();
@@ -111,7 +113,7 @@ impl LanguageModel {
                     .chain(self.tokenizer.encode(text, Controls::Text))
                     .collect()
             }
-            Prompt::Chat(messages) => self.tokenize_chat(messages)?,
+            Prompt::Chat(chat) => self.tokenize_chat(&chat.messages)?,
         };
         if tokens.is_empty() {
             return Err(EngineError::Invalid("the prompt is empty".into()));
@@ -133,10 +135,7 @@ impl LanguageModel {
             .map(|message| {
                 let content = message.content.replace(CUT, "\u{fffd}");
                 let parts = self.tokenizer.split_controls(&content);
-                Message {
-                    role: message.role,
-                    content: parts.join(&CUT.to_string()),
-                }
+                Message::new(message.role, parts.join(&CUT.to_string()))
             })
             .collect();
         let text = template.render(&messages).map_err(EngineError::Invalid)?;
@@ -195,7 +194,7 @@ impl Generate for LanguageModel {
     fn generate(
         &self,
         request: &GenerateRequest,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        on_piece: &mut OnPiece<'_>,
     ) -> Result<Generation, EngineError> {
         let tokens = self.tokenize(&request.prompt)?;
         let most = match request.max_tokens {
@@ -235,8 +234,8 @@ impl Generate for LanguageModel {
                 } => {
                     usage.cached_tokens = cached_tokens;
                     usage.completion_tokens += 1;
-                    stream.push(self.tokenizer.bytes(token));
-                    if !stream.flush(on_text) {
+                    stream.push(self.tokenizer.bytes(token), None);
+                    if !stream.flush(on_piece) {
                         return Err(EngineError::Cancelled);
                     }
                     if stream.is_stopped() {
@@ -245,7 +244,7 @@ impl Generate for LanguageModel {
                 }
                 Event::End(end) => {
                     let (finish, usage) = end?;
-                    if !stream.finish(on_text) {
+                    if !stream.finish(on_piece) {
                         return Err(EngineError::Cancelled);
                     }
                     return Ok(stream.into_generation(finish, usage));
@@ -260,7 +259,21 @@ impl Score for LanguageModel {
         &self.identity
     }
 
-    fn score(&self, prompt: &Prompt, labels: &[String]) -> Result<Scores, EngineError> {
+    fn score_all(&self, requests: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError> {
+        requests
+            .iter()
+            .map(|request| self.score_one(request))
+            .collect()
+    }
+
+    fn pin(&self, _: &[Prompt]) -> Result<usize, EngineError> {
+        Ok(0)
+    }
+}
+
+impl LanguageModel {
+    fn score_one(&self, request: &ScoreRequest) -> Result<Scores, EngineError> {
+        let ScoreRequest { prompt, labels, .. } = request;
         if labels.is_empty() {
             return Err(EngineError::Invalid("there are no labels to score".into()));
         }
@@ -284,8 +297,18 @@ impl Score for LanguageModel {
         }))?;
         let (log_probabilities, usage) = scores.recv().map_err(|_| stopped())??;
         Ok(Scores {
-            log_probabilities,
+            shares: softmax(&log_probabilities),
             usage,
         })
     }
+}
+
+fn softmax(logarithms: &[f64]) -> Vec<f64> {
+    let largest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let exponentials: Vec<f64> = logarithms
+        .iter()
+        .map(|logarithm| (logarithm - largest).exp())
+        .collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.iter().map(|share| share / sum).collect()
 }

@@ -153,6 +153,7 @@ impl Worker {
         jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => EngineError::Overloaded {
                 waiting: MOST_WAITING,
+                retry_after: std::time::Duration::from_secs(1),
             },
             TrySendError::Disconnected(_) => stopped(),
         })
