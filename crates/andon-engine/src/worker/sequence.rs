@@ -8,6 +8,7 @@ use super::job::{Evaluate, Generate};
 use super::pin;
 use super::score::Scoring;
 use crate::cache::{Blocks, Held};
+use crate::labels::Branch;
 use crate::llama::Slot;
 
 pub(super) struct Sequence {
@@ -28,8 +29,8 @@ pub(super) enum Purpose {
     Pin,
     /// The text before labels.
     Prompt,
-    /// The label with this number.
-    Label(usize),
+    /// The beginning of a label.
+    Label(Branch),
 }
 
 /// How a sequence came out of a step.
@@ -167,12 +168,9 @@ impl Sequence {
                 }
                 is_complete
             }
-            (Purpose::Label(label), Some(scoring)) => {
-                let first = self.computed - rows.len();
-                for (row, logits) in rows.iter().enumerate() {
-                    scoring.add(kernels, *label, first + row, logits);
-                }
-                if is_complete {
+            (Purpose::Label(branch), Some(scoring)) => {
+                if let Some(logits) = rows.last() {
+                    scoring.add(*branch, logits);
                     scoring.end_branch();
                 }
                 is_complete
