@@ -13,3 +13,4 @@ mod same_bits;
 mod tensor_kinds;
 mod tiny;
 mod tiny_encoder;
+mod tokenizers;
