@@ -14,8 +14,10 @@ use crate::gguf::Gguf;
 const LONGEST: usize = 1024;
 
 /// Control characters, and what stands for characters that were lost.
-const DROPPED: &str = r"[\p{C}\x{fffd}&&[^\s]]+";
-const ACCENTS: &str = r"\p{M}+";
+const DROPPED: &str = r"[\p{Cc}\p{Cf}\p{Co}\x{fffd}&&[^\s]]+";
+/// Marks that take no room of their own. llama.cpp also drops vowel signs, and
+/// all but the first letter of a Hangul syllable; models were not trained so.
+const ACCENTS: &str = r"\p{Mn}+";
 /// Every punctuation mark and every ideograph is a word.
 const WORDS: &str = r"[\p{P}$+<=>^`|~\x{4e00}-\x{9fff}\x{3400}-\x{4dbf}\x{20000}-\x{2a6df}\x{2a700}-\x{2b73f}\x{2b740}-\x{2b81f}\x{2b920}-\x{2ceaf}\x{f900}-\x{faff}\x{2f800}-\x{2fa1f}]|[^\s\p{P}$+<=>^`|~\x{4e00}-\x{9fff}\x{3400}-\x{4dbf}\x{20000}-\x{2a6df}\x{2a700}-\x{2b73f}\x{2b740}-\x{2b81f}\x{2b920}-\x{2ceaf}\x{f900}-\x{faff}\x{2f800}-\x{2fa1f}]+";
 
