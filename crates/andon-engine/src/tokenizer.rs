@@ -29,6 +29,9 @@ use unigram::Unigram;
 use vocabulary::{Kind, TURN_ENDS, Vocabulary};
 use wordpiece::WordPiece;
 
+/// Bytes of a control token, at most.
+const LONGEST_CONTROL: usize = 1024;
+
 /// Turns text into tokens and back.
 pub struct Tokenizer {
     model: Model,
@@ -300,6 +303,10 @@ struct Finder {
 
 impl Finder {
     fn new(texts: &[(u32, String)]) -> Result<Self, LoadError> {
+        // Every search may look this far ahead.
+        if let Some((id, text)) = texts.iter().find(|(_, text)| text.len() > LONGEST_CONTROL) {
+            return Err(damaged!("the control token {id} has {} bytes", text.len()));
+        }
         let found = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(texts.iter().map(|(_, text)| text))

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::tiny::{File, Value};
-use crate::tokenizers::{load, small};
+use crate::tokenizers::{SMALL, read, small};
 
 /// The small vocabularies that can spell every byte.
 const LOSSLESS: [&str; 9] = [
@@ -51,14 +51,14 @@ proptest! {
     #[test]
     fn tokens_stand_for_the_bytes_of_their_text(text in text()) {
         for name in LOSSLESS {
-            let tokenizer = load(name);
+            let tokenizer = &SMALL[name];
             // A blank and the mark that vocabularies write for it are one.
             let text = match name {
                 "spm" | "gemma" | "gemma4" => text.replace('\u{2581}', " "),
                 _ => text.clone(),
             };
             let tokens = tokenizer.encode(&text, Controls::Text);
-            let mut decoded = decode(&tokenizer, &tokens);
+            let mut decoded = decode(tokenizer, &tokens);
             if name == "spm" {
                 // A blank leads the text, and what stands behind a token of the
                 // user's own: these have no such neighbours in common with blanks.
@@ -72,10 +72,7 @@ proptest! {
 
     #[test]
     fn text_gives_no_control_token(text in text()) {
-        for (name, file) in small() {
-            let file = file.bytes();
-            let gguf = Gguf::parse(&file).expect("a GGUF file");
-            let tokenizer = Tokenizer::from_gguf(&gguf).expect("a vocabulary");
+        for (name, tokenizer) in &*SMALL {
             let tokens = tokenizer.encode(&text, Controls::Text);
             let is_unknown = |token| tokenizer.control_text(token).to_lowercase().contains("unk");
             let meant = |&token: &u32| tokenizer.is_control(token) && !is_unknown(token);
@@ -91,7 +88,7 @@ proptest! {
 #[test]
 fn control_tokens_are_found_where_they_are_meant() {
     let check = |name: &str, text: &str, expected: &[&str]| {
-        let tokenizer = load(name);
+        let tokenizer = &SMALL[name];
         let tokens = tokenizer.encode(text, Controls::Meant);
         let controls = tokens.iter().filter(|&&token| tokenizer.is_control(token));
         let texts: Vec<&str> = controls
@@ -118,7 +115,7 @@ fn control_tokens_are_found_where_they_are_meant() {
 #[test]
 fn vocabularies_say_how_texts_begin_and_end() {
     let check = |name: &str, begin: Option<&str>, end: Option<&str>, ends: &[&str], blank: bool| {
-        let tokenizer = load(name);
+        let tokenizer = &SMALL[name];
         let text = |token: u32| tokenizer.control_text(token);
         assert_eq!(tokenizer.begin().map(text), begin, "{name}");
         assert_eq!(tokenizer.end().map(text), end, "{name}");
@@ -151,8 +148,7 @@ fn the_end_of_a_turn_is_what_the_chat_template_writes() {
     let template = Value::Text("<start_of_turn>{{ m }}<end_of_turn>\n".into());
     file.metadata
         .push(("tokenizer.chat_template".into(), template));
-    let file = file.bytes();
-    let tokenizer = Tokenizer::from_gguf(&Gguf::parse(&file).expect("a file")).expect("it is read");
+    let tokenizer = read(&file.bytes());
     assert_eq!(tokenizer.control_text(tokenizer.ends()[0]), "<end_of_turn>");
     assert_eq!(
         tokenizer.end().map(|token| tokenizer.control_text(token)),
@@ -168,8 +164,7 @@ fn phi_3_takes_the_blanks_behind_its_control_tokens() {
         .expect("it is there");
     let name = Value::Text("phi3".into());
     file.metadata.push(("general.architecture".into(), name));
-    let file = file.bytes();
-    let tokenizer = Tokenizer::from_gguf(&Gguf::parse(&file).expect("a file")).expect("it is read");
+    let tokenizer = read(&file.bytes());
     let encode = |text: &str| tokenizer.encode(text, Controls::Meant);
     assert_eq!(encode("<end_of_turn>\n \noil"), encode("<end_of_turn>oil"));
     assert_ne!(encode("<s>\n \noil"), encode("<s>oil"));
@@ -221,7 +216,7 @@ fn a_megabyte_of_anything_is_soon_done() {
         "unigram",
         "wordpiece",
     ] {
-        let tokenizer = load(name);
+        let tokenizer = &SMALL[name];
         for unit in units {
             let text = unit.repeat((1 << 20) / unit.len());
             let tokens = tokenizer.encode(&text, Controls::Text);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use andon_engine::gguf::Gguf;
 use andon_engine::tokenizer::{Controls, Tokenizer};
@@ -54,14 +55,15 @@ pub(crate) fn small() -> Vec<(String, File)> {
         .collect()
 }
 
-/// The tokenizer of a small vocabulary.
-pub(crate) fn load(wanted: &str) -> Tokenizer {
-    let found = small().into_iter().find(|(name, _)| name == wanted);
-    let (_, file) = found.expect("there is such a vocabulary");
-    read(&file.bytes())
-}
+/// The small vocabularies, loaded once.
+pub(crate) static SMALL: LazyLock<BTreeMap<String, Tokenizer>> = LazyLock::new(|| {
+    let files = small().into_iter();
+    files
+        .map(|(name, file)| (name, read(&file.bytes())))
+        .collect()
+});
 
-fn read(file: &[u8]) -> Tokenizer {
+pub(crate) fn read(file: &[u8]) -> Tokenizer {
     let gguf = Gguf::parse(file).expect("it is a GGUF file");
     Tokenizer::from_gguf(&gguf).expect("it is read")
 }
@@ -88,9 +90,8 @@ fn value_of(key: &str, value: &serde_json::Value) -> Value {
 #[test]
 fn small_vocabularies_agree() {
     let fixtures = fixtures();
-    for (name, file) in small() {
-        let tokenizer = read(&file.bytes());
-        let fixture = &fixtures.vocabularies[&name];
+    for (name, tokenizer) in &*SMALL {
+        let fixture = &fixtures.vocabularies[name];
         assert_eq!(fixtures.texts.len(), fixture.tokens.len());
         for (text, expected) in fixtures.texts.iter().zip(&fixture.tokens) {
             let tokens = tokenizer.encode(text, Controls::Text);
