@@ -1,36 +1,35 @@
 //! Tokens: text to the numbers that a model was trained on, and back, by the
 //! vocabulary of its GGUF file.
 //!
-//! The kinds of vocabularies, each in a module of its own: [`bpe`] merges by a
-//! list, [`sentencepiece`] by scores, [`unigram`] takes what is most probable,
-//! [`wordpiece`] what is longest. All give the tokens that llama.cpp gives, but
+//! The kinds of vocabularies, each in a module of its own: `bpe` merges by a
+//! list, `sentencepiece` by scores, `unigram` takes what is most probable,
+//! `wordpiece` what is longest. All give the tokens that llama.cpp gives, but
 //! for one thing: text never becomes a control token. None takes longer than in
 //! proportion to n log n of the text.
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
-use crate::error::{LoadError, damaged, unsupported};
+use crate::error::{LoadError, unsupported};
 use crate::gguf::Gguf;
 
 mod bpe;
 mod charsmap;
+mod finder;
 mod merge;
 mod prefixes;
 mod sentencepiece;
+mod special;
 mod split;
 mod unigram;
 mod vocabulary;
 mod wordpiece;
 
-use bpe::{Bpe, stand_ins};
+use bpe::Bpe;
+use finder::Finder;
 use sentencepiece::SentencePiece;
+use special::Special;
 use split::Split;
 use unigram::Unigram;
-use vocabulary::{Kind, TURN_ENDS, Vocabulary};
+use vocabulary::{Kind, Vocabulary};
 use wordpiece::WordPiece;
-
-/// Bytes of a control token, at most.
-const LONGEST_CONTROL: usize = 1024;
 
 /// Turns text into tokens and back.
 pub struct Tokenizer {
@@ -43,12 +42,7 @@ pub struct Tokenizer {
     defined: Finder,
     /// The texts of the control tokens, by token.
     control_texts: Vec<(u32, String)>,
-    /// The control tokens that take the blanks behind them.
-    greedy: Vec<u32>,
-    begin: Option<u32>,
-    end: Option<u32>,
-    closes: Option<u32>,
-    ends: Vec<u32>,
+    special: Special,
 }
 
 /// How the vocabulary is used.
@@ -88,42 +82,17 @@ impl Tokenizer {
         let vocabulary = Vocabulary::from_gguf(gguf)?;
         let is_of_bytes = split.as_ref().is_some_and(Split::is_of_bytes);
         let adds_begin = match (model, &split) {
-            ("llama" | "bert" | "gemma4", _) => true,
+            ("llama" | "gemma4", _) => true,
             (_, Some(split)) => split.takes_whole_words(),
             _ => false,
         };
+        let special = Special::from_gguf(gguf, &vocabulary, adds_begin, model == "t5")?;
         let model = match (model, split) {
             (_, Some(split)) => Model::Bpe(Bpe::from_gguf(gguf, &vocabulary, split)?),
             ("llama", _) => Model::SentencePiece(SentencePiece::from_gguf(gguf, &vocabulary)?),
             ("t5", _) => Model::Unigram(Unigram::from_gguf(gguf, &vocabulary)?),
             _ => Model::WordPiece(WordPiece::from_gguf(gguf, &vocabulary)?),
         };
-
-        let named = |key: &str| vocabulary.named(gguf, key);
-        let mut begin = named("tokenizer.ggml.bos_token_id")?;
-        let end = named("tokenizer.ggml.eos_token_id")?;
-        let closes = match &model {
-            Model::WordPiece(_) => {
-                let cls = named("tokenizer.ggml.cls_token_id")?;
-                begin = cls.or(begin).or_else(|| vocabulary.id("[CLS]"));
-                // The key is misspelt in every file.
-                named("tokenizer.ggml.seperator_token_id")?.or_else(|| vocabulary.id("[SEP]"))
-            }
-            _ => end,
-        };
-        let adds_end = match &model {
-            Model::WordPiece(_) => true,
-            Model::Unigram(_) => gguf.flag_or("tokenizer.ggml.add_eos_token", true)?,
-            _ => gguf.flag_or("tokenizer.ggml.add_eos_token", false)?,
-        };
-        let adds_begin = gguf.flag_or("tokenizer.ggml.add_bos_token", adds_begin)?;
-        let ends = ends(gguf, &vocabulary, end)?;
-        let writes_text = matches!(model, Model::Bpe(_) | Model::SentencePiece(_));
-        if ends.is_empty() && writes_text {
-            return Err(damaged!(
-                "no token ends a text: 'tokenizer.ggml.eos_token_id' is missing"
-            ));
-        }
         let texts = |wanted: Kind| {
             let all = vocabulary.iter();
             all.filter(move |(_, _, kind)| *kind == wanted)
@@ -132,17 +101,13 @@ impl Tokenizer {
         };
         let control_texts = texts(Kind::Control);
         Ok(Self {
-            bytes: bytes(&vocabulary, is_of_bytes),
+            bytes: vocabulary.bytes(is_of_bytes),
             controls: Finder::new(&control_texts)?,
             defined: Finder::new(&texts(Kind::Defined))?,
-            greedy: greedy(gguf, &model, &control_texts)?,
             control_texts,
             kinds: vocabulary.kinds,
             model,
-            begin: begin.filter(|_| adds_begin),
-            end,
-            closes: closes.filter(|_| adds_end),
-            ends,
+            special,
         })
     }
 
@@ -174,7 +139,7 @@ impl Tokenizer {
             self.encode_text(rest, &mut tokens);
             text.clear();
             tokens.extend(control);
-            is_greedy = control.is_some_and(|control| self.greedy.contains(&control));
+            is_greedy = control.is_some_and(|control| self.special.greedy.contains(&control));
         };
         for part in parts {
             let mut from = 0;
@@ -192,9 +157,9 @@ impl Tokenizer {
     /// The tokens of a text between those that begin and end it, as encoders
     /// take it. What reads like a control token is text.
     pub fn encode_closed(&self, text: &str) -> Vec<u32> {
-        let mut tokens: Vec<u32> = self.begin.into_iter().collect();
+        let mut tokens: Vec<u32> = self.special.begin.into_iter().collect();
         self.encode_text(text, &mut tokens);
-        tokens.extend(self.closes);
+        tokens.extend(self.special.closes);
         tokens
     }
 
@@ -256,18 +221,18 @@ impl Tokenizer {
 
     /// The token that every text begins with, where the model wants one.
     pub fn begin(&self) -> Option<u32> {
-        self.begin
+        self.special.begin
     }
 
     /// The token that ends a text, as templates mean it.
     pub fn end(&self) -> Option<u32> {
-        self.end
+        self.special.end
     }
 
     /// The tokens that end a turn; the first is the usual one. Encoders have
     /// none, perhaps.
     pub fn ends(&self) -> &[u32] {
-        &self.ends
+        &self.special.ends
     }
 
     /// The text of a control token, for templates.
@@ -291,119 +256,4 @@ impl Model {
             Self::WordPiece(model) => model.encode(text, tokens),
         }
     }
-}
-
-/// Finds the texts of tokens, all of them at once: the first in a text, and of
-/// several that begin there the longest.
-struct Finder {
-    /// None where there is nothing to find.
-    texts: Option<AhoCorasick>,
-    tokens: Vec<u32>,
-}
-
-impl Finder {
-    fn new(texts: &[(u32, String)]) -> Result<Self, LoadError> {
-        // Every search may look this far ahead.
-        if let Some((id, text)) = texts.iter().find(|(_, text)| text.len() > LONGEST_CONTROL) {
-            return Err(damaged!("the control token {id} has {} bytes", text.len()));
-        }
-        let found = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(texts.iter().map(|(_, text)| text))
-            .map_err(|error| damaged!("the control tokens: {error}"))?;
-        Ok(Self {
-            texts: (!texts.is_empty()).then_some(found),
-            tokens: texts.iter().map(|(id, _)| *id).collect(),
-        })
-    }
-
-    fn all(&self, text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, u32)> {
-        let found = self
-            .texts
-            .iter()
-            .flat_map(move |texts| texts.find_iter(text));
-        found.map(|found| (found.range(), self.tokens[found.pattern()]))
-    }
-
-    fn first(&self, text: &str) -> Option<std::ops::Range<usize>> {
-        Some(self.texts.as_ref()?.find(text)?.range())
-    }
-}
-
-/// The tokens that end a turn, the one that the chat template writes first.
-fn ends(
-    gguf: &Gguf<'_>,
-    vocabulary: &Vocabulary<'_>,
-    end: Option<u32>,
-) -> Result<Vec<u32>, LoadError> {
-    let turn = vocabulary.named(gguf, "tokenizer.ggml.eot_token_id")?;
-    let template = match gguf.get("tokenizer.chat_template") {
-        None => "",
-        Some(_) => gguf.text("tokenizer.chat_template")?,
-    };
-    // Some files do not say what ends a turn, and their template does.
-    let (written, others): (Vec<_>, Vec<_>) = TURN_ENDS
-        .into_iter()
-        .filter_map(|name| Some((name, vocabulary.id(name)?)))
-        .partition(|(name, _)| template.contains(name));
-    let mut ends = Vec::new();
-    let written = written.into_iter().map(|(_, id)| id);
-    let others = others.into_iter().map(|(_, id)| id);
-    for id in written.chain(turn).chain(end).chain(others) {
-        if !ends.contains(&id) {
-            ends.push(id);
-        }
-    }
-    Ok(ends)
-}
-
-/// The control tokens that take the blanks behind them: those of Phi-3.
-fn greedy(
-    gguf: &Gguf<'_>,
-    model: &Model,
-    controls: &[(u32, String)],
-) -> Result<Vec<u32>, LoadError> {
-    let is_phi3 = match gguf.get("general.architecture") {
-        None => false,
-        Some(_) => gguf.text("general.architecture")? == "phi3",
-    };
-    if !is_phi3 || !matches!(model, Model::SentencePiece(_)) {
-        return Ok(Vec::new());
-    }
-    let modest = ["<unk>", "<s>", "<|endoftext|>"];
-    let greedy = controls
-        .iter()
-        .filter(|(_, text)| !modest.contains(&text.as_str()));
-    Ok(greedy.map(|(id, _)| *id).collect())
-}
-
-/// The bytes that every token stands for.
-fn bytes(vocabulary: &Vocabulary<'_>, is_of_bytes: bool) -> Vec<Vec<u8>> {
-    let stand_ins: ahash::AHashMap<char, u8> = stand_ins().collect();
-    let spelt = |text: &str| {
-        let mut bytes = Vec::with_capacity(text.len());
-        for character in text.chars() {
-            match stand_ins.get(&character) {
-                Some(&byte) => bytes.push(byte),
-                None => bytes.extend(character.to_string().bytes()),
-            }
-        }
-        bytes
-    };
-    let texts = vocabulary.texts.iter().zip(&vocabulary.kinds);
-    texts
-        .map(|(text, kind)| match kind {
-            Kind::Control => Vec::new(),
-            Kind::Defined => text.as_bytes().to_vec(),
-            Kind::Byte => {
-                let digits = text
-                    .strip_prefix("<0x")
-                    .and_then(|text| text.strip_suffix('>'));
-                let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-                byte.into_iter().collect()
-            }
-            Kind::Normal | Kind::Unused if is_of_bytes => spelt(text),
-            Kind::Normal | Kind::Unused => text.replace('\u{2581}', " ").into_bytes(),
-        })
-        .collect()
 }

@@ -2,6 +2,7 @@
 
 use ahash::AHashMap;
 
+use super::bpe::stand_ins;
 use crate::error::{LoadError, damaged};
 use crate::gguf::{Gguf, Value};
 
@@ -100,6 +101,37 @@ impl<'a> Vocabulary<'a> {
             Some(text) => Err(damaged!("a token has {} bytes", text.len())),
             None => Ok(()),
         }
+    }
+
+    /// The bytes that every token stands for.
+    pub(super) fn bytes(&self, is_of_bytes: bool) -> Vec<Vec<u8>> {
+        let stand_ins: AHashMap<char, u8> = stand_ins().collect();
+        let spelt = |text: &str| {
+            let mut bytes = Vec::with_capacity(text.len());
+            for character in text.chars() {
+                match stand_ins.get(&character) {
+                    Some(&byte) => bytes.push(byte),
+                    None => bytes.extend(character.to_string().bytes()),
+                }
+            }
+            bytes
+        };
+        let texts = self.texts.iter().zip(&self.kinds);
+        texts
+            .map(|(text, kind)| match kind {
+                Kind::Control => Vec::new(),
+                Kind::Defined => text.as_bytes().to_vec(),
+                Kind::Byte => {
+                    let digits = text
+                        .strip_prefix("<0x")
+                        .and_then(|text| text.strip_suffix('>'));
+                    let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                    byte.into_iter().collect()
+                }
+                Kind::Normal | Kind::Unused if is_of_bytes => spelt(text),
+                Kind::Normal | Kind::Unused => text.replace('\u{2581}', " ").into_bytes(),
+            })
+            .collect()
     }
 
     /// The token that a key names.
