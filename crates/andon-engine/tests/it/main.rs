@@ -13,3 +13,5 @@ mod same_bits;
 mod tensor_kinds;
 mod tiny;
 mod tiny_encoder;
+mod tokenizer_laws;
+mod tokenizers;

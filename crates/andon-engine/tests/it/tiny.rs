@@ -132,6 +132,7 @@ pub(crate) enum Value {
     Text(String),
     Texts(Vec<String>),
     Integers(Vec<i32>),
+    Floats(Vec<f32>),
 }
 
 /// A tensor as the header lists it, and its bytes.
@@ -279,6 +280,12 @@ fn put_value(out: &mut Vec<u8>, value: &Value) {
         Value::Integers(numbers) => {
             kind(out, 9);
             kind(out, 5);
+            out.extend((numbers.len() as u64).to_le_bytes());
+            numbers.iter().for_each(|n| out.extend(n.to_le_bytes()));
+        }
+        Value::Floats(numbers) => {
+            kind(out, 9);
+            kind(out, 6);
             out.extend((numbers.len() as u64).to_le_bytes());
             numbers.iter().for_each(|n| out.extend(n.to_le_bytes()));
         }
