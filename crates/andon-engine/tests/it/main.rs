@@ -10,6 +10,6 @@ mod models;
 mod mutate;
 mod mutations;
 mod same_bits;
+mod specimens;
 mod tensor_kinds;
-mod tiny;
 mod tiny_encoder;

@@ -1,10 +1,9 @@
 //! Ways to spoil a model file.
 
+use andon_specimen::{File, Value};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
-
-use crate::tiny::{File, Value};
 
 /// Damages bytes as disks, networks and fuzzers do.
 pub(crate) fn damage(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {

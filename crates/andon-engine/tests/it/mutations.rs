@@ -11,6 +11,7 @@ use std::sync::Arc;
 use andon_engine::{Encoder, EncoderParts, LanguageModel};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
+use andon_specimen::{File, Kind, Value};
 use andon_task::engine::{
     Embed, EngineError, Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score,
 };
@@ -18,7 +19,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::mutate::{change, damage, renumber};
-use crate::tiny::{File, Kind, Value};
+use crate::specimens::{FLAT, llama};
 use crate::tiny_encoder::Files;
 
 /// Names the process in which the mutations are tried.
@@ -61,8 +62,8 @@ fn ten_thousand_mutations_of_a_language_model() {
         || {
             let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
             let bases = [
-                File::new(1, &Kind::ALL, true),
-                File::new(2, &[Kind::Q4_1, Kind::Q8_0, Kind::F16], false),
+                llama(1, &FLAT, true),
+                llama(2, &[Kind::Q4_1, Kind::Q8_0, Kind::F16], false),
             ];
             let mut loaded = 0;
             for seed in 0..10_000 {
@@ -181,7 +182,7 @@ fn use_encoder(files: &Files, kernels: &Arc<Kernels>) -> Result<bool, String> {
 /// Why a changed file is refused.
 #[track_caller]
 fn refused(change: impl FnOnce(&mut File), expected: &str) {
-    let mut file = File::new(1, &Kind::ALL, true);
+    let mut file = llama(1, &FLAT, true);
     change(&mut file);
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
     let error = LanguageModel::from_bytes("tiny", &file.bytes(), kernels)
@@ -247,7 +248,7 @@ fn what_is_wrong_is_named() {
 #[test]
 fn megabytes_are_refused_before_their_tokens_are_counted() {
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-    let file = File::new(1, &Kind::ALL, true).bytes();
+    let file = llama(1, &FLAT, true).bytes();
     let model = LanguageModel::from_bytes("tiny", &file, Arc::clone(&kernels));
     let text = " ".repeat(10 << 20);
     let files = Files::new(1);
@@ -278,7 +279,7 @@ fn megabytes_are_refused_before_their_tokens_are_counted() {
 #[test]
 fn a_request_for_more_tokens_than_there_are_numbers_is_refused() {
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-    let file = File::new(1, &Kind::ALL, true).bytes();
+    let file = llama(1, &FLAT, true).bytes();
     let model = LanguageModel::from_bytes("tiny", &file, kernels).expect("it loads");
     let request = GenerateRequest {
         prompt: Prompt::Text("oil".into()),
@@ -298,7 +299,7 @@ fn a_long_context_of_a_small_model_takes_little() {
     confined(
         "mutations::a_long_context_of_a_small_model_takes_little",
         || {
-            let mut file = File::new(1, &Kind::ALL, true);
+            let mut file = llama(1, &FLAT, true);
             file.set("llama.context_length", Value::U32(1 << 24));
             let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
             assert_eq!(use_model(&file.bytes(), &kernels).ok(), Some(true));

@@ -1,0 +1,33 @@
+//! Small models of random weights.
+
+use andon_specimen::{Family, File, Kind, Mix, Shape, Specimen};
+
+/// The kinds whose blocks are no longer than a group.
+pub(crate) const FLAT: [Kind; 6] = [
+    Kind::F32,
+    Kind::F16,
+    Kind::Q4_0,
+    Kind::Q4_1,
+    Kind::Q8_0,
+    Kind::Bf16,
+];
+
+/// A Llama whose matrices are kept in `kinds` in turn, beginning with the
+/// embedding.
+pub(crate) fn llama(seed: u64, kinds: &[Kind], has_output: bool) -> File {
+    specimen(seed, kinds, has_output).file()
+}
+
+/// As [`llama`], with its sizes.
+pub(crate) fn specimen(seed: u64, kinds: &[Kind], has_output: bool) -> Specimen {
+    let tiny = Specimen::tiny(Family::Llama, Mix::InTurn(kinds.to_vec()));
+    Specimen {
+        has_output,
+        seed,
+        shape: Shape {
+            has_scaled_angles: false,
+            ..tiny.shape
+        },
+        ..tiny
+    }
+}
