@@ -205,6 +205,7 @@ impl Bert {
             .flat_map(|(text, blocks)| {
                 let view = View {
                     blocks,
+                    from: 0,
                     visible: text.len(),
                 };
                 std::iter::repeat_n(view, text.len())
@@ -245,6 +246,7 @@ impl Bert {
                 rows: qkv,
                 stride: 3 * width,
                 scale: 1.0 / (heads.size as f32).sqrt(),
+                cap: None,
             };
             let mut attended = vec![0.0; tokens * width];
             kernels.attention(&cache, queries, &views, &mut attended);
