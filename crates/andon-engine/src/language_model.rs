@@ -13,9 +13,9 @@ use andon_task::engine::{
 };
 
 use crate::chat::{CUT, Template};
+use crate::decoder::Decoder;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
-use crate::llama::Llama;
 use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::{self, Event, Job, Worker, stopped};
 
@@ -56,7 +56,7 @@ impl LanguageModel {
     pub fn from_bytes(name: &str, file: &[u8], kernels: Arc<Kernels>) -> Result<Self, LoadError> {
         let gguf = Gguf::parse(file)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        let model = Llama::from_gguf(&gguf, tokenizer.size())?;
+        let model = Decoder::from_gguf(&gguf, tokenizer.size(), CACHE_TOKENS)?;
         let template = match gguf.get(CHAT_TEMPLATE) {
             None => None,
             Some(_) => {

@@ -9,7 +9,7 @@
 //!
 //! The path of a request: [`language_model`] turns its text into tokens and
 //! puts a job before the [`worker`], the one thread that drives the model in
-//! steps of three words: schedule, run, settle. [`llama`] computes a step,
+//! steps of three words: schedule, run, settle. [`decoder`] computes a step,
 //! [`cache`] keeps keys and values and shares the prefixes that requests have
 //! in common.
 
@@ -17,12 +17,11 @@ pub mod bert;
 mod block;
 pub mod cache;
 pub mod chat;
-mod config;
+pub mod decoder;
 pub mod encoder;
 pub mod error;
 pub mod gguf;
 pub mod language_model;
-pub mod llama;
 mod sample;
 pub mod schedule;
 pub mod tokenizer;

@@ -16,7 +16,7 @@ use andon_kernels::kv;
 use andon_task::engine::{EngineError, Finish, Sampling, Usage};
 
 use crate::cache::Blocks;
-use crate::llama::{Llama, Slot, Workspace};
+use crate::decoder::{Decoder, Slot, Workspace};
 use crate::schedule::plan;
 
 mod score;
@@ -119,7 +119,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start(model: Llama, kernels: Arc<Kernels>, blocks: usize) -> std::io::Result<Self> {
+    pub fn start(model: Decoder, kernels: Arc<Kernels>, blocks: usize) -> std::io::Result<Self> {
         let (sender, jobs) = sync_channel(MOST_WAITING);
         let thread = std::thread::Builder::new()
             .name("andon-engine".into())
@@ -175,7 +175,7 @@ pub fn stopped() -> EngineError {
 }
 
 struct Engine {
-    model: Llama,
+    model: Decoder,
     kernels: Arc<Kernels>,
     workspace: Workspace,
     cache: Vec<kv::Layer>,

@@ -8,7 +8,7 @@ use andon_task::engine::{EngineError, Finish, Usage};
 use super::score::Scoring;
 use super::{Evaluate, Event, Generate};
 use crate::cache::{Blocks, Held};
-use crate::llama::Slot;
+use crate::decoder::Slot;
 use crate::sample::Sampler;
 
 pub(super) struct Sequence {

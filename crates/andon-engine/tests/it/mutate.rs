@@ -180,7 +180,7 @@ pub(crate) fn change(file: &mut File, random: &mut ChaCha8Rng) {
             all.zip(pattern.iter().cycle()).for_each(|(to, x)| *to = *x);
         }
         12 => {
-            let kinds = [0, 1, 2, 3, 8, 30, 12, 99, u32::MAX];
+            let kinds = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 20, 30, 10, 99, u32::MAX];
             file.tensors[tensor].kind = *kinds.choose(random).expect("some");
         }
         _ => {

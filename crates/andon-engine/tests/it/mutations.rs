@@ -240,8 +240,8 @@ fn what_is_wrong_is_named() {
         "the tensor 'output.weight'",
     );
     refused(
-        |file| file.tensor("output.weight").kind = 12,
-        "tensor type 12",
+        |file| file.tensor("output.weight").kind = 10,
+        "tensor type 10",
     );
 }
 

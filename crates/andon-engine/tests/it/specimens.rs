@@ -3,12 +3,15 @@
 use andon_specimen::{Family, File, Kind, Mix, Shape, Specimen};
 
 /// The kinds whose blocks are no longer than a group.
-pub(crate) const FLAT: [Kind; 6] = [
+pub(crate) const FLAT: [Kind; 9] = [
     Kind::F32,
     Kind::F16,
     Kind::Q4_0,
     Kind::Q4_1,
+    Kind::Q5_0,
+    Kind::Q5_1,
     Kind::Q8_0,
+    Kind::Iq4Nl,
     Kind::Bf16,
 ];
 

@@ -80,15 +80,16 @@ fn check(kinds: &[Kind], has_output: bool) {
         pairs.map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
     });
     let divergence = divergences.sum::<f64>() / tokens.len() as f64;
-    assert!(divergence < 2e-3, "{kinds:?}: KL {divergence}");
+    assert!(divergence < 4e-3, "{kinds:?}: KL {divergence}");
 }
 
 #[test]
 fn every_kind_of_tensor_gives_its_logits() {
-    for kind in FLAT {
+    for kind in Kind::ALL {
         check(&[kind], false);
     }
     check(&FLAT, true);
+    check(&Kind::ALL, true);
     check(&[Kind::Q8_0, Kind::Q4_1, Kind::Q8_0, Kind::F16], true);
 }
 
