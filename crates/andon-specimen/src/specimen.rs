@@ -188,7 +188,7 @@ impl Plans<'_> {
         // as different from each other as those of real models.
         let spread = match (name, self.specimen.family) {
             // Scaled up on its way in, it would drown what the layers add.
-            ("token_embd", Family::Gemma2) => 1.5,
+            ("token_embd", Family::Gemma2) => 4.0,
             ("token_embd" | "output", _) => 4.0,
             _ => 1.7,
         };
