@@ -297,7 +297,7 @@ unsafe fn geglu_lanes<L: Lanes>(row: &[f32], out: &mut [f32]) {
             // x (1 + tanh y) / 2 is x / (1 + exp -2y), y = sqrt(2 / pi) (x + 0.044715 x^3).
             let cubic = g
                 .mul(g)
-                .mul_add(L::splat(-0.071_354_814), L::splat(-1.595_769_1));
+                .mul_add(L::splat(-0.071_354_814), L::splat(-1.595_769));
             let denominator = one.add(g.mul(cubic).exp());
             g.div(denominator).mul(u)
         });

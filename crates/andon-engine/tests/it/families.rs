@@ -9,6 +9,8 @@ use andon_kernels::kv::BLOCK;
 use andon_specimen::{Family, File, Kind, Mix, Specimen, Value};
 use serde::Deserialize;
 
+use crate::specimens;
+
 /// What `scripts/reference/families.py` prints.
 #[derive(Deserialize)]
 struct Reference {
@@ -173,7 +175,7 @@ fn what_a_family_has_shows_in_its_logits() {
 /// Why a changed file is refused.
 #[track_caller]
 fn refused(family: Family, change: impl FnOnce(&mut File), expected: &str) {
-    let mut file = Specimen::tiny(family, Mix::InTurn(vec![Kind::Q8_0])).file();
+    let mut file = specimens::family(family);
     change(&mut file);
     let file = file.bytes();
     let gguf = Gguf::parse(&file).expect("a GGUF file");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use andon_engine::{Encoder, EncoderParts, LanguageModel};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
-use andon_specimen::{File, Kind, Value};
+use andon_specimen::{Family, File, Kind, Value};
 use andon_task::engine::{
     Embed, EngineError, Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score,
 };
@@ -19,7 +19,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::mutate::{change, damage, renumber};
-use crate::specimens::{FLAT, llama};
+use crate::specimens::{FLAT, family, llama};
 use crate::tiny_encoder::Files;
 
 /// Names the process in which the mutations are tried.
@@ -61,9 +61,15 @@ fn ten_thousand_mutations_of_a_language_model() {
         "mutations::ten_thousand_mutations_of_a_language_model",
         || {
             let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
+            let long = [Kind::Q4K, Kind::Q6K, Kind::Q5K];
             let bases = [
                 llama(1, &FLAT, true),
                 llama(2, &[Kind::Q4_1, Kind::Q8_0, Kind::F16], false),
+                llama(3, &long, false),
+                family(Family::Qwen2),
+                family(Family::Gemma2),
+                family(Family::Phi3),
+                family(Family::Llama),
             ];
             let mut loaded = 0;
             for seed in 0..10_000 {

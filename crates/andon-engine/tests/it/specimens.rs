@@ -34,3 +34,8 @@ pub(crate) fn specimen(seed: u64, kinds: &[Kind], has_output: bool) -> Specimen 
         ..tiny
     }
 }
+
+/// The smallest model of a family, in 8 bits.
+pub(crate) fn family(family: Family) -> File {
+    Specimen::tiny(family, Mix::InTurn(vec![Kind::Q8_0])).file()
+}
