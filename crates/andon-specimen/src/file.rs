@@ -38,6 +38,11 @@ impl File {
         }
     }
 
+    /// Whether there is such a key.
+    pub fn has(&self, key: &str) -> bool {
+        self.metadata.iter().any(|(name, _)| name == key)
+    }
+
     /// The list of texts under a key.
     ///
     /// # Panics

@@ -122,7 +122,7 @@ pub(crate) fn change(file: &mut File, random: &mut ChaCha8Rng) {
             ];
             tokens[to] = texts.choose(random).expect("some").clone();
         }
-        7 => {
+        7 if file.has("tokenizer.ggml.merges") => {
             let merges = file.texts("tokenizer.ggml.merges");
             let (from, to) = (any(merges.len(), random), any(merges.len(), random));
             let same = merges[from].clone();

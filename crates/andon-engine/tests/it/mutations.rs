@@ -19,7 +19,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::mutate::{change, damage, renumber};
-use crate::specimens::{FLAT, family, llama};
+use crate::specimens::{FLAT, family, llama, long_blocks};
 use crate::tiny_encoder::Files;
 
 /// Names the process in which the mutations are tried.
@@ -61,11 +61,10 @@ fn ten_thousand_mutations_of_a_language_model() {
         "mutations::ten_thousand_mutations_of_a_language_model",
         || {
             let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-            let long = [Kind::Q4K, Kind::Q6K, Kind::Q5K];
             let bases = [
                 llama(1, &FLAT, true),
                 llama(2, &[Kind::Q4_1, Kind::Q8_0, Kind::F16], false),
-                llama(3, &long, false),
+                long_blocks(),
                 family(Family::Qwen2),
                 family(Family::Gemma2),
                 family(Family::Phi3),

@@ -39,3 +39,16 @@ pub(crate) fn specimen(seed: u64, kinds: &[Kind], has_output: bool) -> Specimen 
 pub(crate) fn family(family: Family) -> File {
     Specimen::tiny(family, Mix::InTurn(vec![Kind::Q8_0])).file()
 }
+
+/// One small layer in kinds of long blocks.
+pub(crate) fn long_blocks() -> File {
+    let tiny = specimen(3, &[Kind::Q4K, Kind::Q6K, Kind::Q5K], false);
+    let shape = Shape {
+        layers: 1,
+        inner: 256,
+        queries: 16,
+        head: 16,
+        ..tiny.shape
+    };
+    Specimen { shape, ..tiny }.file()
+}
