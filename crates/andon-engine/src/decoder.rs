@@ -69,8 +69,9 @@ impl Slot<'_> {
 }
 
 impl Decoder {
-    /// Reads shape and weights and packs them. A sequence gets `most_context`
-    /// tokens at most, whatever the model was made for.
+    /// Reads shape and weights and packs them. `most_context` says how many tokens
+    /// a sequence gets at most, whatever the model was made for, from the bytes that
+    /// keys and values of a token take.
     ///
     /// # Errors
     /// If the family is not supported, or a tensor is missing, has another shape
@@ -78,7 +79,7 @@ impl Decoder {
     pub fn from_gguf(
         gguf: &Gguf<'_>,
         vocabulary: usize,
-        most_context: usize,
+        most_context: impl FnOnce(usize) -> usize,
     ) -> Result<Self, LoadError> {
         let source = Source::new(gguf);
         let config = Config::read(gguf, &source, vocabulary, most_context)?;

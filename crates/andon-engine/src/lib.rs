@@ -21,12 +21,15 @@ pub mod decoder;
 pub mod encoder;
 pub mod error;
 pub mod gguf;
+mod labels;
 pub mod language_model;
+mod prefix;
 mod sample;
-pub mod schedule;
+mod schedule;
+mod speed;
 pub mod tokenizer;
-pub mod worker;
+mod worker;
 
 pub use encoder::{Encoder, EncoderFiles, EncoderParts};
 pub use error::LoadError;
-pub use language_model::LanguageModel;
+pub use language_model::{LanguageModel, Options};

@@ -4,6 +4,7 @@
 use andon_kernels::kv::Heads;
 use andon_kernels::matmul::row_stride;
 use andon_kernels::rope::Pairing;
+use half::f16;
 
 use super::rotation::{self, Rotation};
 use super::source::Source;
@@ -90,12 +91,12 @@ pub(super) enum Gate {
 impl Config {
     /// Reads and checks the shape: nothing absurd passes, so that what is
     /// allocated by it is bounded by the tensors, which are checked later. A
-    /// sequence gets `most_context` tokens at most.
+    /// sequence gets as many tokens as `most_context` says, at most.
     pub(super) fn read(
         gguf: &Gguf<'_>,
         source: &Source<'_, '_>,
         vocabulary: usize,
-        most_context: usize,
+        most_context: impl FnOnce(usize) -> usize,
     ) -> Result<Self, LoadError> {
         let architecture = gguf.text("general.architecture")?;
         let family = Family::parse(architecture)?;
@@ -130,7 +131,8 @@ impl Config {
             x if x > 0.0 => x,
             x => return Err(damaged!("'{epsilon}' is {x}")),
         };
-        let context = trained.min(most_context);
+        let token_bytes = layers * heads.keys * heads.size * 2 * size_of::<f16>();
+        let context = trained.min(most_context(token_bytes));
         let pairing = match family {
             Family::Llama => Pairing::Neighbours,
             Family::Qwen2 | Family::Gemma2 | Family::Phi3 => Pairing::Halves,

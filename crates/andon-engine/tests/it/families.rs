@@ -47,7 +47,7 @@ impl Case {
         let file = file.bytes();
         let gguf = Gguf::parse(&file).expect("a GGUF file");
         let vocabulary = gguf.list("tokenizer.ggml.tokens").expect("tokens").len();
-        Decoder::from_gguf(&gguf, vocabulary, self.context).expect("a model")
+        Decoder::from_gguf(&gguf, vocabulary, |_| self.context).expect("a model")
     }
 
     /// The log-probabilities after the last tokens, computed `chunk` tokens a step.
@@ -180,7 +180,7 @@ fn refused(family: Family, change: impl FnOnce(&mut File), expected: &str) {
     let file = file.bytes();
     let gguf = Gguf::parse(&file).expect("a GGUF file");
     let vocabulary = gguf.list("tokenizer.ggml.tokens").expect("tokens").len();
-    let refusal = Decoder::from_gguf(&gguf, vocabulary, 256).err();
+    let refusal = Decoder::from_gguf(&gguf, vocabulary, |_| 256).err();
     let error = refusal.expect("it is refused").to_string();
     assert!(error.contains(expected), "'{expected}' is not in: {error}");
 }

@@ -13,7 +13,7 @@ use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 use andon_specimen::{Family, File, Kind, Value};
 use andon_task::engine::{
-    Embed, EngineError, Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score,
+    Embed, EngineError, Generate, GenerateRequest, Message, Prompt, Role, Score, ScoreRequest,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -101,22 +101,20 @@ fn use_model(bytes: &[u8], kernels: &Arc<Kernels>) -> Result<bool, EngineError> 
         return Ok(false);
     };
     let text = Prompt::Text("the pump is <leaking>\n\u{7}é 12".into());
-    let chat = Prompt::Chat(vec![Message {
-        role: Role::User,
-        content: "oil on the floor <|im_end|>".into(),
-    }]);
+    let chat = Prompt::chat(vec![Message::new(
+        Role::User,
+        "oil on the floor <|im_end|>",
+    )]);
     for prompt in [text, chat] {
         let request = GenerateRequest {
-            prompt: prompt.clone(),
             max_tokens: Some(2),
-            sampling: Sampling::default(),
-            stop: Vec::new(),
+            ..GenerateRequest::new(prompt.clone())
         };
         let generated = model.generate(&request, &mut |_| ControlFlow::Continue(()));
         sound(generated.map(|_| ()))?;
-        let labels = ["leak", "no failure"].map(str::to_owned);
-        let scored = model.score(&prompt, &labels);
-        sound(scored.map(|scores| assert!(scores.log_probabilities.iter().all(|p| *p <= 1e-3))))?;
+        let labels = ["leak", "no failure"].map(str::to_owned).to_vec();
+        let scored = model.score(&ScoreRequest::new(prompt, labels));
+        sound(scored.map(|scores| assert!(scores.shares.iter().all(|p| *p <= 1.001))))?;
     }
     Ok(true)
 }
@@ -287,10 +285,8 @@ fn a_request_for_more_tokens_than_there_are_numbers_is_refused() {
     let file = llama(1, &FLAT, true).bytes();
     let model = LanguageModel::from_bytes("tiny", &file, kernels).expect("it loads");
     let request = GenerateRequest {
-        prompt: Prompt::Text("oil".into()),
         max_tokens: Some(usize::MAX),
-        sampling: Sampling::default(),
-        stop: Vec::new(),
+        ..GenerateRequest::new(Prompt::Text("oil".into()))
     };
     let outcome = model.generate(&request, &mut |_| ControlFlow::Continue(()));
     assert!(

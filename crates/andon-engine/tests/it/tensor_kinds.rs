@@ -7,7 +7,9 @@ use andon_engine::LanguageModel;
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 use andon_specimen::{File, Kind, Shape};
-use andon_task::engine::{Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score};
+use andon_task::engine::{
+    Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score, ScoreRequest,
+};
 
 use crate::specimens::{FLAT, llama, specimen};
 
@@ -26,32 +28,25 @@ fn tokens(model: &LanguageModel) -> Vec<u32> {
 /// What a model does, to the last bit.
 fn all(model: &LanguageModel) -> (Vec<u32>, Vec<u64>, String) {
     let logits = model.evaluate(&tokens(model)).expect("logits");
-    let prompt = Prompt::Chat(vec![Message {
-        role: Role::User,
-        content: TEXT.into(),
-    }]);
+    let prompt = Prompt::chat(vec![Message::new(Role::User, TEXT)]);
     let labels = ["leak", "noise", "no failure at all"].map(str::to_owned);
-    let scores = model.score(&prompt, &labels).expect("scores");
+    let request = ScoreRequest::new(prompt.clone(), labels.to_vec());
+    let scores = model.score(&request).expect("scores");
     let request = GenerateRequest {
-        prompt,
         max_tokens: Some(12),
         sampling: Sampling {
             temperature: 1.0,
             top_p: 0.95,
             seed: 5,
         },
-        stop: Vec::new(),
+        ..GenerateRequest::new(prompt)
     };
     let generation = model
         .generate(&request, &mut |_| ControlFlow::Continue(()))
         .expect("text is generated");
     (
         logits.iter().flatten().map(|x| x.to_bits()).collect(),
-        scores
-            .log_probabilities
-            .iter()
-            .map(|x| x.to_bits())
-            .collect(),
+        scores.shares.iter().map(|x| x.to_bits()).collect(),
         generation.text,
     )
 }
