@@ -119,10 +119,12 @@ impl LanguageModel {
             Some(_) => {
                 let source = gguf.text(CHAT_TEMPLATE)?;
                 let text = |token: Option<u32>| {
-                    token.map_or_else(String::new, |token| tokenizer.control_text(token))
+                    token.map_or_else(String::new, |token| {
+                        tokenizer.control_text(token).to_owned()
+                    })
                 };
                 let begin = text(tokenizer.begin());
-                let end = text(tokenizer.ends().first().copied());
+                let end = text(tokenizer.end());
                 Some(Template::new(source, begin, end)?)
             }
         };
@@ -206,10 +208,7 @@ impl LanguageModel {
             })
             .collect();
         let text = template.render(&messages).map_err(EngineError::Invalid)?;
-        let parts = text.split(CUT);
-        Ok(parts
-            .flat_map(|part| self.tokenizer.encode(part, Controls::Meant))
-            .collect())
+        Ok(self.tokenizer.encode_parts(text.split(CUT)))
     }
 
     /// The logits after every one of `tokens`, a row each.

@@ -14,3 +14,5 @@ mod same_bits;
 mod specimens;
 mod tensor_kinds;
 mod tiny_encoder;
+mod tokenizer_laws;
+mod tokenizers;
