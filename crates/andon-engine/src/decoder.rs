@@ -15,13 +15,12 @@ use andon_kernels::rope::{Angles, Span};
 
 use crate::error::LoadError;
 use crate::gguf::Gguf;
+use crate::source::Source;
 
 mod config;
 mod rotation;
-mod source;
 
 use config::{Config, Gate};
-use source::Source;
 
 /// A decoder: shape and packed weights, never changed.
 pub struct Decoder {

@@ -3,7 +3,7 @@
 //! A [`LanguageModel`] is read from a GGUF file and fulfils
 //! [`Generate`](andon_task::engine::Generate) and
 //! [`Score`](andon_task::engine::Score); an [`Encoder`] is read from
-//! safetensors and fulfils [`Embed`](andon_task::engine::Embed). Nothing here
+//! safetensors or GGUF and fulfils [`Embed`](andon_task::engine::Embed). Nothing here
 //! knows tasks, plants or HTTP, and nothing is unsafe: arithmetic is in
 //! `andon-kernels`.
 //!
@@ -26,6 +26,7 @@ pub mod language_model;
 mod prefix;
 mod sample;
 mod schedule;
+mod source;
 mod speed;
 pub mod tokenizer;
 mod worker;

@@ -7,9 +7,9 @@ use andon_kernels::rope::Pairing;
 use half::f16;
 
 use super::rotation::{self, Rotation};
-use super::source::Source;
 use crate::error::{LoadError, damaged, unsupported};
 use crate::gguf::Gguf;
+use crate::source::Source;
 
 /// No part of a layer is as many times as wide as a token's state: what is
 /// allocated for keys, values and steps stays in proportion to the weights.

@@ -2,9 +2,9 @@
 
 use andon_kernels::rope::Pairing;
 
-use super::source::Source;
 use crate::error::{LoadError, damaged, unsupported};
 use crate::gguf::Gguf;
+use crate::source::Source;
 
 /// The rotary positions of a model (Su et al. 2021).
 #[derive(Clone, Debug)]

@@ -162,6 +162,7 @@ fn use_encoder(files: &Files, kernels: &Arc<Kernels>) -> Result<bool, String> {
         weights: &files.weights,
         tokenizer: &files.tokenizer,
         config: &files.config,
+        pooling: None,
     };
     let Ok(encoder) = Encoder::from_parts("tiny", parts, Arc::clone(kernels)) else {
         return Ok(false);
@@ -259,6 +260,7 @@ fn megabytes_are_refused_before_their_tokens_are_counted() {
         weights: &files.weights,
         tokenizer: &files.tokenizer,
         config: &files.config,
+        pooling: None,
     };
     let encoder = Encoder::from_parts("tiny", parts, kernels).expect("it loads");
     let refused = [

@@ -11,20 +11,20 @@ use crate::gguf::{Gguf, Tensor};
 
 /// The tensors of a file and which of them were taken: what is left over is
 /// something that would be missing in what is computed.
-pub(super) struct Source<'g, 'a> {
+pub(crate) struct Source<'g, 'a> {
     gguf: &'g Gguf<'a>,
     taken: RefCell<HashSet<String>>,
 }
 
 impl<'g, 'a> Source<'g, 'a> {
-    pub(super) fn new(gguf: &'g Gguf<'a>) -> Self {
+    pub(crate) fn new(gguf: &'g Gguf<'a>) -> Self {
         Self {
             gguf,
             taken: RefCell::default(),
         }
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.gguf.has_tensor(&format!("{name}.weight"))
     }
 
@@ -35,13 +35,30 @@ impl<'g, 'a> Source<'g, 'a> {
     }
 
     /// The numbers of a norm or of factors.
-    pub(super) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, LoadError> {
+    pub(crate) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, LoadError> {
         let tensor = self.tensor(&format!("{name}.weight"), 1, length)?;
         Ok(block::floats(tensor))
     }
 
+    /// The addends of a norm.
+    pub(crate) fn bias(&self, name: &str, length: usize) -> Result<Vec<f32>, LoadError> {
+        let tensor = self.tensor(&format!("{name}.bias"), 1, length)?;
+        Ok(block::floats(tensor))
+    }
+
+    /// A table of `rows` vectors as floats.
+    pub(crate) fn table(
+        &self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Vec<f32>, LoadError> {
+        let tensor = self.tensor(&format!("{name}.weight"), rows, columns)?;
+        Ok(block::floats(tensor))
+    }
+
     /// A matrix of `rows` outputs, with its bias where it has one.
-    pub(super) fn matrix(
+    pub(crate) fn matrix(
         &self,
         name: &str,
         rows: usize,
@@ -53,7 +70,7 @@ impl<'g, 'a> Source<'g, 'a> {
 
     /// Matrices over the same inputs, one below the other: one matrix if they are
     /// kept alike.
-    pub(super) fn stack(
+    pub(crate) fn stack(
         &self,
         parts: &[(String, usize)],
         columns: usize,
@@ -85,7 +102,7 @@ impl<'g, 'a> Source<'g, 'a> {
     }
 
     /// Makes sure that nothing is left over.
-    pub(super) fn finish(self) -> Result<(), LoadError> {
+    pub(crate) fn finish(self) -> Result<(), LoadError> {
         let taken = self.taken.into_inner();
         let left = self
             .gguf
