@@ -13,9 +13,9 @@ use andon_task::engine::{
 };
 
 use crate::chat::{CUT, Template};
+use crate::decoder::Decoder;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
-use crate::llama::Llama;
 use crate::prefix::Prefixes;
 use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::{self, Event, Told, Work, Worker};
@@ -109,7 +109,11 @@ impl LanguageModel {
     ) -> Result<Self, LoadError> {
         let gguf = Gguf::parse(file)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        let model = Llama::from_gguf(&gguf, tokenizer.size())?;
+        let fitting = |token_bytes: usize| {
+            let least = FEWEST_BLOCKS * kv::BLOCK;
+            (options.cache_bytes / token_bytes).max(least)
+        };
+        let model = Decoder::from_gguf(&gguf, tokenizer.size(), fitting)?;
         let template = match gguf.get(CHAT_TEMPLATE) {
             None => None,
             Some(_) => {

@@ -15,7 +15,7 @@ use super::pin;
 use super::score::Scoring;
 use super::sequence::{Course, Purpose, Sequence};
 use crate::cache::{Blocks, Found, Held};
-use crate::llama::{Slot, Workspace};
+use crate::decoder::{Slot, Workspace};
 use crate::schedule::{Budget, Demand, Rank, plan};
 
 /// Jobs that run side by side.

@@ -8,8 +8,8 @@ use super::job::{Evaluate, Generate};
 use super::pin;
 use super::score::Scoring;
 use crate::cache::{Blocks, Found, Held};
+use crate::decoder::Slot;
 use crate::labels::Branch;
-use crate::llama::Slot;
 
 pub(super) struct Sequence {
     pub(super) tokens: Vec<u32>,

@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use andon_engine::gguf::Gguf;
 use andon_engine::tokenizer::{Controls, Tokenizer};
+use andon_specimen::{File, Value};
 use proptest::prelude::*;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::tiny::{File, Value};
 use crate::tokenizers::{SMALL, read, small};
 
 /// The small vocabularies that can spell every byte.

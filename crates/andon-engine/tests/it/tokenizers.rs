@@ -7,9 +7,8 @@ use std::sync::LazyLock;
 
 use andon_engine::gguf::Gguf;
 use andon_engine::tokenizer::{Controls, Tokenizer};
+use andon_specimen::{File, Value};
 use serde::Deserialize;
-
-use crate::tiny::{File, Value};
 
 /// Names a folder that `scripts/reference/vocabularies.py` filled.
 const VOCABULARIES: &str = "ANDON_VOCABULARIES";
