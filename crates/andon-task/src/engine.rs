@@ -410,6 +410,11 @@ pub trait Generate: Send + Sync {
     /// Which model this is.
     fn identity(&self) -> &Identity;
 
+    /// The adapters that requests may name.
+    fn adapters(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What the engine has done and does; nothing, for one that does not say.
     fn statistics(&self) -> Statistics {
         Statistics::default()

@@ -2,13 +2,14 @@ use andon_kernels::kv::BLOCK;
 use proptest::prelude::*;
 
 use super::{Blocks, Found, Held};
+use crate::adapter::Variant;
 
 fn hold(blocks: &mut Blocks, tokens: &[u32]) -> (Held, usize) {
     let Found {
         mut held,
         tokens: cached,
         ..
-    } = blocks.match_prefix(tokens);
+    } = blocks.match_prefix(Variant::ALONE, tokens);
     assert!(blocks.grow(&mut held, tokens.len()));
     blocks.note(&mut held, tokens, tokens.len());
     (held, cached)

@@ -7,6 +7,7 @@ use super::generating::Generating;
 use super::job::{Evaluate, Generate};
 use super::pin;
 use super::score::Scoring;
+use crate::adapter::Applied;
 use crate::cache::{Blocks, Found, Held};
 use crate::decoder::Slot;
 use crate::labels::Branch;
@@ -72,9 +73,9 @@ impl Sequence {
         Self::new(work.tokens.clone(), found, Purpose::Generate(state))
     }
 
-    pub(super) fn evaluate(work: &Evaluate) -> Self {
+    pub(super) fn evaluate(work: &Evaluate, found: Found) -> Self {
         let purpose = Purpose::Evaluate(Vec::new());
-        let mut sequence = Self::new(work.tokens.clone(), Found::default(), purpose);
+        let mut sequence = Self::new(work.tokens.clone(), found, purpose);
         sequence.wants_from = 0;
         sequence
     }
@@ -119,13 +120,18 @@ impl Sequence {
             .count()
     }
 
-    /// The next `count` tokens.
-    pub(super) fn slots(&self, count: usize) -> impl Iterator<Item = Slot<'_>> {
-        (self.computed..self.computed + count).map(|position| Slot {
+    /// The next `count` tokens, computed with an adapter.
+    pub(super) fn slots<'a>(
+        &'a self,
+        count: usize,
+        adapter: Option<&'a Applied>,
+    ) -> impl Iterator<Item = Slot<'a>> {
+        (self.computed..self.computed + count).map(move |position| Slot {
             token: self.tokens[position],
             position,
             blocks: self.held.numbers(),
             wants_logits: position >= self.wants_from,
+            adapter,
         })
     }
 
