@@ -14,6 +14,9 @@ from pathlib import Path
 
 from families import compute
 
+# That of the models: some turn positions otherwise in a shorter one.
+CONTEXT = 1024
+
 # Family, kind, tokens, of which the last are compared; the adapter's rank, seed and
 # the scale that it is applied with.
 CASES = [
@@ -38,8 +41,8 @@ def main():
                 command = ["cargo", "run", "-q", "-p", "xtask", "--", "gguf", *options]
                 subprocess.run([*command, "--out", str(path)], check=True)
             options = {"lora_path": str(adapter), "lora_scale": scale}
-            numbers = compute(str(model), 256, count, last, **options)
-        given = {"family": family, "kind": kind, "context": 256}
+            numbers = compute(str(model), CONTEXT, count, last, **options)
+        given = {"family": family, "kind": kind, "context": CONTEXT}
         cases.append({**given, "rank": rank, "seed": seed, "scale": scale, **numbers})
         print(family, kind, file=sys.stderr)
     print(json.dumps({"cases": cases}, separators=(",", ":")))

@@ -169,13 +169,6 @@ pub struct Applied {
     pub(crate) scale: f32,
 }
 
-impl Applied {
-    /// What it is known by wherever numbers that it has shaped are kept.
-    fn variant(&self) -> Variant {
-        Variant(Some((self.adapter.digest, self.scale.to_bits())))
-    }
-}
-
 /// What shaped keys and values beside the tokens: no adapter, or one at a scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant(Option<(Digest, u32)>);
@@ -184,9 +177,16 @@ impl Variant {
     /// The model without an adapter.
     pub const ALONE: Self = Self(None);
 
+    /// That of an adapter at a scale.
+    pub(crate) fn new(adapter: Digest, scale: f32) -> Self {
+        Self(Some((adapter, scale.to_bits())))
+    }
+
     /// That of a request.
     pub(crate) fn of(applied: Option<&Applied>) -> Self {
-        applied.map_or(Self::ALONE, Applied::variant)
+        applied.map_or(Self::ALONE, |applied| {
+            Self::new(applied.adapter.digest, applied.scale)
+        })
     }
 
     /// Bytes that are its own: none for the model alone.

@@ -352,10 +352,7 @@ impl Step<'_> {
         let stride = self.config.width;
         let (numbers, output) = match norm {
             None => (&mut *self.states, Output::Add),
-            Some(_) => (
-                &mut self.wide[..self.slots.len() * stride],
-                Output::Replace,
-            ),
+            Some(_) => (&mut self.wide[..self.slots.len() * stride], Output::Replace),
         };
         self.kernels
             .matmul(matrix, self.activations, output, numbers, stride);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use andon_kernels::{Kernels, kv};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    Adapter, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Likelihood,
-    Message, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
+    Adapter, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Identity,
+    Likelihood, Message, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
 };
 
 use crate::adapter::{Applied, Variant};

@@ -160,6 +160,13 @@ mod tests {
         assert_eq!(prefixes.load(ALONE, &[1, 2, 4]), None);
         let other = Prefixes::new(folder.clone(), Digest::of(b"another model"));
         assert_eq!(other.load(ALONE, &[1, 2, 3]), None);
+        let adapter = Digest::of(b"adapter");
+        let (whole, half) = (Variant::new(adapter, 1.0), Variant::new(adapter, 0.5));
+        assert_eq!(prefixes.load(whole, &[1, 2, 3]), None);
+        prefixes.save(whole, &[1, 2, 3], &[7; 8]).expect("saved");
+        assert_eq!(prefixes.load(whole, &[1, 2, 3]), Some(vec![7; 8]));
+        assert_eq!(prefixes.load(half, &[1, 2, 3]), None);
+        assert_ne!(prefixes.load(ALONE, &[1, 2, 3]), Some(vec![7; 8]));
         std::fs::remove_dir_all(folder).expect("removed");
     }
 

@@ -20,7 +20,10 @@ pub(super) fn pairs(file: &[u8], layout: &Layout) -> Result<Vec<Pair>, LoadError
         Some(_) => gguf.float(ALPHA)? as f32,
     };
     let mut pairing = Pairing::default();
-    for name in gguf.tensor_names() {
+    // In one order, so that a file is refused for one reason.
+    let mut names: Vec<&str> = gguf.tensor_names().collect();
+    names.sort_unstable();
+    for name in names {
         let unknown = || unsupported!("the adapter's tensor '{name}'");
         let (matrix, half) = match name.rsplit_once(".lora_") {
             Some((matrix, "a")) => (matrix, Half::Down),

@@ -97,9 +97,8 @@ impl Config {
     fn check(&self, modules: &HashSet<String>, pairs: &[Pair]) -> Result<(), LoadError> {
         if let Some(Value::Array(targets)) = &self.target_modules {
             for target in targets.iter().filter_map(Value::as_str) {
-                let is_meant = |module: &String| {
-                    module == target || module.ends_with(&format!(".{target}"))
-                };
+                let is_meant =
+                    |module: &String| module == target || module.ends_with(&format!(".{target}"));
                 if !modules.iter().any(is_meant) {
                     return Err(damaged!(
                         "adapter_config.json names the module '{target}', of which there are no tensors"
@@ -107,7 +106,10 @@ impl Config {
                 }
             }
         }
-        let has_own_ranks = self.rank_pattern.as_ref().is_some_and(|map| !map.is_empty());
+        let has_own_ranks = self
+            .rank_pattern
+            .as_ref()
+            .is_some_and(|map| !map.is_empty());
         match pairs.iter().find(|pair| pair.rank != self.r as usize) {
             Some(pair) if !has_own_ranks => Err(damaged!(
                 "adapter_config.json says a rank of {}, but a matrix has {}",
@@ -126,7 +128,10 @@ pub(super) fn pairs(weights: &[u8], json: &[u8], layout: &Layout) -> Result<Vec<
         .map_err(|error| damaged!("the safetensors header: {error}"))?;
     let mut pairing = Pairing::default();
     let mut modules = HashSet::new();
-    for (name, tensor) in tensors.iter() {
+    // In one order, so that files are refused for one reason.
+    let mut views = tensors.tensors();
+    views.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    for (name, tensor) in &views {
         let unknown = || unsupported!("the adapter's tensor '{name}'");
         let (path, half) = match name.rsplit_once(".lora_") {
             Some((path, "A.weight")) => (path, Half::Down),
@@ -146,7 +151,7 @@ pub(super) fn pairs(weights: &[u8], json: &[u8], layout: &Layout) -> Result<Vec<
         let found = Found {
             rows,
             columns,
-            numbers: block::view_floats(name, &tensor)?,
+            numbers: block::view_floats(name, tensor)?,
         };
         let mut take = |found| pairing.take(path, half, place, found);
         match (half, place.interleaved) {

@@ -285,7 +285,8 @@ impl Engine {
                         let kept = running.end(sequence, &mut self.blocks, &self.cache);
                         if let Some(held) = kept {
                             let job = &running.job;
-                            self.tenure.note_pin(job.work.prompt(), job.adapter.as_ref());
+                            self.tenure
+                                .note_pin(job.work.prompt(), job.adapter.as_ref());
                             self.pinned.push(held);
                         }
                     }
