@@ -350,7 +350,7 @@ fn what_does_not_fit_is_named() {
     let fused = specimen_adapter(specimen(Family::Phi3), 8, 1).peft();
     refused(
         peft(&fused),
-        "which models of the architecture 'llama' have not",
+        "a matrix that models of the architecture 'llama' have not",
     );
 }
 
