@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use andon_engine::adapter::Files;
-use andon_engine::{LanguageModel, Options};
+use andon_engine::{LanguageModel, LoadError, Options};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 use andon_specimen::{Family, File, Kind, Mix, Peft, Specimen, Value};
 use andon_task::engine::{
     Adapter, EngineError, Generate, GenerateRequest, Generation, Prompt, Score, ScoreRequest,
+    Scores,
 };
 use serde::Deserialize;
 
@@ -138,6 +139,18 @@ fn prompt() -> Prompt {
     Prompt::Text("the pump on line four is leaking oil again. ".repeat(3))
 }
 
+fn labels(adapter: Option<&Adapter>) -> ScoreRequest {
+    let labels = ["leak", "no failure", "leaking seal"].map(str::to_owned);
+    ScoreRequest {
+        adapter: adapter.cloned(),
+        ..ScoreRequest::new(prompt(), labels.to_vec())
+    }
+}
+
+fn bits(scores: &Scores) -> Vec<u64> {
+    scores.shares.iter().map(|share| share.to_bits()).collect()
+}
+
 /// Everything that a request gives: what is generated with its probabilities, and
 /// the shares of labels.
 fn answers(model: &LanguageModel, adapter: Option<&Adapter>) -> (Generation, Vec<u64>) {
@@ -148,14 +161,8 @@ fn answers(model: &LanguageModel, adapter: Option<&Adapter>) -> (Generation, Vec
         ..GenerateRequest::new(prompt())
     };
     let generation = model.generate(&request, &mut |_| ControlFlow::Continue(()));
-    let labels = ["leak", "no failure", "leaking seal"].map(str::to_owned);
-    let request = ScoreRequest {
-        adapter: adapter.cloned(),
-        ..ScoreRequest::new(prompt(), labels.to_vec())
-    };
-    let scores = model.score(&request).expect("labels are scored");
-    let shares = scores.shares.iter().map(|share| share.to_bits());
-    (generation.expect("text is generated"), shares.collect())
+    let scores = model.score(&labels(adapter)).expect("labels are scored");
+    (generation.expect("text is generated"), bits(&scores))
 }
 
 /// The same but for what it cost.
@@ -190,7 +197,13 @@ fn company_and_cache_change_no_bit_and_are_never_mixed() {
         assert_eq!(usage.cached_tokens, usage.prompt_tokens - 1, "{adapter:?}");
         assert!(same(&cached, expected), "{adapter:?} from the cache");
     }
-    // Together, on a model that knows nothing yet.
+    // Together, on a model that knows nothing yet: in one step, then as they come.
+    let model = pair(Options::default());
+    let requests = variants().map(|adapter| labels(adapter.as_ref()));
+    let scores = model.score_all(&requests).expect("labels are scored");
+    for (scores, expected) in scores.iter().zip(&alone) {
+        assert_eq!(bits(scores), expected.1);
+    }
     let model = pair(Options::default());
     std::thread::scope(|scope| {
         for (adapter, expected) in variants().into_iter().zip(&alone) {
@@ -203,7 +216,6 @@ fn company_and_cache_change_no_bit_and_are_never_mixed() {
             }
         }
     });
-    assert!(model.statistics().steps > 0);
 }
 
 #[test]
@@ -430,4 +442,29 @@ fn the_square_root_of_the_rank_is_another_strength() {
     // alpha / sqrt 16 is four times alpha / 16.
     assert_eq!(evaluate(at("root", 0.25)), evaluate(at("plain", 1.0)));
     assert_ne!(evaluate(at("root", 1.0)), evaluate(at("plain", 1.0)));
+}
+
+#[test]
+fn a_file_and_a_folder_are_read_from_disk() {
+    let adapter = specimen_adapter(specimen(Family::Llama), 8, 1);
+    let folder = std::env::temp_dir().join(format!("andon-adapter-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("made");
+    let model = load(&adapter.of.file(), fast());
+    let missing = model.add_adapter("folder", &folder);
+    assert!(matches!(missing, Err(LoadError::Io(_))), "{missing:?}");
+    let file = folder.join("adapter.gguf");
+    let files = adapter.peft();
+    std::fs::write(&file, adapter.file().bytes()).expect("written");
+    std::fs::write(folder.join("adapter_model.safetensors"), files.weights).expect("written");
+    std::fs::write(folder.join("adapter_config.json"), files.config).expect("written");
+    model.add_adapter("file", &file).expect("it fits");
+    model.add_adapter("folder", &folder).expect("it fits");
+    assert_eq!(model.adapters(), ["file", "folder"]);
+    // What was loaded stays, whatever becomes of the files.
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let shares = ["file", "folder"].map(|name| {
+        let scores = model.score(&labels(Some(&at(name, 1.0))));
+        bits(&scores.expect("labels are scored"))
+    });
+    assert_eq!(shares[0], shares[1]);
 }
