@@ -7,6 +7,7 @@
 //! they say means nothing, but numbers stay in the range that real models
 //! keep. Nothing that is shipped uses this crate.
 
+mod encoder;
 mod family;
 mod file;
 mod kind;
@@ -15,6 +16,7 @@ mod specimen;
 mod tensor;
 mod vocabulary;
 
+pub use encoder::{Encoder, Spelling};
 pub use family::Family;
 pub use file::{File, Value};
 pub use kind::Kind;
