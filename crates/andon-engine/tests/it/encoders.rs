@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use andon_engine::Encoder;
+use andon_engine::{Encoder, EncoderParts};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 use andon_specimen::{Encoder as Specimen, File, Kind, Spelling, Value};
 use andon_task::engine::Embed;
 use serde::Deserialize;
+
+use crate::tiny_encoder::Files;
 
 /// What `scripts/reference/encoders.py` prints.
 #[derive(Deserialize)]
@@ -73,6 +75,44 @@ fn vectors_agree_with_llama_cpp_alone_and_together() {
         println!("{} {}: cosine {worst:.6} at worst", case.family, case.kind);
         assert!(worst >= 0.999, "{} {}: {worst}", case.family, case.kind);
     }
+}
+
+fn from_files(files: &Files, pooling: Option<&[u8]>) -> Encoder {
+    let parts = EncoderParts {
+        weights: &files.weights,
+        tokenizer: &files.tokenizer,
+        config: &files.config,
+        pooling,
+    };
+    let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
+    Encoder::from_parts("tiny", parts, kernels).expect("the encoder loads")
+}
+
+#[test]
+fn an_encoder_of_the_xlm_r_kind_begins_behind_the_positions_of_the_padding() {
+    let texts = ["the pump is leaking oil.", "a"];
+    let bert = from_files(&Files::new(1), None);
+    let xlm_r = from_files(&Files::xlm_roberta(1), None);
+    let context = |encoder: &Encoder| Embed::identity(encoder).context_tokens;
+    assert_eq!(context(&xlm_r), context(&bert));
+    let expected = bert.embed(&texts).expect("vectors");
+    assert_eq!(xlm_r.embed(&texts).expect("vectors"), expected);
+}
+
+#[test]
+fn the_pooling_is_that_of_the_file() {
+    let files = Files::new(1);
+    let vector = |pooling: Option<&[u8]>| {
+        let encoder = from_files(&files, pooling);
+        let vectors = encoder.embed(&["the pump is leaking oil."]);
+        (vectors.expect("a vector"), Embed::identity(&encoder).digest)
+    };
+    let mean = vector(None);
+    let named = vector(Some(br#"{"pooling_mode_mean_tokens": true}"#));
+    assert_eq!(mean.0, named.0);
+    let first = vector(Some(br#"{"pooling_mode_cls_token": true}"#));
+    assert_ne!(mean.0, first.0);
+    assert_ne!(mean.1, first.1, "another pooling is another encoder");
 }
 
 /// Why a changed file is refused.
