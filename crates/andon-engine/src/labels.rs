@@ -1,17 +1,16 @@
 //! Which labels are still worth evaluating.
 //!
-//! The labels of a question form a trie of tokens. What is known of it grows from
-//! the root: the logits of the prompt give the first tokens, and every label that
-//! is evaluated gives the distributions along its path, those of its neighbours
-//! with them. A node that is known bounds all labels below it, for together they
-//! are no more probable than it is. Best-first search with that bound leaves out
-//! what cannot matter; the shares are exact to [`TOLERANCE`] all the same.
+//! The labels of a question form a trie of tokens. The share of a label is the
+//! probability with which a model that is held to the labels, token by token, says
+//! it: at each node what follows is chosen among the node's children alone, in
+//! proportion to what the model thinks of them. A node with one child is no choice
+//! and costs nothing, so labels that differ in their first token are weighed by the
+//! logits of the prompt. Of the other nodes, those are evaluated that can still
+//! matter: all labels below a node share what the node has, which bounds them.
+//! The shares are exact to [`TOLERANCE`] all the same.
 
 /// By how much a share may differ from that of full enumeration.
 pub(crate) const TOLERANCE: f64 = 5e-5;
-
-/// A round evaluates the open nodes that hold this part of the open probability.
-const COVER: f64 = 0.9;
 
 /// The labels, and what is known of them.
 #[derive(Debug)]
@@ -32,19 +31,17 @@ struct Node {
     labels: usize,
     /// The first label of these.
     first: usize,
-    /// The logarithm of the probability of this path, but for an addend that is
-    /// the same for all.
-    weight: Option<f64>,
+    /// The probability of this path.
+    share: Option<f64>,
 }
 
-/// A label to evaluate.
+/// A label's path to evaluate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Branch {
     /// The label.
     pub(crate) label: usize,
-    /// How many of its first tokens have a known probability; what follows each of
-    /// them from this one on is wanted.
-    pub(crate) known: usize,
+    /// How many of its tokens lead to the node where the model has to choose.
+    pub(crate) depth: usize,
 }
 
 impl Labels {
@@ -57,7 +54,7 @@ impl Labels {
             children: Vec::new(),
             labels: tokens.len(),
             first: 0,
-            weight: Some(0.0),
+            share: Some(1.0),
         };
         let mut labels = Self {
             nodes: vec![root],
@@ -71,17 +68,13 @@ impl Labels {
             labels.ends.push(end);
         }
         labels.tokens = tokens;
+        labels.settle(0, 1.0);
         labels
     }
 
     /// The child of a node, made if it is not there.
     fn step(&mut self, node: usize, token: u32, label: usize) -> usize {
-        let children = &self.nodes[node].children;
-        let found = children
-            .iter()
-            .copied()
-            .find(|&child| self.nodes[child].token == token);
-        let child = found.unwrap_or_else(|| {
+        let child = self.child(node, token).unwrap_or_else(|| {
             let child = self.nodes.len();
             self.nodes.push(Node {
                 token,
@@ -89,7 +82,7 @@ impl Labels {
                 children: Vec::new(),
                 labels: 0,
                 first: label,
-                weight: None,
+                share: None,
             });
             self.nodes[node].children.push(child);
             child
@@ -103,117 +96,93 @@ impl Labels {
         &self.tokens[label]
     }
 
-    /// Notes what follows the first `depth` tokens of a label. At depth 0 the
-    /// logarithms may all be too large or too small by the same number.
-    pub(crate) fn learn(&mut self, label: usize, depth: usize, logarithm: impl Fn(u32) -> f64) {
+    /// Notes what the model thinks of the tokens that may follow the first `depth`
+    /// tokens of a label: their logits.
+    pub(crate) fn learn(&mut self, label: usize, depth: usize, logit: impl Fn(u32) -> f32) {
         let mut node = 0;
-        for token in &self.tokens[label][..depth] {
-            let children = &self.nodes[node].children;
-            let child = children
-                .iter()
-                .find(|&&child| self.nodes[child].token == *token);
-            node = *child.expect("a label's path is in the trie");
+        for &token in &self.tokens[label][..depth] {
+            let child = self.child(node, token);
+            node = child.expect("a label's path is in the trie");
         }
-        let Some(weight) = self.nodes[node].weight else {
+        let Some(share) = self.nodes[node].share else {
             return;
         };
-        for at in 0..self.nodes[node].children.len() {
-            let child = self.nodes[node].children[at];
-            let child = &mut self.nodes[child];
-            child.weight = Some(weight + logarithm(child.token));
+        let children = self.nodes[node].children.clone();
+        let logits: Vec<f64> = children
+            .iter()
+            .map(|&child| f64::from(logit(self.nodes[child].token)))
+            .collect();
+        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights = logits.iter().map(|logit| (logit - largest).exp());
+        let total: f64 = weights.clone().sum();
+        for (&child, weight) in children.iter().zip(weights) {
+            self.settle(child, share * weight / total);
         }
     }
 
-    /// The labels to evaluate next, at most one below each open node; none when
-    /// the shares are known, or when what was learned is no number. What is asked depends on what was learned alone.
-    pub(crate) fn next_round(&self) -> Vec<Branch> {
-        let Masses { mut open, closed } = self.masses();
-        open.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let total: f64 = open.iter().map(|(_, mass)| mass).sum();
-        if total <= TOLERANCE * closed {
-            return Vec::new();
+    /// A node's share is known, and with it that of those below to which there is
+    /// no alternative.
+    fn settle(&mut self, mut node: usize, share: f64) {
+        self.nodes[node].share = Some(share);
+        while let &[only] = self.nodes[node].children.as_slice() {
+            node = only;
+            self.nodes[node].share = Some(share);
         }
-        let mut left = total;
+    }
+
+    /// The nodes to evaluate next; none when the shares are known, or when what was
+    /// learned is no number. What is asked depends on what was learned alone.
+    pub(crate) fn next_round(&self) -> Vec<Branch> {
+        let mut open: Vec<(usize, f64)> = self.open().collect();
+        open.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let mut left: f64 = open.iter().map(|(_, share)| share).sum();
         open.into_iter()
-            .take_while(|(_, mass)| {
-                let is_wanted = left > (1.0 - COVER) * total && left > TOLERANCE * closed;
-                left -= mass;
+            .take_while(|(_, share)| {
+                let is_wanted = left > TOLERANCE;
+                left -= share;
                 is_wanted
             })
             .map(|(node, _)| Branch {
                 label: self.nodes[node].first,
-                known: self.nodes[node].depth,
+                depth: self.nodes[node].depth,
             })
             .collect()
     }
 
     /// The share of every label among all of them. Labels that were not evaluated
-    /// share what is left for them.
+    /// have equal parts of what is left for them.
     pub(crate) fn shares(&self) -> Vec<f64> {
-        let Masses { open, closed } = self.masses();
-        let total = closed + open.iter().map(|(_, mass)| mass).sum::<f64>();
         let mut shares = vec![0.0; self.nodes.len()];
-        for (node, mass) in self.leaves().chain(open) {
-            self.spread(
-                node,
-                mass / total / self.nodes[node].labels as f64,
-                &mut shares,
-            );
+        let ends = self.nodes.iter().enumerate();
+        let ends = ends.filter(|(_, node)| node.children.is_empty());
+        let ends = ends.filter_map(|(at, node)| Some((at, node.share?)));
+        for (node, share) in ends.chain(self.open()) {
+            let part = share / self.nodes[node].labels as f64;
+            let mut below = vec![node];
+            while let Some(node) = below.pop() {
+                shares[node] = part;
+                below.extend(&self.nodes[node].children);
+            }
         }
         self.ends.iter().map(|&end| shares[end]).collect()
     }
 
-    fn spread(&self, node: usize, share: f64, shares: &mut [f64]) {
-        let mut below = vec![node];
-        while let Some(node) = below.pop() {
-            shares[node] = share;
-            below.extend(&self.nodes[node].children);
-        }
+    /// Nodes where the model has to choose and that are not evaluated, with their
+    /// shares.
+    fn open(&self) -> impl Iterator<Item = (usize, f64)> {
+        self.nodes.iter().enumerate().filter_map(|(at, node)| {
+            let &child = node.children.first()?;
+            let is_open = self.nodes[child].share.is_none();
+            Some((at, node.share.filter(|_| is_open)?))
+        })
     }
 
-    /// Labels' ends that are known, with their probabilities up to a factor.
-    fn leaves(&self) -> impl Iterator<Item = (usize, f64)> {
-        let largest = self.largest();
-        self.nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| node.children.is_empty())
-            .filter_map(move |(at, node)| Some((at, (node.weight? - largest).exp())))
+    fn child(&self, node: usize, token: u32) -> Option<usize> {
+        let children = self.nodes[node].children.iter().copied();
+        children
+            .into_iter()
+            .find(|&child| self.nodes[child].token == token)
     }
-
-    fn masses(&self) -> Masses {
-        let largest = self.largest();
-        let is_known = |&node: &usize| self.nodes[node].weight.is_some();
-        let open = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| !node.children.is_empty() && !node.children.iter().all(is_known))
-            .filter_map(|(at, node)| Some((at, (node.weight? - largest).exp())))
-            .collect();
-        Masses {
-            open,
-            closed: self.leaves().map(|(_, mass)| mass).sum(),
-        }
-    }
-
-    /// The largest weight of what is open or an end: the unit of masses, so that
-    /// they neither vanish nor overflow.
-    fn largest(&self) -> f64 {
-        let is_known = |&node: &usize| self.nodes[node].weight.is_some();
-        self.nodes
-            .iter()
-            .filter(|node| node.children.is_empty() || !node.children.iter().all(is_known))
-            .filter_map(|node| node.weight)
-            .fold(f64::NEG_INFINITY, f64::max)
-    }
-}
-
-struct Masses {
-    /// Nodes whose children are not known, and how probable they are.
-    open: Vec<(usize, f64)>,
-    /// How probable the labels are that are known to their end.
-    closed: f64,
 }
 
 #[cfg(test)]

@@ -361,7 +361,7 @@ impl Score for LanguageModel {
             .iter()
             .map(|prompt| self.tokenize(prompt))
             .collect::<Result<Vec<_>, _>>()?;
-        let tokens = common_blocks(&prompts);
+        let tokens = beginning(&prompts);
         self.check_fit(tokens.len().max(1), 0)?;
         if tokens.is_empty() {
             return Ok(0);
@@ -449,8 +449,8 @@ impl LanguageModel {
     }
 }
 
-/// The tokens that all prompts begin with, in whole blocks.
-fn common_blocks(prompts: &[Vec<u32>]) -> &[u32] {
+/// The tokens that all prompts begin with.
+fn beginning(prompts: &[Vec<u32>]) -> &[u32] {
     let Some((first, others)) = prompts.split_first() else {
         return &[];
     };
@@ -459,5 +459,5 @@ fn common_blocks(prompts: &[Vec<u32>]) -> &[u32] {
         pairs.take_while(|(a, b)| a == b).count()
     };
     let shortest = others.iter().map(common).min().unwrap_or(first.len());
-    &first[..shortest / kv::BLOCK * kv::BLOCK]
+    &first[..shortest]
 }

@@ -453,9 +453,8 @@ impl ScoreRequest {
 /// The scores of a closed set of labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
-    /// For each label, in the order given, the share of it among all of them: the
-    /// probability that the model continues the prompt with exactly this label and
-    /// then ends its turn, divided by the sum of all. Exact to 1e-4.
+    /// For each label, in the order given, the probability that the model says it
+    /// when it is held to the labels, token by token. Exact to 1e-4.
     pub shares: Vec<f64>,
     /// What it cost.
     pub usage: Usage,

@@ -4,25 +4,22 @@ use super::*;
 
 /// A language of five tokens in which what follows depends on what came, by a
 /// seed; 0 ends the turn.
-fn logarithms(seed: u64, path: &[u32]) -> [f64; 5] {
+fn logits(seed: u64, path: &[u32]) -> [f32; 5] {
     let mut state = path.iter().fold(seed | 1, |state, &token| {
         (state ^ u64::from(token + 7)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     });
-    let weights: [f64; 5] = std::array::from_fn(|_| {
+    std::array::from_fn(|_| {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        ((state >> 40) as f64 / f64::from(1 << 24) * 18.0).exp()
-    });
-    let total: f64 = weights.iter().sum();
-    weights.map(|weight| (weight / total).ln())
+        (state >> 40) as f32 / (1 << 24) as f32 * 18.0
+    })
 }
 
-/// The shares, and how many labels were evaluated.
+/// The shares, and how many nodes were evaluated.
 fn search(seed: u64, tokens: &[Vec<u32>]) -> (Vec<f64>, usize) {
     let mut labels = Labels::new(tokens.to_vec());
-    // The root's logarithms are too large by something.
-    labels.learn(0, 0, |token| 40.0 + logarithms(seed, &[])[token as usize]);
+    labels.learn(0, 0, |token| logits(seed, &[])[token as usize]);
     let mut evaluated = 0;
     loop {
         let round = labels.next_round();
@@ -30,27 +27,32 @@ fn search(seed: u64, tokens: &[Vec<u32>]) -> (Vec<f64>, usize) {
             return (labels.shares(), evaluated);
         }
         evaluated += round.len();
-        for Branch { label, known } in round {
-            for depth in known..tokens[label].len() {
-                let path = &tokens[label][..depth];
-                labels.learn(label, depth, |token| logarithms(seed, path)[token as usize]);
-            }
+        for Branch { label, depth } in round {
+            let path = &tokens[label][..depth];
+            labels.learn(label, depth, |token| logits(seed, path)[token as usize]);
         }
     }
 }
 
+/// What a model that is held to the labels says, every way tried.
 fn enumerate(seed: u64, tokens: &[Vec<u32>]) -> Vec<f64> {
-    let masses: Vec<f64> = tokens
-        .iter()
-        .map(|path| {
-            let sum: f64 = (0..path.len())
-                .map(|at| logarithms(seed, &path[..at])[path[at] as usize])
-                .sum();
-            sum.exp()
-        })
-        .collect();
-    let total: f64 = masses.iter().sum();
-    masses.iter().map(|mass| mass / total).collect()
+    let share = |label: &Vec<u32>| {
+        let steps = (0..label.len()).map(|at| {
+            let path = &label[..at];
+            let mut next: Vec<u32> = tokens
+                .iter()
+                .filter(|other| other.len() > at && other[..at] == *path)
+                .map(|other| other[at])
+                .collect();
+            next.sort_unstable();
+            next.dedup();
+            let weight = |token: u32| f64::from(logits(seed, path)[token as usize]).exp();
+            let total: f64 = next.into_iter().map(weight).sum();
+            weight(label[at]) / total
+        });
+        steps.product()
+    };
+    tokens.iter().map(share).collect()
 }
 
 fn label() -> impl Strategy<Value = Vec<u32>> {
@@ -87,10 +89,19 @@ fn labels_that_cannot_matter_are_not_evaluated() {
 }
 
 #[test]
+fn labels_that_differ_in_their_first_token_cost_nothing_more() {
+    let tokens = [vec![1, 2, 3, 0], vec![2, 2, 0], vec![3, 0]];
+    let (shares, evaluated) = search(5, &tokens);
+    assert_eq!(evaluated, 0);
+    for (found, expected) in shares.iter().zip(enumerate(5, &tokens)) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+    }
+}
+
+#[test]
 fn one_label_has_everything_and_equal_labels_share() {
     let (shares, evaluated) = search(1, &[vec![1, 2, 0]]);
-    assert_eq!(shares, [1.0]);
-    assert!(evaluated <= 1);
+    assert_eq!((shares, evaluated), (vec![1.0], 0));
     // The same label twice: both say what it says alone.
     let twice = [vec![1, 0], vec![1, 0], vec![2, 0]];
     let (shares, _) = search(1, &twice);

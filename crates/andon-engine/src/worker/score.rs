@@ -1,12 +1,12 @@
 //! The labels of one job: the prompt once, then a branch for each label that is
 //! worth evaluating.
 
-use andon_kernels::{Kernels, kv};
+use andon_kernels::kv;
 use andon_task::engine::{EngineError, Usage};
 
 use super::job::Score;
 use super::sequence::{Purpose, Sequence};
-use crate::cache::{Blocks, Held};
+use crate::cache::{Blocks, Found, Held};
 use crate::labels::{Branch, Labels};
 
 pub(super) struct Scoring {
@@ -22,8 +22,8 @@ pub(super) struct Scoring {
 }
 
 impl Scoring {
-    pub(super) fn start(work: &Score, blocks: &mut Blocks) -> (Sequence, Self) {
-        let sequence = Sequence::prompt(&work.prompt, blocks);
+    pub(super) fn start(work: &Score, found: Found) -> (Sequence, Self) {
+        let sequence = Sequence::prompt(&work.prompt, found);
         let scoring = Self {
             labels: Labels::new(work.labels.clone()),
             prompt: work.prompt.clone(),
@@ -42,18 +42,15 @@ impl Scoring {
     /// The prompt is computed: every first token has its weight.
     pub(super) fn begin(&mut self, logits: &[f32], held: Held) {
         self.held = Some(held);
-        self.labels
-            .learn(0, 0, |token| f64::from(logits[token as usize]));
+        self.labels.learn(0, 0, |token| logits[token as usize]);
         self.begin_round();
     }
 
-    /// The distribution after the token of a label at `position`.
-    pub(super) fn add(&mut self, kernels: &Kernels, label: usize, position: usize, logits: &[f32]) {
-        let total = kernels.log_sum_exp(logits);
-        let depth = position + 1 - self.prompt.len();
-        self.labels.learn(label, depth, |token| {
-            f64::from(logits[token as usize]) - total
-        });
+    /// What may follow the first `depth` tokens of a label.
+    pub(super) fn add(&mut self, branch: Branch, logits: &[f32]) {
+        let Branch { label, depth } = branch;
+        self.labels
+            .learn(label, depth, |token| logits[token as usize]);
     }
 
     /// A branch has come to its end.
@@ -79,14 +76,8 @@ impl Scoring {
         let Some(held) = &self.held else {
             return;
         };
-        while let Some(&Branch { label, known }) = self.waiting.last() {
+        while let Some(&branch) = self.waiting.last() {
             let prompt = self.prompt.len();
-            // The last token is predicted, never computed.
-            let (_, computed) = self
-                .labels
-                .tokens(label)
-                .split_last()
-                .expect("a label ends its turn");
             let Some((held, copy)) = blocks.fork(held, prompt) else {
                 return;
             };
@@ -95,13 +86,15 @@ impl Scoring {
                     .iter_mut()
                     .for_each(|layer| layer.copy_block(from, to));
             }
-            self.usage.completion_tokens += computed.len();
+            let path = &self.labels.tokens(branch.label)[..branch.depth];
+            self.usage.completion_tokens += path.len();
+            let tokens = [self.prompt.as_slice(), path].concat();
             sequences.push(Sequence {
-                tokens: [self.prompt.as_slice(), computed].concat(),
                 computed: prompt,
-                wants_from: prompt + known - 1,
+                wants_from: tokens.len() - 1,
+                tokens,
                 held,
-                purpose: Purpose::Label(label),
+                purpose: Purpose::Label(branch),
             });
             self.waiting.pop();
         }
@@ -114,7 +107,7 @@ impl Scoring {
 
     pub(super) fn release(&mut self, blocks: &mut Blocks) {
         if let Some(held) = self.held.take() {
-            blocks.release(held);
+            blocks.retire(held, &self.prompt, self.prompt.len());
         }
     }
 
