@@ -14,6 +14,8 @@ mod kind;
 mod shape;
 mod specimen;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
 pub use encoder::{Encoder, Spelling};
