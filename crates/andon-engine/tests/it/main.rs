@@ -4,6 +4,7 @@
 //! ones of random weights stand for what the default models do not show.
 
 mod faults;
+mod grammar;
 mod llama;
 mod minilm;
 mod models;
