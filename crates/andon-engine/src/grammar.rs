@@ -43,6 +43,8 @@ use environment::Environment;
 const MOST_BYTES: usize = 256 * 1024;
 /// The most texts of a choice.
 const MOST_CHOICES: usize = 4096;
+/// The most characters of an error of llguidance that are shown.
+const MOST_SHOWN: usize = 300;
 /// Compiled grammars that are kept.
 const MOST_KEPT: usize = 64;
 
@@ -143,7 +145,10 @@ impl Grammars {
         }
         // What nothing satisfies is often found only by looking for a first token.
         let first = matcher.compute_mask_or_eos();
-        first.map_err(|error| format!("nothing satisfies it ({error})"))?;
+        first.map_err(|error| match matcher.stop_reason() {
+            StopReason::NoExtensionBias => "nothing satisfies it".to_owned(),
+            _ => error.to_string(),
+        })?;
         Ok(matcher)
     }
 
@@ -221,9 +226,21 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, EngineError
         .map_err(|error| EngineError::Grammar(first_line(&error)))
 }
 
-/// The line of an error that is for people; what follows is the compiler's state.
+/// What an error says to people; what follows its first line is the compiler's state.
 fn first_line(error: &str) -> String {
-    error.lines().next().unwrap_or_default().to_owned()
+    let line = error.lines().next().unwrap_or_default();
+    if line.starts_with("oneOf constraints are not supported") {
+        return "the schemas of a 'oneOf' may overlap: tell them apart by a required \
+                property with a 'const' of its own, or ask for 'anyOf'"
+            .to_owned();
+    }
+    if line.starts_with("panic") {
+        return "the grammar made its compiler fail".to_owned();
+    }
+    match line.char_indices().nth(MOST_SHOWN) {
+        None => line.to_owned(),
+        Some((end, _)) => format!("{}…", &line[..end]),
+    }
 }
 
 /// One answer, followed token by token.

@@ -20,6 +20,11 @@ use number::Multiples;
 /// The deepest nesting that is read, references included.
 const DEEPEST: usize = 64;
 
+/// The most properties that one object names.
+const MOST_PROPERTIES: usize = 1000;
+/// The most of a place that a message shows.
+const MOST_SHOWN: usize = 120;
+
 /// Keywords that constrain and are not enforced.
 const REFUSED: [&str; 18] = [
     "$dynamicRef",
@@ -58,7 +63,7 @@ impl Place {
     fn refuse<T>(&self, why: impl Display) -> Result<T, String> {
         match self.0.is_empty() {
             true => Err(format!("the schema: {why}")),
-            false => Err(format!("'{}' of the schema: {why}", self.0)),
+            false => Err(format!("'{}' of the schema: {why}", cut(&self.0))),
         }
     }
 }
@@ -264,8 +269,12 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         if let Some(properties) = given.get("properties") {
             let place = place.within("properties");
+            let properties = entries(properties, &place)?;
+            if properties.len() > MOST_PROPERTIES {
+                return place.refuse(format!("more than {MOST_PROPERTIES} properties"));
+            }
             let mut restated = Map::new();
-            for (name, schema) in entries(properties, &place)? {
+            for (name, schema) in properties {
                 restated.insert(name.clone(), self.read(schema, &place.within(name))?);
             }
             to.insert("properties".to_owned(), Value::Object(restated));
@@ -534,9 +543,12 @@ fn unescape(fragment: &str) -> Option<String> {
 
 /// A value in a message, cut where it is long.
 fn shown(value: &Value) -> String {
-    let whole = value.to_string();
-    match whole.char_indices().nth(80) {
-        None => format!("'{whole}'"),
-        Some((end, _)) => format!("'{}…'", &whole[..end]),
+    format!("'{}'", cut(&value.to_string()))
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_SHOWN) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }

@@ -35,6 +35,10 @@ pub(super) fn count(value: &Value) -> Option<u64> {
     (count <= MOST_COUNTED).then_some(count)
 }
 
+/// The most places behind the point of a multiple; llguidance computes remainders in
+/// 32 bits.
+const MOST_PLACES: u32 = 8;
+
 /// All that numbers have to be multiples of. Where two of them meet, llguidance
 /// computes their least common multiple in 32 bits.
 #[derive(Default)]
@@ -53,7 +57,7 @@ impl Multiples {
             scaled *= 10.0;
             found += 1;
         }
-        if (scaled, found) != (f64::from(digits), places) {
+        if (scaled, found) != (f64::from(digits), places) || places > MOST_PLACES {
             return Err(too_fine());
         }
         self.seen.push((digits, places));
