@@ -145,10 +145,7 @@ impl Grammars {
         }
         // What nothing satisfies is often found only by looking for a first token.
         let first = matcher.compute_mask_or_eos();
-        first.map_err(|error| match matcher.stop_reason() {
-            StopReason::NoExtensionBias => "nothing satisfies it".to_owned(),
-            _ => error.to_string(),
-        })?;
+        first.map_err(|error| error.to_string())?;
         Ok(matcher)
     }
 
@@ -233,6 +230,9 @@ fn first_line(error: &str) -> String {
         return "the schemas of a 'oneOf' may overlap: tell them apart by a required \
                 property with a 'const' of its own, or ask for 'anyOf'"
             .to_owned();
+    }
+    if line == StopReason::NoExtensionBias.to_string() {
+        return "nothing satisfies it".to_owned();
     }
     if line.starts_with("panic") {
         return "the grammar made its compiler fail".to_owned();
