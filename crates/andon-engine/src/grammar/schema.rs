@@ -7,14 +7,16 @@
 //! left out. Formats are enforced, though the specification would let them be
 //! remarks.
 
+mod literal;
 mod number;
+mod string;
 
 use std::collections::HashMap;
 use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
 
-use super::{format, pattern};
+use super::pattern;
 use number::Multiples;
 
 /// The deepest nesting that is read, references included.
@@ -174,7 +176,7 @@ impl Reader<'_> {
         let mut restated = Map::new();
         self.kind(given, place, &mut restated)?;
         self.numbers(given, place, &mut restated)?;
-        let more = strings(given, place, &mut restated)?;
+        let more = string::restate(given, place, &mut restated)?;
         self.arrays(given, place, &mut restated)?;
         self.objects(given, place, &mut restated)?;
         self.combine(given, place, more, &mut restated)?;
@@ -327,7 +329,7 @@ impl Reader<'_> {
         to: &mut Map<String, Value>,
     ) -> Result<(), String> {
         if let Some(value) = given.get("const") {
-            literal(value, &place.within("const"))?;
+            literal::check(value, &place.within("const"))?;
             to.insert("const".to_owned(), value.clone());
         }
         if let Some(values) = given.get("enum") {
@@ -336,7 +338,7 @@ impl Reader<'_> {
                 return place.refuse("it is no list of values");
             };
             for (at, value) in values.iter().enumerate() {
-                literal(value, &place.within(at))?;
+                literal::check(value, &place.within(at))?;
             }
             to.insert("enum".to_owned(), Value::Array(values.clone()));
         }
@@ -420,55 +422,6 @@ fn names_itself(schema: &Value) -> bool {
         .any(|id| schema.get(*id).is_some_and(Value::is_string))
 }
 
-/// Restates what a schema says of strings; what does not go beside the rest is returned.
-fn strings(
-    given: &Map<String, Value>,
-    place: &Place,
-    to: &mut Map<String, Value>,
-) -> Result<Option<Value>, String> {
-    counts(given, place, ["minLength", "maxLength"], to)?;
-    let mut expressions = Vec::new();
-    if let Some(pattern) = given.get("pattern") {
-        let place = place.within("pattern");
-        let Some(pattern) = pattern.as_str() else {
-            return place.refuse("it is no text");
-        };
-        let translated = pattern::translate(pattern);
-        expressions
-            .push(translated.or_else(|why| place.refuse(format!("{why} is not supported")))?);
-    }
-    let may_be_text = match to.get("type") {
-        None => true,
-        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
-        Some(kind) => kind == "string",
-    };
-    if let Some(name) = given.get("format").filter(|_| may_be_text) {
-        match name.as_str().and_then(format::lookup) {
-            None => {
-                return place
-                    .within("format")
-                    .refuse(format!("the format {} is not supported", shown(name)));
-            }
-            Some(format::Format::Known) => drop(to.insert("format".to_owned(), name.clone())),
-            Some(format::Format::Expression(expression, most)) => {
-                expressions.push(expression);
-                if let Some(most) = most {
-                    let asked = to.get("maxLength").and_then(Value::as_u64);
-                    let most = asked.map_or(u64::from(most), |asked| asked.min(u64::from(most)));
-                    to.insert("maxLength".to_owned(), most.into());
-                }
-            }
-        }
-    }
-    let mut expressions = expressions.into_iter();
-    if let Some(expression) = expressions.next() {
-        to.insert("pattern".to_owned(), expression.into());
-    }
-    Ok(expressions
-        .next()
-        .map(|expression| json!({ "pattern": expression })))
-}
-
 fn counts(
     given: &Map<String, Value>,
     place: &Place,
@@ -493,36 +446,6 @@ fn entries<'a>(value: &'a Value, place: &Place) -> Result<&'a Map<String, Value>
         Value::Object(entries) => Ok(entries),
         _ => place.refuse("it is no object"),
     }
-}
-
-/// Whether exactly this value can be written, whatever else is asked of it.
-fn literal(value: &Value, place: &Place) -> Result<(), String> {
-    match value {
-        Value::Number(_) => number::exact(value)
-            .map(drop)
-            .or_else(|why| place.refuse(why)),
-        Value::String(text) => match text.chars().find(|&c| !is_written(c)) {
-            Some(control) => place.refuse(format!(
-                "the control character {control:?} in a value is not supported"
-            )),
-            None => Ok(()),
-        },
-        Value::Array(values) => values
-            .iter()
-            .enumerate()
-            .try_for_each(|(at, value)| literal(value, &place.within(at))),
-        Value::Object(values) => values
-            .iter()
-            .try_for_each(|(name, value)| literal(value, &place.within(name))),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a character stands in a JSON text as itself or with a short escape; no
-/// other escapes are written, so that no name can be spelled in two ways.
-fn is_written(character: char) -> bool {
-    let has_short_escape = matches!(character, '\n' | '\r' | '\t' | '\u{8}' | '\u{c}');
-    has_short_escape || !(character < ' ' || character == '\u{7f}')
 }
 
 /// A fragment of an address without its percent signs.
