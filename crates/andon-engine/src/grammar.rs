@@ -75,7 +75,7 @@ impl Grammars {
     pub fn new(tokenizer: Arc<Tokenizer>) -> Result<Self, EngineError> {
         guarded(|| {
             let ends = tokenizer.ends().into();
-            let environment: llguidance::toktrie::TokEnv = Arc::new(Environment::new(tokenizer));
+            let environment: llguidance::toktrie::TokEnv = Arc::new(Environment::new(tokenizer)?);
             let capabilities = InferenceCapabilities {
                 ff_tokens: true,
                 ..InferenceCapabilities::default()
