@@ -6,6 +6,7 @@
 mod encoders;
 mod families;
 mod faults;
+mod grammar;
 mod llama;
 mod minilm;
 mod models;
