@@ -17,6 +17,7 @@ mod series;
 mod table;
 mod work;
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -48,19 +49,15 @@ fn main() -> anyhow::Result<()> {
     let began = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let machine = Machine::read(threads);
-    let limits = limits::measure();
-    // Andon's home and what its nodes keep last as long as the comparison.
-    std::fs::create_dir_all(&options.work)
-        .with_context(|| format!("cannot create '{}'", options.work.display()))?;
-    let work = options.work.canonicalize()?;
-    let scratch = tempfile::Builder::new().prefix("home-").tempdir_in(&work)?;
-    let contest = contest(&options, &work, scratch.path(), threads)?;
+    let limits = options.limits();
+    let folder = Folder::take(&options.work)?;
+    let contest = contest(&options, &folder, threads)?;
     let versions = json!({
         "andon": contest.andon.version()?,
         "peer": contest.peer.version()?,
     });
     say(&machine.line())?;
-    let subjects = subjects(&options, &contest, &work)?;
+    let subjects = subjects(&options, &contest, &folder.models())?;
     let mut rows = Vec::new();
     let mut shares = Vec::new();
     for subject in &subjects {
@@ -95,6 +92,54 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
+/// Where everything goes. Requantised models stay for the next comparison; Andon's
+/// home goes with it.
+struct Folder {
+    path: PathBuf,
+    /// Two comparisons at once would measure each other.
+    _lock: File,
+}
+
+impl Folder {
+    fn take(path: &Path) -> anyhow::Result<Self> {
+        let cannot_write = || format!("cannot write to '{}'", path.display());
+        std::fs::create_dir_all(path).with_context(cannot_write)?;
+        let path = path.canonicalize()?;
+        let lock = File::create(path.join("lock")).with_context(cannot_write)?;
+        if let Err(error) = lock.try_lock() {
+            bail!("another comparison runs in '{}' ({error})", path.display());
+        }
+        let folder = Self { path, _lock: lock };
+        // One that was killed has left its home behind.
+        if folder.scratch().exists() {
+            std::fs::remove_dir_all(folder.scratch()).with_context(cannot_write)?;
+        }
+        for part in [folder.scratch(), folder.logs(), folder.models()] {
+            std::fs::create_dir_all(part).with_context(cannot_write)?;
+        }
+        Ok(folder)
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.path.join("scratch")
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    fn models(&self) -> PathBuf {
+        self.path.join("models")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left is removed by the next comparison.
+        std::fs::remove_dir_all(self.scratch()).ok();
+    }
+}
+
 fn say(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", text.trim_end())?;
@@ -103,14 +148,7 @@ fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// Both sides, ready to be asked.
-fn contest(
-    options: &Options,
-    work: &Path,
-    scratch: &Path,
-    threads: usize,
-) -> anyhow::Result<Contest> {
-    let logs = work.join("logs");
-    std::fs::create_dir_all(&logs)?;
+fn contest(options: &Options, place: &Folder, threads: usize) -> anyhow::Result<Contest> {
     let folder = options.data.join("fmc_mwo2kg");
     let decide = match folder.is_dir() {
         true => Some(Decide::read(&folder)?),
@@ -129,13 +167,13 @@ fn contest(
     Ok(Contest {
         peer: Peer {
             programs: program(&options.programs)?,
-            logs: logs.clone(),
+            logs: place.logs(),
             threads,
         },
         andon: Andon {
             program: program(&options.andon)?,
-            home: scratch.join("home"),
-            logs,
+            home: place.scratch().join("home"),
+            logs: place.logs(),
         },
         plan: if options.quick {
             Plan::QUICK
@@ -144,18 +182,16 @@ fn contest(
         },
         decide,
         restart: Restart::new(),
-        scratch: scratch.to_owned(),
+        scratch: place.scratch(),
     })
 }
 
 /// The models, made where they are missing; Andon's home has those that its node is
 /// asked.
-fn subjects(options: &Options, contest: &Contest, work: &Path) -> anyhow::Result<Vec<Subject>> {
+fn subjects(options: &Options, contest: &Contest, models: &Path) -> anyhow::Result<Vec<Subject>> {
     let encoder: Kept = contest.andon.pulled(ENCODER)?;
     contest.andon.take_encoder(ENCODER, &encoder)?;
     let given = contest.andon.pulled(MODEL)?;
-    let models = work.join("models");
-    std::fs::create_dir_all(&models)?;
     let q8_0 = models.join("smollm2-135m-q8_0.gguf");
     if !q8_0.is_file() {
         contest.peer.requantise(given.weights(), &q8_0, "Q8_0")?;

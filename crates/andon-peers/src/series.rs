@@ -15,6 +15,9 @@ pub(crate) struct Series {
     pub(crate) max: f64,
     /// All, in the order in which they were made.
     pub(crate) values: Vec<f64>,
+    /// Tokens of a request's prompts, where the server counts them: the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prompt_tokens: Option<f64>,
     /// Tokens that were generated for an answer, where the server counts them: the
     /// mean.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +45,7 @@ impl Series {
             min,
             max,
             values,
+            prompt_tokens: None,
             answer_tokens: None,
             remark: None,
         })

@@ -181,7 +181,7 @@ pub(super) const BATCH: [(&str, &str); 1] = [("x-andon-class", "batch")];
 /// for something else, and does not count.
 fn in_turn(sides: &[Side<'_>], rounds: usize, each: usize) -> anyhow::Result<Vec<Outcome>> {
     let mut times = vec![Vec::new(); sides.len()];
-    let mut tokens = vec![Vec::new(); sides.len()];
+    let mut tokens = vec![Tokens::default(); sides.len()];
     let mut refused = vec![None; sides.len()];
     for round in 0..rounds {
         for (index, side) in sides.iter().enumerate() {
@@ -191,11 +191,11 @@ fn in_turn(sides: &[Side<'_>], rounds: usize, each: usize) -> anyhow::Result<Vec
             for number in round * (each + 1)..(round + 1) * (each + 1) {
                 let is_warm = number > round * (each + 1);
                 let mut took = Duration::ZERO;
-                let mut answered = 0.0;
+                let mut counted = Tokens::default();
                 for answer in (side.ask)(number)? {
                     took += answer.took;
                     match answer.body {
-                        Ok(body) => answered += answer_tokens(&body),
+                        Ok(body) => counted.add(&body["usage"]),
                         Err(refusal) => {
                             refused[index] =
                                 Some(format!("{}: {}", refusal.status, refusal.reason));
@@ -204,7 +204,8 @@ fn in_turn(sides: &[Side<'_>], rounds: usize, each: usize) -> anyhow::Result<Vec
                 }
                 if is_warm {
                     times[index].push(took.as_secs_f64() * 1000.0);
-                    tokens[index].push(answered);
+                    tokens[index].prompt += counted.prompt;
+                    tokens[index].answer += counted.answer;
                 }
             }
             thread::sleep(PAUSE);
@@ -214,19 +215,31 @@ fn in_turn(sides: &[Side<'_>], rounds: usize, each: usize) -> anyhow::Result<Vec
         if let Some(reason) = refused[index].take() {
             return Err(reason);
         }
-        let count = tokens[index].len().max(1) as f64;
-        let mean = tokens[index].iter().sum::<f64>() / count;
         let mut series = Series::new(&side.name, std::mem::take(&mut times[index]))
             .ok_or_else(|| "nothing was measured".to_owned())?;
-        series.answer_tokens = (mean > 0.0).then_some(mean);
+        let count = series.values.len() as f64;
+        let mean = |sum: f64| (sum > 0.0).then_some(sum / count);
+        series.prompt_tokens = mean(tokens[index].prompt);
+        series.answer_tokens = mean(tokens[index].answer);
         Ok(series)
     });
     Ok(outcomes.collect())
 }
 
-/// Tokens generated for an answer, where the server says so.
-fn answer_tokens(body: &Value) -> f64 {
-    body["usage"]["completion_tokens"].as_f64().unwrap_or(0.0)
+/// Tokens, as far as the servers count them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tokens {
+    prompt: f64,
+    answer: f64,
+}
+
+impl Tokens {
+    /// Adds what one answer cost; decisions have names of their own for it.
+    fn add(&mut self, usage: &Value) {
+        let of = |names: [&str; 2]| names.iter().find_map(|name| usage[name].as_f64());
+        self.prompt += of(["prompt_tokens", "input_tokens"]).unwrap_or(0.0);
+        self.answer += of(["completion_tokens", "output_tokens"]).unwrap_or(0.0);
+    }
 }
 
 /// A row in milliseconds of the peer's outcomes and then Andon's.

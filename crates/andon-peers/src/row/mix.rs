@@ -290,8 +290,11 @@ pub(crate) fn rows(contest: &Contest, subject: &Subject) -> anyhow::Result<Vec<R
             .filter_map(|(name, memory, _)| Series::new(*name, vec![*memory]))
             .collect()
     };
-    let held = |memory: f64| {
-        Series::new("andon, whole node", vec![memory]).ok_or_else(|| "nothing was read".to_owned())
+    // A node that refuses the work holds nothing for it.
+    let held = |memory: f64| match &mixed.fault {
+        Some(fault) => Err(fault.clone()),
+        None => Series::new("andon, whole node", vec![memory])
+            .ok_or_else(|| "nothing was read".to_owned()),
     };
     let row = |work: &str, unit, target, peer, andon| Row {
         work: work.to_owned(),
