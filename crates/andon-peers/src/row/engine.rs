@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use andon_engine::LanguageModel;
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
-use andon_task::engine::{Generate, GenerateRequest, Prompt, Sampling, Score};
+use andon_task::engine::{Generate, GenerateRequest, Prompt, Score, ScoreRequest};
 use anyhow::{Context, bail};
 use serde_json::json;
 
@@ -81,10 +81,8 @@ impl Engine {
 
     fn generate(&self, prompt: &str, tokens: usize) -> anyhow::Result<(Duration, usize)> {
         let request = GenerateRequest {
-            prompt: Prompt::Text(prompt.to_owned()),
             max_tokens: Some(tokens),
-            sampling: Sampling::default(),
-            stop: Vec::new(),
+            ..GenerateRequest::new(Prompt::Text(prompt.to_owned()))
         };
         let began = Instant::now();
         let generation = self
@@ -195,8 +193,7 @@ fn targets(subject: &Subject) -> (Option<f64>, f64) {
 }
 
 /// Labels behind a prefix that is in the cache. Both sides get the same tokens;
-/// the peer reads the log-probabilities of the next token, Andon also computes the
-/// end of the turn after each label.
+/// the peer reads the log-probabilities of the next token, Andon weighs the labels.
 pub(crate) fn labels(contest: &Contest, subject: &Subject, engine: &Engine) -> anyhow::Result<Row> {
     let prefix = engine.text_of("The rules of the plant", CACHED_TOKENS)?;
     let whole = |number: usize| {
@@ -249,9 +246,9 @@ pub(crate) fn labels(contest: &Contest, subject: &Subject, engine: &Engine) -> a
             }
         }
         for number in numbers.clone() {
-            let prompt = Prompt::Text(whole(number)?);
+            let request = ScoreRequest::new(Prompt::Text(whole(number)?), labels.clone());
             let began = Instant::now();
-            engine.model.score(&prompt, &labels)?;
+            engine.model.score(&request)?;
             if number > numbers.start {
                 own.push(began.elapsed().as_secs_f64() * 1000.0);
             }
