@@ -98,3 +98,6 @@ impl Client {
         Ok(Answer { took, body })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,3 +173,6 @@ pub(crate) fn render(rows: &[Row]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
