@@ -60,15 +60,21 @@ fn main() -> anyhow::Result<()> {
     let subjects = subjects(&options, &contest, &folder.models())?;
     let mut rows = Vec::new();
     let mut shares = Vec::new();
+    let mut failed = Vec::new();
     for subject in &subjects {
-        measure(
+        // One that fails leaves the others, and what was measured before.
+        let outcome = measure(
             &options,
             &contest,
             subject,
             limits.as_ref(),
             &mut rows,
             &mut shares,
-        )?;
+        );
+        if let Err(error) = outcome {
+            say(&format!("{}: {error:#}", subject.name))?;
+            failed.push(subject.name.as_str());
+        }
     }
     let took = began.elapsed().as_secs_f64();
     let found = json!({
@@ -78,6 +84,7 @@ fn main() -> anyhow::Result<()> {
         "versions": versions,
         "quick": options.quick,
         "seconds": took,
+        "failed": failed,
         "rows": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
     });
     say(&table::render(&rows))?;
@@ -87,9 +94,13 @@ fn main() -> anyhow::Result<()> {
     say(&format!("measured in {took:.0} s"))?;
     match &options.json {
         Some(path) => std::fs::write(path, format!("{found:#}\n"))
-            .with_context(|| format!("cannot write '{}'", path.display())),
-        None => say(&found.to_string()),
+            .with_context(|| format!("cannot write '{}'", path.display()))?,
+        None => say(&found.to_string())?,
     }
+    if !failed.is_empty() {
+        bail!("not everything was measured with {}", failed.join(", "));
+    }
+    Ok(())
 }
 
 /// Where everything goes. Requantised models stay for the next comparison; Andon's
