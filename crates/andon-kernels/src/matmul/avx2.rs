@@ -14,7 +14,7 @@ const HALF: usize = PANEL / 2;
 /// # Safety
 /// The processor has the instructions; rows have as many groups as the matrix.
 #[target_feature(enable = "avx2,f16c,fma")]
-pub(super) unsafe fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL])) {
+pub(super) unsafe fn run(job: &Job<'_>) {
     let panel = job.panel;
     let groups = panel.len() / job.format.group_bytes();
     for (index, rows) in job.rows.chunks(TILE).enumerate() {
@@ -39,7 +39,7 @@ pub(super) unsafe fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL
             }
         }
         for (token, products) in products.iter().take(rows.len()).enumerate() {
-            emit(index * TILE + token, products);
+            job.put(index * TILE + token, products);
         }
     }
 }
