@@ -14,6 +14,7 @@ pub mod attention;
 pub mod isa;
 pub mod kv;
 mod lanes;
+pub mod limits;
 pub mod matmul;
 pub mod matrix;
 pub mod norm;

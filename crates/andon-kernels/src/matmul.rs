@@ -137,7 +137,10 @@ impl Job<'_> {
             Form::Avx512 => unsafe { avx512::run(self) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Form::Avx2 => unsafe { avx2::run(self) },
+            Form::AvxVnni => unsafe { avx2::run_avx_vnni(self) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Form::Avx2 => unsafe { avx2::run_avx2(self) },
             Form::Scalar => scalar::run(self),
         }
     }
