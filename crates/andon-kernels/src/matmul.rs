@@ -65,7 +65,8 @@ impl Kernels {
             true => 2,
             false => 1,
         };
-        let rows_of = |part: usize| rows.len() * part / parts;
+        // The passes of a token are added one after the other, by one thread.
+        let rows_of = |part: usize| tokens * part / parts * passes;
         let units = panels * parts;
         let per_turn = (units / 48).max(1);
         self.pool.for_each_turn(units.div_ceil(per_turn), &|turn| {
