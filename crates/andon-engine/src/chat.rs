@@ -70,6 +70,7 @@ impl Template {
                     Role::System => "system",
                     Role::User => "user",
                     Role::Assistant => "assistant",
+                    Role::Tool => "tool",
                 };
                 context! { role => role, content => message.content }
             })

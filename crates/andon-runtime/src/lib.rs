@@ -14,7 +14,6 @@ mod model;
 mod node;
 mod probe;
 mod run;
-mod weigh;
 
 #[cfg(test)]
 mod tests;
@@ -25,4 +24,3 @@ pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};
 pub use probe::{Check, Readiness};
-pub use weigh::{Weighed, softmax, weigh};

@@ -1,4 +1,4 @@
-use andon_task::engine::{Embed, EngineError, Prompt};
+use andon_task::engine::{Embed, EngineError, Prompt, ScoreRequest};
 
 use crate::model::LanguageModel;
 use crate::node::Node;
@@ -62,13 +62,14 @@ impl Node {
 }
 
 fn score_something(model: &dyn LanguageModel) -> Result<(), EngineError> {
-    let labels = ["yes".to_owned(), "no".to_owned()];
-    let scores = model.score(&Prompt::Text("ready".to_owned()), &labels)?;
-    let finite = scores.log_probabilities.iter().all(|p| p.is_finite());
-    if finite && scores.log_probabilities.len() == labels.len() {
+    let labels = vec!["yes".to_owned(), "no".to_owned()];
+    let request = ScoreRequest::new(Prompt::Text("ready".to_owned()), labels);
+    let scores = model.score(&request)?;
+    let sum: f64 = scores.shares.iter().sum();
+    if scores.shares.len() == 2 && (sum - 1.0).abs() < 1e-3 {
         return Ok(());
     }
-    let found = format!("{:?} for two labels", scores.log_probabilities);
+    let found = format!("{:?} for two labels", scores.shares);
     Err(EngineError::Failed(found))
 }
 

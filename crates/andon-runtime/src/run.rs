@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use andon_task::digest::Digest;
-use andon_task::engine::{EngineError, Message, Prompt};
+use andon_task::engine::{EngineError, Message, Prompt, ScoreRequest, Terms};
 use andon_task::run::{
     Answerer, Certificate, Digests, Evidence, LabelProbability, Repeat, Run, StoredRun,
 };
@@ -11,7 +11,6 @@ use andon_task::{prompt, route};
 use crate::error::Error;
 use crate::intake::{Taken, check_text, vector_of};
 use crate::node::Node;
-use crate::weigh::weigh;
 
 /// The shares of a task's labels, in their order, and where they come from.
 struct Decision {
@@ -94,9 +93,15 @@ impl Node {
             .as_ref()
             .ok_or_else(|| Error::NothingAnswers(task.name.clone()))?;
         let names = task.labels().names();
-        let weighed = weigh(&**model, &prompt::decide(task, text), &names)?;
+        let scores = model.score(&ScoreRequest {
+            terms: Terms {
+                class: task.deadline,
+                ..Terms::default()
+            },
+            ..ScoreRequest::new(prompt::decide(task, text), names)
+        })?;
         Ok(Decision {
-            shares: weighed.shares,
+            shares: scores.shares,
             calibrated: false,
             answered_by: Answerer::LabelScoring,
             digests: Digests {
@@ -146,9 +151,10 @@ impl Node {
 fn digest_of_prompt(prompt: &Prompt) -> Digest {
     match prompt {
         Prompt::Text(text) => Digest::of(text.as_bytes()),
-        Prompt::Chat(messages) => {
+        Prompt::Chat(chat) => {
             let role = |message: &Message| format!("{:?}", message.role);
-            let parts: Vec<String> = messages
+            let parts: Vec<String> = chat
+                .messages
                 .iter()
                 .flat_map(|message| [role(message), message.content.clone()])
                 .collect();

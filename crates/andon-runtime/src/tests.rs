@@ -1,22 +1,22 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use andon_store::{RecordFilter, Store};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    Embed, EngineError, Generate, GenerateRequest, Generation, Identity, Prompt, Score, Scores,
-    Usage,
+    Embed, EngineError, Generate, GenerateRequest, Generation, Identity, Piece, Prompt, Score,
+    ScoreRequest, Scores, Usage,
 };
 use andon_task::glossary::Glossary;
 use andon_task::head::{Head, Parts as HeadParts, Vocabulary};
 use andon_task::plant::Plant;
 use andon_task::route::{Reason, Route};
 use andon_task::run::{Answerer, NewRecord, Timestamp};
-use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{Error, HeadFiles, Node, Parts, softmax};
+use crate::{Error, HeadFiles, Node, Parts};
 
 /// Scores a label by its place, and turns a text into the direction of its first
 /// letter: `a` east, anything else north. A text with `#` does not fit.
@@ -49,7 +49,7 @@ impl Generate for Scripted {
     fn generate(
         &self,
         _: &GenerateRequest,
-        _: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        _: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<Generation, EngineError> {
         Err(EngineError::Invalid("not for this test".to_owned()))
     }
@@ -60,11 +60,20 @@ impl Score for Scripted {
         &self.0
     }
 
-    fn score(&self, _: &Prompt, labels: &[String]) -> Result<Scores, EngineError> {
-        Ok(Scores {
-            log_probabilities: (0..labels.len()).map(|place| -(place as f64)).collect(),
-            usage: Usage::default(),
-        })
+    fn score_all(&self, requests: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError> {
+        let answer = |request: &ScoreRequest| {
+            let weights = (0..request.labels.len()).map(|place| (-(place as f64)).exp());
+            let sum: f64 = weights.clone().sum();
+            Scores {
+                shares: weights.map(|weight| weight / sum).collect(),
+                usage: Usage::default(),
+            }
+        };
+        Ok(requests.iter().map(answer).collect())
+    }
+
+    fn pin(&self, _: &[Prompt]) -> Result<usize, EngineError> {
+        Ok(0)
     }
 }
 
@@ -86,7 +95,10 @@ impl Embed for Scripted {
             .iter()
             .map(|text| match text.chars().next() {
                 _ if text.contains('#') => Err(self.unfit()),
-                _ if text.contains('!') => Err(EngineError::Overloaded { waiting: 1 }),
+                _ if text.contains('!') => Err(EngineError::Overloaded {
+                    waiting: 1,
+                    retry_after: Duration::from_secs(1),
+                }),
                 Some('a') => Ok(vec![1.0, 0.0]),
                 _ => Ok(vec![0.0, 1.0]),
             })
@@ -352,20 +364,4 @@ fn nothing_answers_without_models() {
     let readiness = bench.node.readiness();
     assert!(!readiness.is_ready());
     assert_eq!(readiness.checks.iter().filter(|c| c.ready).count(), 1);
-}
-
-proptest! {
-    #[test]
-    fn softmax_is_a_distribution(logarithms in prop::collection::vec(-1e4..1e4_f64, 1..9)) {
-        let shares = softmax(&logarithms);
-        prop_assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
-        prop_assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
-    }
-}
-
-#[test]
-fn softmax_of_what_cannot_be_is_even() {
-    let none = f64::NEG_INFINITY;
-    assert_eq!(softmax(&[none, none]), [0.5, 0.5]);
-    assert_eq!(softmax(&[none, 0.0]), [0.0, 1.0]);
 }

@@ -6,8 +6,8 @@ mod input;
 pub(crate) mod openai;
 pub(crate) mod systemone;
 
-use andon_runtime::{LanguageModel, Weighed, weigh};
-use andon_task::engine::{EngineError, Message, Prompt, Role, Usage};
+use andon_runtime::LanguageModel;
+use andon_task::engine::{Message, Prompt, Role, ScoreRequest, Terms, Usage};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -84,15 +84,12 @@ impl Question {
                 content.push_str(description);
             }
         }
-        Prompt::Chat(vec![
-            Message {
-                role: Role::System,
-                content: "Read the text and answer the question about it.".to_owned(),
-            },
-            Message {
-                role: Role::User,
-                content,
-            },
+        Prompt::chat(vec![
+            Message::new(
+                Role::System,
+                "Read the text and answer the question about it.",
+            ),
+            Message::new(Role::User, content),
         ])
     }
 
@@ -110,8 +107,7 @@ struct Answers {
     usage: Usage,
 }
 
-/// Answers all questions about `input`, stopping between two when the client
-/// has left.
+/// Answers all questions about `input` together.
 async fn answer(
     app: &App,
     model: std::sync::Arc<dyn LanguageModel>,
@@ -119,22 +115,27 @@ async fn answer(
     questions: Vec<Question>,
 ) -> Result<Answers, ApiError> {
     let presence = Presence::new();
-    let watch = presence.watch();
+    let terms = Terms {
+        departure: presence.departure(),
+        ..Terms::default()
+    };
     app.long_work(move |_| {
+        let requests: Vec<ScoreRequest> = questions
+            .iter()
+            .map(|question| ScoreRequest {
+                terms: terms.clone(),
+                ..ScoreRequest::new(question.prompt(&input), question.labels())
+            })
+            .collect();
         let mut answers = Answers {
             questions: Vec::with_capacity(questions.len()),
             usage: Usage::default(),
         };
-        for question in &questions {
-            if !watch.is_present() {
-                return Err(EngineError::Cancelled.into());
-            }
-            let Weighed { shares, usage } =
-                weigh(&*model, &question.prompt(&input), &question.labels())?;
-            answers.questions.push(shares);
-            answers.usage.prompt_tokens += usage.prompt_tokens;
-            answers.usage.cached_tokens += usage.cached_tokens;
-            answers.usage.completion_tokens += usage.completion_tokens;
+        for scores in model.score_all(&requests)? {
+            answers.questions.push(scores.shares);
+            answers.usage.prompt_tokens += scores.usage.prompt_tokens;
+            answers.usage.cached_tokens += scores.usage.cached_tokens;
+            answers.usage.completion_tokens += scores.usage.completion_tokens;
         }
         Ok(answers)
     })

@@ -186,9 +186,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
         if let Some(wait) = self.retry_after {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+            response.headers_mut().insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(wait.as_secs().max(1)),
+            );
         }
         response
     }
@@ -202,9 +203,22 @@ impl From<EngineError> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message)
             }
             EngineError::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, "invalid_value", message),
-            EngineError::Overloaded { .. } => {
+            EngineError::Grammar(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "unsupported_grammar", message)
+            }
+            EngineError::UnknownAdapter { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_adapter", message)
+            }
+            EngineError::Overloaded { retry_after, .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
-                    .retry_after(Duration::from_secs(1))
+                    .retry_after(retry_after)
+            }
+            EngineError::Late { retry_after, .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "deadline_too_short", message)
+                    .retry_after(retry_after)
+            }
+            EngineError::DeadlinePassed => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_passed", message)
             }
             EngineError::Failed(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_failed", message)

@@ -2,9 +2,9 @@
 //! run at once and refuses the rest.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use andon_runtime::Node;
+use andon_task::engine::Departure;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
@@ -59,33 +59,23 @@ impl Gate {
     }
 }
 
-/// Whether the one who asked is still there. The request holds it; the work
-/// holds what [`Presence::watch`] gives.
-pub(crate) struct Presence(Arc<AtomicBool>);
-
-/// The work's side of a [`Presence`].
-#[derive(Clone)]
-pub(crate) struct Watch(Arc<AtomicBool>);
+/// Whether the one who asked is still there. The request holds it, and with it
+/// goes; the work holds its [`Departure`].
+#[derive(Default)]
+pub(crate) struct Presence(Departure);
 
 impl Presence {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
+        Self::default()
     }
 
-    pub(crate) fn watch(&self) -> Watch {
-        Watch(Arc::clone(&self.0))
+    pub(crate) fn departure(&self) -> Departure {
+        self.0.clone()
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-impl Watch {
-    /// Whether the request has not been dropped.
-    pub(crate) fn is_present(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.announce();
     }
 }

@@ -5,8 +5,14 @@
 //! once.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::digest::Digest;
+use crate::task::Class;
 
 /// Which model answers, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,18 +61,112 @@ pub enum EngineError {
     /// The request cannot be carried out as it stands.
     #[error("{0}")]
     Invalid(String),
+    /// The answer was to satisfy a schema, an expression or a choice that
+    /// cannot be enforced; nothing was generated.
+    #[error("the answer cannot be held to what was asked: {0}")]
+    Grammar(String),
+    /// There is no adapter of this name.
+    #[error("the model '{model}' has no adapter '{adapter}': load it first")]
+    UnknownAdapter {
+        /// The model that was asked.
+        model: String,
+        /// The adapter that was asked for.
+        adapter: String,
+    },
     /// The queue is full; asking again later may succeed.
     #[error("the engine's queue is full ({waiting} requests wait): try again later")]
     Overloaded {
         /// Requests that wait now.
         waiting: usize,
+        /// When there may be room.
+        retry_after: Duration,
     },
+    /// By the speeds measured so far the answer would come after its deadline;
+    /// the work was not begun.
+    #[error(
+        "the answer would take some {} ms and has {} ms: allow more time or try again later",
+        needed.as_millis(),
+        left.as_millis()
+    )]
+    Late {
+        /// How long the answer would take, with all that goes before it.
+        needed: Duration,
+        /// The time until the deadline.
+        left: Duration,
+        /// When the same request may be taken.
+        retry_after: Duration,
+    },
+    /// The deadline passed while the request waited or was worked on.
+    #[error("the deadline passed before the answer was ready: allow more time")]
+    DeadlinePassed,
     /// The engine failed in this request and recovered; asking again may succeed.
     #[error("the engine failed in this request and was rebuilt: {0}")]
     Failed(String),
     /// The caller left before the answer was ready.
     #[error("the request was cancelled by its caller")]
     Cancelled,
+}
+
+/// Until when an answer is of use, and to whom.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Machines come before people, people before batches.
+    pub class: Class,
+    /// When the answer is of no use any more; within a class the earliest comes
+    /// first.
+    pub deadline: Option<Instant>,
+    /// How the caller says that it has left.
+    pub departure: Departure,
+}
+
+impl Default for Terms {
+    /// A person waits, for as long as it takes.
+    fn default() -> Self {
+        Self {
+            class: Class::Person,
+            deadline: None,
+            departure: Departure::default(),
+        }
+    }
+}
+
+/// Whether the caller has left; clones speak of the same caller. Work for one who
+/// has left ends within a step.
+#[derive(Clone, Debug, Default)]
+pub struct Departure(Arc<AtomicBool>);
+
+impl Departure {
+    /// Says that the caller has left.
+    pub fn announce(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the caller has left.
+    pub fn is_announced(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Which adapter a request is answered with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapter {
+    /// The name under which it was loaded.
+    pub name: String,
+    /// What its own strength is multiplied by; 1 as it was trained.
+    pub scale: f32,
+}
+
+/// What an answer must satisfy, whatever the model would say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Grammar {
+    /// A JSON value that satisfies this JSON Schema, written without blanks.
+    Json(Value),
+    /// A text that this regular expression describes from end to end.
+    Regex(String),
+    /// One of these texts.
+    Choice(Vec<String>),
+    /// A text of this context-free grammar, in llguidance's form of Lark.
+    Lark(String),
 }
 
 /// Who speaks in a chat.
@@ -78,6 +178,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// A tool that the model has called.
+    Tool,
 }
 
 /// One turn of a chat.
@@ -87,6 +189,57 @@ pub struct Message {
     pub role: Role,
     /// What is said. Text that looks like a control token stays text.
     pub content: String,
+    /// The tools that the model calls in this turn.
+    pub calls: Vec<ToolCall>,
+}
+
+impl Message {
+    /// A turn of words alone.
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: content.into(),
+            calls: Vec::new(),
+        }
+    }
+}
+
+/// A call of a tool, as the model made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The tool.
+    pub name: String,
+    /// What it is called with.
+    pub arguments: Value,
+}
+
+/// A tool that the model may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub description: Option<String>,
+    /// The JSON Schema of what it is called with.
+    pub parameters: Value,
+}
+
+/// Turns, and the tools that the answer may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chat {
+    /// The turns so far.
+    pub messages: Vec<Message>,
+    /// The tools; none for an answer in words.
+    pub tools: Vec<Tool>,
+}
+
+impl From<Vec<Message>> for Chat {
+    fn from(messages: Vec<Message>) -> Self {
+        Self {
+            messages,
+            tools: Vec::new(),
+        }
+    }
 }
 
 /// What a model is given to continue.
@@ -95,7 +248,14 @@ pub enum Prompt {
     /// Continue this text as it stands.
     Text(String),
     /// Answer the last turn; rendered by the model's own chat template.
-    Chat(Vec<Message>),
+    Chat(Chat),
+}
+
+impl Prompt {
+    /// The answer to the last of these turns.
+    pub fn chat(messages: Vec<Message>) -> Self {
+        Self::Chat(messages.into())
+    }
 }
 
 /// How tokens are drawn.
@@ -120,7 +280,7 @@ impl Default for Sampling {
 }
 
 /// A request to continue a prompt.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct GenerateRequest {
     /// What to continue.
     pub prompt: Prompt,
@@ -130,6 +290,31 @@ pub struct GenerateRequest {
     pub sampling: Sampling,
     /// Generation ends before any of these texts, which is not part of the answer.
     pub stop: Vec<String>,
+    /// What the answer must satisfy.
+    pub grammar: Option<Grammar>,
+    /// The adapter that answers.
+    pub adapter: Option<Adapter>,
+    /// How many of the most probable tokens are told beside each drawn one, with
+    /// their log-probabilities; `None`: nothing is told.
+    pub alternatives: Option<usize>,
+    /// Until when, and for whom.
+    pub terms: Terms,
+}
+
+impl GenerateRequest {
+    /// The most probable continuation, as long as the context allows.
+    pub fn new(prompt: Prompt) -> Self {
+        Self {
+            prompt,
+            max_tokens: None,
+            sampling: Sampling::default(),
+            stop: Vec::new(),
+            grammar: None,
+            adapter: None,
+            alternatives: None,
+            terms: Terms::default(),
+        }
+    }
 }
 
 /// Why a generation ended.
@@ -152,11 +337,68 @@ pub struct Usage {
     pub completion_tokens: usize,
 }
 
+/// What an engine has done since it was loaded, and does now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Requests that wait.
+    pub waiting: usize,
+    /// Requests that run.
+    pub running: usize,
+    /// Requests that were refused at once: too many waited, or too little time.
+    pub refused: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Tokens that were computed.
+    pub computed_tokens: u64,
+    /// Tokens that were found in the prefix cache instead.
+    pub cached_tokens: u64,
+    /// Requests that gave their memory to others and began anew later.
+    pub suspended: u64,
+    /// Steps that failed.
+    pub failures: u64,
+    /// Threads that made no progress and were replaced.
+    pub replaced: u64,
+    /// Blocks of the KV cache.
+    pub blocks: usize,
+    /// Of these, blocks that nobody holds.
+    pub free_blocks: usize,
+}
+
+/// A token with the logarithm of its probability over the whole vocabulary, at
+/// temperature 1 and before any grammar.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Likelihood {
+    /// Its bytes; a piece of a character, perhaps.
+    pub bytes: Vec<u8>,
+    /// The natural logarithm of its probability.
+    pub log_probability: f64,
+}
+
+/// A token of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// The token.
+    pub token: Likelihood,
+    /// The most probable tokens at its place, as many as were asked for.
+    pub alternatives: Vec<Likelihood>,
+}
+
+/// A part of an answer as it comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Its text; may be empty where tokens have come that are no whole character.
+    pub text: &'a str,
+    /// The tokens that have come since the last piece, if they were asked for.
+    pub drawn: &'a [Drawn],
+}
+
 /// A finished generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
     /// The whole text.
     pub text: String,
+    /// Its tokens, if they were asked for.
+    pub drawn: Vec<Drawn>,
     /// Why it ended.
     pub finish: Finish,
     /// What it cost.
@@ -168,23 +410,52 @@ pub trait Generate: Send + Sync {
     /// Which model this is.
     fn identity(&self) -> &Identity;
 
-    /// Continues `request.prompt`, handing each piece of text to `on_text` as it
-    /// comes. `on_text` returning `Break` ends the work within one decode step
-    /// and gives [`EngineError::Cancelled`].
+    /// What the engine has done and does; nothing, for one that does not say.
+    fn statistics(&self) -> Statistics {
+        Statistics::default()
+    }
+
+    /// Continues `request.prompt`, handing each piece to `on_piece` as it comes.
+    /// `on_piece` returning `Break` ends the work within one decode step and gives
+    /// [`EngineError::Cancelled`].
     fn generate(
         &self,
         request: &GenerateRequest,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<Generation, EngineError>;
 }
 
-/// The exact scores of a closed set of labels.
+/// A request to score labels.
+#[derive(Clone, Debug)]
+pub struct ScoreRequest {
+    /// What the labels continue.
+    pub prompt: Prompt,
+    /// The labels; any number of tokens each.
+    pub labels: Vec<String>,
+    /// The adapter that answers.
+    pub adapter: Option<Adapter>,
+    /// Until when, and for whom.
+    pub terms: Terms,
+}
+
+impl ScoreRequest {
+    /// The labels as continuations of the prompt, on ordinary terms.
+    pub fn new(prompt: Prompt, labels: Vec<String>) -> Self {
+        Self {
+            prompt,
+            labels,
+            adapter: None,
+            terms: Terms::default(),
+        }
+    }
+}
+
+/// The scores of a closed set of labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
-    /// For each label, in the order given, the natural logarithm of the
-    /// probability that the model continues the prompt with exactly this label
-    /// and then ends its turn. Not normalised over the labels.
-    pub log_probabilities: Vec<f64>,
+    /// For each label, in the order given, the probability that the model says it
+    /// when it is held to the labels, token by token. Exact to 1e-4.
+    pub shares: Vec<f64>,
     /// What it cost.
     pub usage: Usage,
 }
@@ -194,9 +465,21 @@ pub trait Score: Send + Sync {
     /// Which model this is.
     fn identity(&self) -> &Identity;
 
-    /// Scores every label as a continuation of `prompt`. The labels may have any
-    /// number of tokens; the prompt is evaluated once for all of them.
-    fn score(&self, prompt: &Prompt, labels: &[String]) -> Result<Scores, EngineError>;
+    /// Weighs every label as a continuation of the prompt, which is evaluated once
+    /// for all of them.
+    fn score(&self, request: &ScoreRequest) -> Result<Scores, EngineError> {
+        let mut scores = self.score_all(std::slice::from_ref(request))?;
+        Ok(scores.pop().expect("an answer for each request"))
+    }
+
+    /// Answers several requests together: what their prompts begin with in common
+    /// is evaluated once. Fails as a whole.
+    fn score_all(&self, requests: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError>;
+
+    /// Evaluates what all of `prompts` begin with and keeps it at hand until the
+    /// model goes, so that later prompts with the same beginning cost only what
+    /// follows it. Returns the tokens kept; an engine that keeps nothing says 0.
+    fn pin(&self, prompts: &[Prompt]) -> Result<usize, EngineError>;
 }
 
 /// An encoder: text in, a vector of unit length out.

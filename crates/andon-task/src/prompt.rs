@@ -8,15 +8,9 @@ use crate::task::Task;
 /// the same for every note comes first, so that it is a shared prefix.
 pub fn decide(task: &Task, input: &str) -> Prompt {
     let system = format!("{}\n\n{}", task.instructions, list(task.labels()));
-    Prompt::Chat(vec![
-        Message {
-            role: Role::System,
-            content: system,
-        },
-        Message {
-            role: Role::User,
-            content: input.to_owned(),
-        },
+    Prompt::chat(vec![
+        Message::new(Role::System, system),
+        Message::new(Role::User, input),
     ])
 }
 

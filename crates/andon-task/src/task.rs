@@ -14,7 +14,7 @@ pub struct Task {
     /// What kind of answer it gives.
     pub kind: Kind,
     /// How long an answer may take.
-    pub deadline: Deadline,
+    pub deadline: Class,
     /// How its input is to be treated.
     pub data_class: DataClass,
     /// Where an uncertain case goes, first choice first.
@@ -30,10 +30,11 @@ pub enum Kind {
     Decide(LabelSet),
 }
 
-/// The deadline class of a task.
+/// How soon an answer is needed, by who waits for it: the deadline class of a task
+/// or a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Deadline {
+pub enum Class {
     /// A machine waits: 50 ms.
     Machine,
     /// A person waits: 1 s.
@@ -117,7 +118,7 @@ pub struct TaskFile {
     /// Path of the schema file, for `extract`.
     pub schema: Option<String>,
     #[serde(default = "person")]
-    deadline: Deadline,
+    deadline: Class,
     #[serde(default = "internal")]
     data_class: DataClass,
     #[serde(default = "human")]
@@ -126,8 +127,8 @@ pub struct TaskFile {
     accept: f64,
 }
 
-fn person() -> Deadline {
-    Deadline::Person
+fn person() -> Class {
+    Class::Person
 }
 
 fn internal() -> DataClass {

@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use andon_task::engine::{Finish, Generation, Usage};
+use andon_task::engine::{Drawn, Finish, Generation, Piece, Usage};
+
+/// Who hears the pieces.
+pub(super) type OnPiece<'a> = dyn FnMut(Piece<'_>) -> ControlFlow<()> + 'a;
 
 /// Text as it comes: handed out in whole characters, and never a part of it
 /// that may turn out to begin a stop text.
@@ -13,6 +16,10 @@ pub(super) struct TextStream<'a> {
     text: String,
     /// How much of the text was handed out.
     sent: usize,
+    /// The tokens, where they are asked for.
+    drawn: Vec<Drawn>,
+    /// How many of them were handed out.
+    told: usize,
     is_stopped: bool,
 }
 
@@ -23,6 +30,8 @@ impl<'a> TextStream<'a> {
             rest: Vec::new(),
             text: String::new(),
             sent: 0,
+            drawn: Vec::new(),
+            told: 0,
             is_stopped: false,
         }
     }
@@ -32,8 +41,9 @@ impl<'a> TextStream<'a> {
         self.is_stopped
     }
 
-    /// Adds the bytes of a token.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// Adds the bytes of a token, and what is told of it.
+    pub(super) fn push(&mut self, bytes: &[u8], drawn: Option<Drawn>) {
+        self.drawn.extend(drawn);
         self.rest.extend_from_slice(bytes);
         loop {
             match std::str::from_utf8(&self.rest) {
@@ -80,31 +90,33 @@ impl<'a> TextStream<'a> {
 
     /// Hands out what can no longer become a stop text; false if the receiver
     /// has had enough.
-    pub(super) fn flush(&mut self, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) -> bool {
+    pub(super) fn flush(&mut self, on_piece: &mut OnPiece<'_>) -> bool {
         let held_back = if self.is_stopped {
             0
         } else {
             self.begun_stop()
         };
-        self.hand_out(self.text.len() - held_back, on_text)
+        self.hand_out(self.text.len() - held_back, on_piece)
     }
 
     /// Hands out everything: nothing more comes.
-    pub(super) fn finish(&mut self, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) -> bool {
+    pub(super) fn finish(&mut self, on_piece: &mut OnPiece<'_>) -> bool {
         if !self.rest.is_empty() {
             self.text.push(char::REPLACEMENT_CHARACTER);
             self.rest.clear();
         }
-        self.hand_out(self.text.len(), on_text)
+        self.hand_out(self.text.len(), on_piece)
     }
 
-    fn hand_out(&mut self, end: usize, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) -> bool {
-        if end <= self.sent {
+    fn hand_out(&mut self, end: usize, on_piece: &mut OnPiece<'_>) -> bool {
+        let drawn = &self.drawn[self.told..];
+        let text = self.text.get(self.sent..end).unwrap_or("");
+        if text.is_empty() && drawn.is_empty() {
             return true;
         }
-        let text = &self.text[self.sent..end];
-        self.sent = end;
-        on_text(text).is_continue()
+        self.sent = end.max(self.sent);
+        self.told = self.drawn.len();
+        on_piece(Piece { text, drawn }).is_continue()
     }
 
     /// Bytes at the end of the text that a stop text begins with.
@@ -121,6 +133,7 @@ impl<'a> TextStream<'a> {
     pub(super) fn into_generation(self, finish: Finish, usage: Usage) -> Generation {
         Generation {
             text: self.text,
+            drawn: self.drawn,
             finish,
             usage,
         }
@@ -135,18 +148,18 @@ mod tests {
         let stops: Vec<String> = stops.iter().map(|&stop| stop.to_owned()).collect();
         let mut stream = TextStream::new(&stops);
         let mut heard = Vec::new();
-        let mut on_text = |text: &str| {
-            heard.push(text.to_owned());
+        let mut on_piece = |piece: Piece<'_>| {
+            heard.push(piece.text.to_owned());
             ControlFlow::Continue(())
         };
         for token in tokens {
-            stream.push(token);
-            assert!(stream.flush(&mut on_text));
+            stream.push(token, None);
+            assert!(stream.flush(&mut on_piece));
             if stream.is_stopped() {
                 break;
             }
         }
-        stream.finish(&mut on_text);
+        stream.finish(&mut on_piece);
         assert_eq!(stream.is_stopped(), is_stopped);
         assert_eq!(stream.text, pieces.concat());
         assert_eq!(heard, pieces);

@@ -1,25 +1,20 @@
 use std::ops::ControlFlow;
 
 use andon_task::engine::{
-    EngineError, Finish, Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score,
+    EngineError, Finish, Generate, GenerateRequest, Message, Prompt, Role, Score, ScoreRequest,
 };
 
 use crate::models::SMOLLM2;
 
 fn request(prompt: Prompt, max_tokens: Option<usize>) -> GenerateRequest {
     GenerateRequest {
-        prompt,
         max_tokens,
-        sampling: Sampling::default(),
-        stop: Vec::new(),
+        ..GenerateRequest::new(prompt)
     }
 }
 
 fn user(text: &str) -> Prompt {
-    Prompt::Chat(vec![Message {
-        role: Role::User,
-        content: text.into(),
-    }])
+    Prompt::chat(vec![Message::new(Role::User, text)])
 }
 
 #[test]
@@ -39,7 +34,7 @@ fn a_prompt_that_does_not_fit_is_refused_with_both_counts() {
         }
         other => panic!("{other:?}"),
     }
-    let scored = SMOLLM2.score(&prompt, &["yes".into()]);
+    let scored = SMOLLM2.score(&ScoreRequest::new(prompt, vec!["yes".into()]));
     assert!(
         matches!(scored, Err(EngineError::DoesNotFit { .. })),
         "{scored:?}"

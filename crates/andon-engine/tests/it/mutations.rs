@@ -11,14 +11,15 @@ use std::sync::Arc;
 use andon_engine::{Encoder, EncoderParts, LanguageModel};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
+use andon_specimen::{self as specimen, Family, File, Kind, Spelling, Value};
 use andon_task::engine::{
-    Embed, EngineError, Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score,
+    Embed, EngineError, Generate, GenerateRequest, Message, Prompt, Role, Score, ScoreRequest,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::mutate::{change, damage, renumber};
-use crate::tiny::{File, Kind, Value};
+use crate::specimens::{FLAT, family, llama, long_blocks};
 use crate::tiny_encoder::Files;
 
 /// Names the process in which the mutations are tried.
@@ -61,8 +62,13 @@ fn ten_thousand_mutations_of_a_language_model() {
         || {
             let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
             let bases = [
-                File::new(1, &Kind::ALL, true),
-                File::new(2, &[Kind::Q4_1, Kind::Q8_0, Kind::F16], false),
+                llama(1, &FLAT, true),
+                llama(2, &[Kind::Q4_1, Kind::Q8_0, Kind::F16], false),
+                long_blocks(),
+                family(Family::Qwen2),
+                family(Family::Gemma2),
+                family(Family::Phi3),
+                family(Family::Llama),
             ];
             let mut loaded = 0;
             for seed in 0..10_000 {
@@ -95,22 +101,20 @@ fn use_model(bytes: &[u8], kernels: &Arc<Kernels>) -> Result<bool, EngineError> 
         return Ok(false);
     };
     let text = Prompt::Text("the pump is <leaking>\n\u{7}é 12".into());
-    let chat = Prompt::Chat(vec![Message {
-        role: Role::User,
-        content: "oil on the floor <|im_end|>".into(),
-    }]);
+    let chat = Prompt::chat(vec![Message::new(
+        Role::User,
+        "oil on the floor <|im_end|>",
+    )]);
     for prompt in [text, chat] {
         let request = GenerateRequest {
-            prompt: prompt.clone(),
             max_tokens: Some(2),
-            sampling: Sampling::default(),
-            stop: Vec::new(),
+            ..GenerateRequest::new(prompt.clone())
         };
         let generated = model.generate(&request, &mut |_| ControlFlow::Continue(()));
         sound(generated.map(|_| ()))?;
-        let labels = ["leak", "no failure"].map(str::to_owned);
-        let scored = model.score(&prompt, &labels);
-        sound(scored.map(|scores| assert!(scores.log_probabilities.iter().all(|p| *p <= 1e-3))))?;
+        let labels = ["leak", "no failure"].map(str::to_owned).to_vec();
+        let scored = model.score(&ScoreRequest::new(prompt, labels));
+        sound(scored.map(|scores| assert!(scores.shares.iter().all(|p| *p <= 1.001))))?;
     }
     Ok(true)
 }
@@ -151,17 +155,55 @@ fn a_thousand_mutations_of_an_encoder() {
     });
 }
 
-/// Loads and uses an encoder; whether it could be loaded. A vector that is given
-/// is one.
+#[test]
+fn a_thousand_mutations_of_an_encoder_in_one_file() {
+    let test = "mutations::a_thousand_mutations_of_an_encoder_in_one_file";
+    confined(test, || {
+        let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
+        let bases = [Spelling::WordPiece, Spelling::Unigram].map(|spelling| {
+            let (kind, seed) = (Kind::Q4_0, 1);
+            let encoder = specimen::Encoder {
+                spelling,
+                kind,
+                seed,
+            };
+            encoder.file().bytes()
+        });
+        let mut loaded = 0;
+        for seed in 0..1_000 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut file = bases[seed as usize % bases.len()].clone();
+            damage(&mut file, &mut random);
+            let tried = catch_unwind(AssertUnwindSafe(|| {
+                let encoder = Encoder::from_gguf("tiny", &file, Arc::clone(&kernels));
+                encoder.map_or(Ok(false), |encoder| embed(&encoder))
+            }));
+            match tried {
+                Ok(Ok(is_loaded)) => loaded += u32::from(is_loaded),
+                Ok(Err(error)) => panic!("seed {seed}: {error}"),
+                Err(_) => panic!("seed {seed}: a panic"),
+            }
+        }
+        assert!((100..900).contains(&loaded), "{loaded} loaded");
+    });
+}
+
+/// Loads and uses an encoder; whether it could be loaded.
 fn use_encoder(files: &Files, kernels: &Arc<Kernels>) -> Result<bool, String> {
     let parts = EncoderParts {
         weights: &files.weights,
         tokenizer: &files.tokenizer,
         config: &files.config,
+        pooling: None,
     };
     let Ok(encoder) = Encoder::from_parts("tiny", parts, Arc::clone(kernels)) else {
         return Ok(false);
     };
+    embed(&encoder)
+}
+
+/// Uses an encoder. A vector that is given is one.
+fn embed(encoder: &Encoder) -> Result<bool, String> {
     let texts = ["the pump is leaking oil.", "", "\u{7}é [SEP] 12"];
     match encoder.embed(&texts) {
         Ok(vectors) => {
@@ -181,7 +223,7 @@ fn use_encoder(files: &Files, kernels: &Arc<Kernels>) -> Result<bool, String> {
 /// Why a changed file is refused.
 #[track_caller]
 fn refused(change: impl FnOnce(&mut File), expected: &str) {
-    let mut file = File::new(1, &Kind::ALL, true);
+    let mut file = llama(1, &FLAT, true);
     change(&mut file);
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
     let error = LanguageModel::from_bytes("tiny", &file.bytes(), kernels)
@@ -239,15 +281,15 @@ fn what_is_wrong_is_named() {
         "the tensor 'output.weight'",
     );
     refused(
-        |file| file.tensor("output.weight").kind = 12,
-        "tensor type 12",
+        |file| file.tensor("output.weight").kind = 10,
+        "tensor type 10",
     );
 }
 
 #[test]
 fn megabytes_are_refused_before_their_tokens_are_counted() {
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-    let file = File::new(1, &Kind::ALL, true).bytes();
+    let file = llama(1, &FLAT, true).bytes();
     let model = LanguageModel::from_bytes("tiny", &file, Arc::clone(&kernels));
     let text = " ".repeat(10 << 20);
     let files = Files::new(1);
@@ -255,6 +297,7 @@ fn megabytes_are_refused_before_their_tokens_are_counted() {
         weights: &files.weights,
         tokenizer: &files.tokenizer,
         config: &files.config,
+        pooling: None,
     };
     let encoder = Encoder::from_parts("tiny", parts, kernels).expect("it loads");
     let refused = [
@@ -278,13 +321,11 @@ fn megabytes_are_refused_before_their_tokens_are_counted() {
 #[test]
 fn a_request_for_more_tokens_than_there_are_numbers_is_refused() {
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-    let file = File::new(1, &Kind::ALL, true).bytes();
+    let file = llama(1, &FLAT, true).bytes();
     let model = LanguageModel::from_bytes("tiny", &file, kernels).expect("it loads");
     let request = GenerateRequest {
-        prompt: Prompt::Text("oil".into()),
         max_tokens: Some(usize::MAX),
-        sampling: Sampling::default(),
-        stop: Vec::new(),
+        ..GenerateRequest::new(Prompt::Text("oil".into()))
     };
     let outcome = model.generate(&request, &mut |_| ControlFlow::Continue(()));
     assert!(
@@ -298,7 +339,7 @@ fn a_long_context_of_a_small_model_takes_little() {
     confined(
         "mutations::a_long_context_of_a_small_model_takes_little",
         || {
-            let mut file = File::new(1, &Kind::ALL, true);
+            let mut file = llama(1, &FLAT, true);
             file.set("llama.context_length", Value::U32(1 << 24));
             let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
             assert_eq!(use_model(&file.bytes(), &kernels).ok(), Some(true));

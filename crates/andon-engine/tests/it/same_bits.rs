@@ -7,7 +7,7 @@ use andon_engine::LanguageModel;
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 use andon_task::engine::{
-    Embed, Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score,
+    Embed, Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score, ScoreRequest,
 };
 
 use crate::models::{MINILM, SMOLLM2, load_minilm, load_smollm2};
@@ -18,15 +18,9 @@ fn one_thread() -> Kernels {
 
 fn chat(text: &str) -> Prompt {
     let system = "Name the failure mode of the operator's note. ".repeat(8);
-    Prompt::Chat(vec![
-        Message {
-            role: Role::System,
-            content: system,
-        },
-        Message {
-            role: Role::User,
-            content: text.into(),
-        },
+    Prompt::chat(vec![
+        Message::new(Role::System, system),
+        Message::new(Role::User, text),
     ])
 }
 
@@ -43,30 +37,24 @@ fn labels() -> Vec<String> {
 }
 
 fn scores(model: &LanguageModel, text: &str) -> Vec<u64> {
-    let scores = model
-        .score(&chat(text), &labels())
-        .expect("labels are scored");
-    scores
-        .log_probabilities
-        .iter()
-        .map(|p| p.to_bits())
-        .collect()
+    let request = ScoreRequest::new(chat(text), labels());
+    let scores = model.score(&request).expect("labels are scored");
+    scores.shares.iter().map(|share| share.to_bits()).collect()
 }
 
 fn generate(model: &LanguageModel, text: &str) -> String {
     let request = GenerateRequest {
-        prompt: chat(text),
         max_tokens: Some(24),
         sampling: Sampling {
             temperature: 0.8,
             top_p: 0.95,
             seed: 11,
         },
-        stop: Vec::new(),
+        ..GenerateRequest::new(chat(text))
     };
     let mut streamed = String::new();
     let generation = model.generate(&request, &mut |piece| {
-        streamed.push_str(piece);
+        streamed.push_str(piece.text);
         ControlFlow::Continue(())
     });
     let generation = generation.expect("text is generated");
@@ -103,44 +91,41 @@ fn threads_cache_and_company_change_no_bit() {
 }
 
 #[test]
-fn a_label_has_the_probability_that_it_has_alone() {
+fn labels_have_the_shares_that_full_enumeration_gives() {
     let prompt = chat("oil under the gearbox");
-    let together = SMOLLM2
-        .score(&prompt, &labels())
-        .expect("labels are scored");
-    assert!(together.usage.prompt_tokens > 64);
-    for (label, expected) in labels().iter().zip(&together.log_probabilities) {
-        let alone = SMOLLM2
-            .score(&prompt, std::slice::from_ref(label))
-            .expect("a label is scored");
-        assert_eq!(
-            alone.log_probabilities[0].to_bits(),
-            expected.to_bits(),
-            "{label}"
-        );
-        assert!(alone.usage.cached_tokens > 0);
-
-        // The definition: the sum over its tokens of what the whole text's logits say.
-        let mut tokens = SMOLLM2.tokenize(&prompt).expect("the prompt has tokens");
-        let start = tokens.len();
-        tokens.extend(
-            SMOLLM2
-                .tokenize(&Prompt::Text(label.clone()))
-                .expect("the label has tokens"),
-        );
-        tokens.push(2);
-        let logits = SMOLLM2.evaluate(&tokens).expect("the text is evaluated");
-        let sum: f64 = (start..tokens.len())
-            .map(|at| {
-                let row = &logits[at - 1];
-                let total: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
-                f64::from(row[tokens[at] as usize]) - total.ln()
-            })
-            .sum();
-        assert!(
-            (sum - expected).abs() < 1e-5,
-            "{label}: {sum} is not {expected}"
-        );
+    let request = ScoreRequest::new(prompt.clone(), labels());
+    let found = SMOLLM2.score(&request).expect("labels are scored");
+    assert!(found.usage.prompt_tokens > 64);
+    let start = SMOLLM2.tokenize(&prompt).expect("the prompt has tokens");
+    // The definition: what the model says that is held to the labels.
+    let tokens: Vec<Vec<u32>> = labels()
+        .into_iter()
+        .map(|label| {
+            let label = SMOLLM2.tokenize(&Prompt::Text(label));
+            let mut tokens = label.expect("the label has tokens");
+            tokens.push(2);
+            tokens
+        })
+        .collect();
+    for (label, share) in tokens.iter().zip(found.shares) {
+        let text = [start.clone(), label.clone()].concat();
+        let logits = SMOLLM2.evaluate(&text).expect("the text is evaluated");
+        let steps = (0..label.len()).map(|at| {
+            let row = &logits[start.len() + at - 1];
+            let mut next: Vec<u32> = tokens
+                .iter()
+                .filter(|other| other.len() > at && other[..at] == label[..at])
+                .map(|other| other[at])
+                .collect();
+            next.sort_unstable();
+            next.dedup();
+            let weight = |token: u32| f64::from(row[token as usize]).exp();
+            let total: f64 = next.into_iter().map(weight).sum();
+            weight(label[at]) / total
+        });
+        let expected: f64 = steps.product();
+        let difference = (share - expected).abs();
+        assert!(difference < 1e-4, "{label:?}: {share} is not {expected}");
     }
 }
 

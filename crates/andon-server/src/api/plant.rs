@@ -1,7 +1,7 @@
 //! `GET /api/tasks` and `GET /api/assets`: what the plant holds.
 
 use andon_runtime::HeadStatus;
-use andon_task::task::{DataClass, Deadline, Escalation, Task};
+use andon_task::task::{Class, DataClass, Escalation, Task};
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,7 +26,7 @@ struct TaskView {
     labels: Vec<LabelView>,
     /// `machine` (50 ms), `person` (1 s) or `batch`.
     #[schemars(with = "String")]
-    deadline: Deadline,
+    deadline: Class,
     /// `public`, `internal` or `confidential`.
     #[schemars(with = "String")]
     data_class: DataClass,

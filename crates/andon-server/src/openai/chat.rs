@@ -100,7 +100,7 @@ impl Turn {
                 return Err(ApiError::invalid(param, "the turn has no content"));
             }
         };
-        Ok(Message { role, content })
+        Ok(Message::new(role, content))
     }
 }
 
@@ -192,10 +192,10 @@ fn to_generate(request: ChatRequest) -> Result<GenerateRequest, ApiError> {
     let wanted = parameters::at_least_one("max_completion_tokens", request.max_completion_tokens)?;
     let older = parameters::at_least_one("max_tokens", request.max_tokens)?;
     Ok(GenerateRequest {
-        prompt: Prompt::Chat(messages),
         max_tokens: wanted.or(older),
         sampling: parameters::sampling(request.temperature, request.top_p, request.seed)?,
         stop: parameters::stop_texts(request.stop)?,
+        ..GenerateRequest::new(Prompt::chat(messages))
     })
 }
 

@@ -103,10 +103,10 @@ fn to_generate(request: CompletionRequest) -> Result<GenerateRequest, ApiError> 
     };
     let max_tokens = parameters::at_least_one("max_tokens", request.max_tokens)?;
     Ok(GenerateRequest {
-        prompt: Prompt::Text(prompt),
         max_tokens: Some(max_tokens.unwrap_or(DEFAULT_MAX_TOKENS)),
         sampling: parameters::sampling(request.temperature, request.top_p, request.seed)?,
         stop: parameters::stop_texts(request.stop)?,
+        ..GenerateRequest::new(Prompt::Text(prompt))
     })
 }
 

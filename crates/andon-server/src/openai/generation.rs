@@ -31,18 +31,12 @@ const EVENTS_WAITING: usize = 4096;
 pub(crate) async fn whole(
     app: &App,
     model: Arc<dyn LanguageModel>,
-    request: GenerateRequest,
+    mut request: GenerateRequest,
 ) -> Result<Generation, ApiError> {
     let presence = Presence::new();
-    let watch = presence.watch();
-    app.long_work(move |_| {
-        let mut go_on = |_: &str| match watch.is_present() {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        };
-        Ok(model.generate(&request, &mut go_on)?)
-    })
-    .await
+    request.terms.departure = presence.departure();
+    app.long_work(move |_| Ok(model.generate(&request, &mut |_| ControlFlow::Continue(()))?))
+        .await
 }
 
 /// A generated answer as it goes out.
@@ -139,9 +133,9 @@ impl Outlet {
     }
 
     fn pour(&mut self, model: &dyn LanguageModel, request: &GenerateRequest, chunks: &impl Chunks) {
-        let result = model.generate(request, &mut |text| {
+        let result = model.generate(request, &mut |piece| {
             self.open(chunks)?;
-            self.send(&chunks.piece(text))
+            self.send(&chunks.piece(piece.text))
         });
         self.ended = true;
         // A client that left is not there to be told.

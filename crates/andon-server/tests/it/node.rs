@@ -10,8 +10,8 @@ use andon_server::Limits;
 use andon_store::Store;
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    Embed, EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Prompt, Score,
-    Scores, Usage,
+    Embed, EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Piece, Prompt,
+    Score, ScoreRequest, Scores, Usage,
 };
 use andon_task::plant::Plant;
 use andon_task::run::Timestamp;
@@ -55,7 +55,8 @@ impl Scripted {
     fn read(&self, prompt: &Prompt, answer_tokens: usize) -> Result<Vec<String>, EngineError> {
         let text = match prompt {
             Prompt::Text(text) => text.clone(),
-            Prompt::Chat(messages) => messages
+            Prompt::Chat(chat) => chat
+                .messages
                 .iter()
                 .map(|message| message.content.as_str())
                 .collect::<Vec<_>>()
@@ -67,7 +68,10 @@ impl Scripted {
             panic!("the script says so");
         }
         if has("FULL") {
-            return Err(EngineError::Overloaded { waiting: 7 });
+            return Err(EngineError::Overloaded {
+                waiting: 7,
+                retry_after: Duration::from_secs(1),
+            });
         }
         if has("FAIL") {
             return Err(EngineError::Failed("the script says so".to_owned()));
@@ -92,7 +96,7 @@ impl Generate for Scripted {
     fn generate(
         &self,
         request: &GenerateRequest,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<Generation, EngineError> {
         let words = self.read(&request.prompt, request.max_tokens.unwrap_or(1))?;
         let endless = words.iter().any(|word| word == "ENDLESS");
@@ -116,6 +120,7 @@ impl Generate for Scripted {
             } else if tokens == limit {
                 return Ok(Generation {
                     text,
+                    drawn: Vec::new(),
                     finish: Finish::Length,
                     usage: usage(tokens),
                 });
@@ -123,7 +128,12 @@ impl Generate for Scripted {
             tokens += 1;
             text.push_str(&piece);
             self.seen.pieces.fetch_add(1, Ordering::SeqCst);
-            if on_text(&piece).is_break() {
+            let piece = Piece {
+                text: &piece,
+                drawn: &[],
+            };
+            let left = request.terms.departure.is_announced();
+            if on_piece(piece).is_break() || left {
                 self.seen.departed.store(true, Ordering::SeqCst);
                 return Err(EngineError::Cancelled);
             }
@@ -133,6 +143,7 @@ impl Generate for Scripted {
         }
         Ok(Generation {
             text,
+            drawn: Vec::new(),
             finish: Finish::Stop,
             usage: usage(tokens),
         })
@@ -145,24 +156,32 @@ impl Score for Scripted {
     }
 
     /// A label is the more probable the more often it stands in the prompt.
-    fn score(&self, prompt: &Prompt, labels: &[String]) -> Result<Scores, EngineError> {
-        let words = self.read(prompt, 1)?;
-        let log_probabilities = labels
-            .iter()
-            .map(|label| {
-                let times = words.iter().filter(|word| *word == label).count();
-                times as f64 - label.len() as f64 / 100.0
+    fn score_all(&self, requests: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError> {
+        let score = |request: &ScoreRequest| {
+            let words = self.read(&request.prompt, 1)?;
+            let weights: Vec<f64> = request
+                .labels
+                .iter()
+                .map(|label| {
+                    let times = words.iter().filter(|word| *word == label).count();
+                    (times as f64 - label.len() as f64 / 100.0).exp()
+                })
+                .collect();
+            let sum: f64 = weights.iter().sum();
+            Ok(Scores {
+                shares: weights.iter().map(|weight| weight / sum).collect(),
+                usage: Usage {
+                    prompt_tokens: words.len(),
+                    cached_tokens: 0,
+                    completion_tokens: request.labels.len(),
+                },
             })
-            .collect();
-        let usage = Usage {
-            prompt_tokens: words.len(),
-            cached_tokens: 0,
-            completion_tokens: labels.len(),
         };
-        Ok(Scores {
-            log_probabilities,
-            usage,
-        })
+        requests.iter().map(score).collect()
+    }
+
+    fn pin(&self, _: &[Prompt]) -> Result<usize, EngineError> {
+        Ok(0)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use andon_engine::{Encoder, LanguageModel};
 use andon_kernels::isa::Isa;
-use andon_task::engine::{Embed, Generate, GenerateRequest, Prompt, Sampling};
+use andon_task::engine::{Embed, Generate, GenerateRequest, Prompt};
 use andon_task::plant::Plant;
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -109,10 +109,8 @@ fn text_of(
 
 fn timed(model: &LanguageModel, prompt: &str, tokens: usize) -> anyhow::Result<(Duration, usize)> {
     let request = GenerateRequest {
-        prompt: Prompt::Text(prompt.to_owned()),
         max_tokens: Some(tokens),
-        sampling: Sampling::default(),
-        stop: Vec::new(),
+        ..GenerateRequest::new(Prompt::Text(prompt.to_owned()))
     };
     let began = Instant::now();
     let generation = model.generate(&request, &mut |_| ControlFlow::Continue(()))?;
