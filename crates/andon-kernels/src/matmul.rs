@@ -50,6 +50,28 @@ impl Kernels {
         out: &mut [f32],
         stride: usize,
     ) {
+        let panels: Vec<usize> = (0..matrix.panels()).collect();
+        self.matmul_panels(matrix, activations, &panels, output, out, stride);
+    }
+
+    /// As [`Kernels::matmul`], but only for the given panels: the other places of
+    /// `out` stay as they are. Panel `p` has rows `PANEL * p` and following.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or panels are not in order or not of the matrix.
+    pub fn matmul_panels(
+        &self,
+        matrix: &Matrix,
+        activations: &Activations,
+        panels: &[usize],
+        output: Output,
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        assert!(
+            panels.is_sorted_by(|a, b| a < b) && panels.last().is_none_or(|&p| p < matrix.panels()),
+            "panels of the matrix, each once"
+        );
         let tokens = activations.tokens();
         assert_eq!(
             activations.columns(),
@@ -59,7 +81,8 @@ impl Kernels {
         let out = Rows::spaced(out, tokens, stride, matrix.rows());
         let rows = activations.rows();
         let passes = activations.passes();
-        let panels = matrix.panels();
+        let list = panels;
+        let panels = list.len();
         // Few panels are halved, so that no thread waits long for another's last.
         let parts = match self.pool.threads() > 1 && panels < 48 && rows.len() >= 48 {
             true => 2,
@@ -72,11 +95,12 @@ impl Kernels {
         self.pool.for_each_turn(units.div_ceil(per_turn), &|turn| {
             let end = units.min((turn.chunk + 1) * per_turn);
             for unit in turn.chunk * per_turn..end {
-                let (panel, part) = (unit / parts, unit % parts);
+                let (panel, part) = (list[unit / parts], unit % parts);
                 let after = match unit + 1 {
                     after if after < end => Some(after / parts),
                     _ => turn.next.map(|next| next * per_turn / parts),
                 };
+                let after = after.map(|after| list[after]);
                 let first = panel * PANEL;
                 let count = PANEL.min(matrix.rows() - first);
                 let job = Job {

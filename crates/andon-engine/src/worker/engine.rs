@@ -15,7 +15,7 @@ use super::pin;
 use super::score::Scoring;
 use super::sequence::{Course, Drafts, Purpose, Sequence};
 use crate::cache::{Blocks, Found, Held};
-use crate::decoder::{Slot, Workspace};
+use crate::decoder::{Logits, Slot, Workspace};
 use crate::lookup::Acceptance;
 use crate::schedule::{Budget, Demand, Rank, plan};
 
@@ -266,7 +266,7 @@ impl Engine {
         self.tenure.put_back(running.job);
     }
 
-    fn run(&mut self, plan: &[usize]) -> Vec<f32> {
+    fn run(&mut self, plan: &[usize]) -> Logits {
         let sequences = self.running.iter().flat_map(|running| &running.sequences);
         let slots: Vec<Slot<'_>> = sequences
             .zip(plan)
@@ -277,15 +277,21 @@ impl Engine {
     }
 
     /// Hands the logits to those who want them and lets go of who is done.
-    fn settle(&mut self, plan: &[usize], logits: &[f32]) {
-        let mut rows = logits.chunks_exact(self.model.vocabulary());
+    fn settle(&mut self, plan: &[usize], logits: &Logits) {
+        let vocabulary = self.model.vocabulary();
+        let mut whole = logits.whole.chunks_exact(vocabulary);
+        let mut partial = logits.partial.chunks_exact(vocabulary);
         let mut counts = plan.iter();
         for running in &mut self.running {
             let mut still = Vec::with_capacity(running.sequences.len());
             for mut sequence in std::mem::take(&mut running.sequences) {
                 let count = *counts.next().expect("a count for every sequence");
                 let wanted = sequence.wanted(count);
-                let rows: Vec<&[f32]> = rows.by_ref().take(wanted).collect();
+                let rows = match sequence.choices.is_empty() {
+                    true => &mut whole,
+                    false => &mut partial,
+                };
+                let rows: Vec<&[f32]> = rows.take(wanted).collect();
                 sequence.advance(count, &mut self.blocks);
                 let scoring = running.scoring.as_mut();
                 match sequence.settle(&self.kernels, &rows, scoring) {

@@ -8,7 +8,7 @@ use super::job::{Evaluate, Generate};
 use super::pin;
 use super::score::Scoring;
 use crate::cache::{Blocks, Found, Held};
-use crate::decoder::Slot;
+use crate::decoder::{Slot, Wants};
 use crate::labels::Branch;
 
 pub(super) struct Sequence {
@@ -19,6 +19,8 @@ pub(super) struct Sequence {
     pub(super) drafted: usize,
     /// Logits are wanted after this token and all that follow.
     pub(super) wants_from: usize,
+    /// The tokens whose logits are wanted; none: those of all.
+    pub(super) choices: Vec<u32>,
     pub(super) held: Held,
     pub(super) purpose: Purpose,
 }
@@ -64,6 +66,7 @@ impl Sequence {
             computed,
             drafted: 0,
             wants_from: tokens.len() - 1,
+            choices: Vec::new(),
             tokens,
             held,
             purpose,
@@ -104,8 +107,11 @@ impl Sequence {
     }
 
     /// The text before labels.
-    pub(super) fn prompt(tokens: &[u32], found: Found) -> Self {
-        Self::new(tokens.to_vec(), found, Purpose::Prompt)
+    pub(super) fn prompt(tokens: &[u32], found: Found, choices: Vec<u32>) -> Self {
+        Self {
+            choices,
+            ..Self::new(tokens.to_vec(), found, Purpose::Prompt)
+        }
     }
 
     /// A beginning to keep: nobody wants logits.
@@ -149,7 +155,11 @@ impl Sequence {
             token: self.tokens[position],
             position,
             blocks: self.held.numbers(),
-            wants_logits: position >= self.wants_from,
+            wants: match self.choices.as_slice() {
+                _ if position < self.wants_from => Wants::Nothing,
+                [] => Wants::Everything,
+                choices => Wants::Tokens(choices),
+            },
         })
     }
 

@@ -9,6 +9,7 @@ use andon_task::engine::{Departure, Finish, Sampling, Usage};
 use andon_task::task::Class;
 
 use super::*;
+use crate::decoder::Wants;
 
 /// Tokens: what follows one is the next, and after the last the first.
 const VOCABULARY: usize = 64;
@@ -43,7 +44,7 @@ impl Model for Counter {
         _: &mut Workspace,
         _: &mut [kv::Layer],
         slots: &[Slot<'_>],
-    ) -> Vec<f32> {
+    ) -> Logits {
         for slot in slots {
             assert!(
                 slot.position < slot.blocks.len() * kv::BLOCK,
@@ -57,13 +58,17 @@ impl Model for Counter {
             }
         }
         std::thread::sleep(self.per_token * slots.len() as u32);
-        let wanted = slots.iter().filter(|slot| slot.wants_logits);
-        wanted
-            .flat_map(|slot| {
-                let next = (slot.token as usize + 1) % 50;
-                (0..VOCABULARY).map(move |token| if token == next { 9.0 } else { 0.0 })
-            })
-            .collect()
+        let mut logits = Logits::default();
+        for slot in slots {
+            let next = (slot.token as usize + 1) % 50;
+            let row = (0..VOCABULARY).map(|token| if token == next { 9.0 } else { 0.0 });
+            match slot.wants {
+                Wants::Nothing => {}
+                Wants::Everything => logits.whole.extend(row),
+                Wants::Tokens(_) => logits.partial.extend(row),
+            }
+        }
+        logits
     }
 }
 
