@@ -130,6 +130,16 @@ impl Default for Terms {
     }
 }
 
+impl Terms {
+    /// The class of a request, with no deadline and a caller who stays.
+    pub fn of(class: Class) -> Self {
+        Self {
+            class,
+            ..Self::default()
+        }
+    }
+}
+
 /// Whether the caller has left; clones speak of the same caller. Work for one who
 /// has left ends within a step.
 #[derive(Clone, Debug, Default)]
@@ -222,6 +232,16 @@ pub struct Tool {
     pub description: Option<String>,
     /// The JSON Schema of what it is called with.
     pub parameters: Value,
+}
+
+/// How a model writes the call of a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallForm {
+    /// `{"name": …, "arguments": …}` on a line of its own between `<tool_call>`
+    /// and `</tool_call>`; several may follow each other.
+    Tagged,
+    /// `{"name": …, "parameters": …}` and nothing else.
+    Plain,
 }
 
 /// Turns, and the tools that the answer may call.
@@ -378,10 +398,51 @@ pub struct Generation {
     pub usage: Usage,
 }
 
+/// What an engine has done since it started, and does now. An engine that does
+/// not count says nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Requests that wait for a place.
+    pub waiting: usize,
+    /// Requests that are worked on.
+    pub running: usize,
+    /// Requests that were begun.
+    pub begun: u64,
+    /// How long they waited before, all together.
+    pub waited: Duration,
+    /// Steps that were computed.
+    pub steps: u64,
+    /// Tokens of prompts that were computed.
+    pub prefilled_tokens: u64,
+    /// Tokens of prompts that were found in the prefix cache.
+    pub cached_tokens: u64,
+    /// Tokens that were generated.
+    pub decoded_tokens: u64,
+    /// Blocks of the KV cache that no running request holds.
+    pub free_blocks: usize,
+    /// The time since the last step ended; `None` before the first.
+    pub since_step: Option<Duration>,
+}
+
 /// A model that continues text.
 pub trait Generate: Send + Sync {
     /// Which model this is.
     fn identity(&self) -> &Identity;
+
+    /// The adapters that requests may name.
+    fn adapters(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How the model writes the call of a tool, as its chat template shows it.
+    fn call_form(&self) -> CallForm {
+        CallForm::Tagged
+    }
+
+    /// What the engine has done so far, and does now.
+    fn statistics(&self) -> Statistics {
+        Statistics::default()
+    }
 
     /// Continues `request.prompt`, handing each piece to `on_piece` as it comes.
     /// `on_piece` returning `Break` ends the work within one decode step and gives
