@@ -94,7 +94,10 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for Asked {
 /// The headers as the document names them.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "read by hand, for refusals that name the header; here for the document")]
+#[expect(
+    dead_code,
+    reason = "read by hand, for refusals that name the header; here for the document"
+)]
 struct Headers {
     /// For whom the request is: `machine`, `person` (the default, but for tasks,
     /// whose file says it) or `batch`. Machines come first, batches last.

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use andon_runtime::Node;
 use andon_task::engine::Departure;
 use andon_task::task::Class;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
@@ -18,6 +21,13 @@ pub(crate) struct Gate {
     person: Arc<Semaphore>,
     batch: Arc<Semaphore>,
     limit: usize,
+    let_in: Family<ClassLabels, Counter>,
+}
+
+/// The class of calls, for who counts them.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct ClassLabels {
+    class: &'static str,
 }
 
 impl Gate {
@@ -29,7 +39,13 @@ impl Gate {
             person: places(),
             batch: places(),
             limit,
+            let_in: Family::default(),
         }
+    }
+
+    /// How many calls of each class were let in.
+    pub(crate) fn let_in(&self) -> Family<ClassLabels, Counter> {
+        self.let_in.clone()
     }
 
     fn places(&self, class: Class) -> &Arc<Semaphore> {
@@ -49,14 +65,30 @@ impl Gate {
         places: usize,
     ) -> Result<OwnedSemaphorePermit, ApiError> {
         let number = u32::try_from(places).unwrap_or(u32::MAX);
-        Arc::clone(self.places(class))
+        let permit = Arc::clone(self.places(class))
             .try_acquire_many_owned(number)
-            .map_err(|_| ApiError::overloaded(self.in_flight(class)))
+            .map_err(|_| ApiError::overloaded(self.in_flight_of(class)))?;
+        let class = match class {
+            Class::Machine => "machine",
+            Class::Person => "person",
+            Class::Batch => "batch",
+        };
+        self.let_in
+            .get_or_create(&ClassLabels { class })
+            .inc_by(u64::from(number));
+        Ok(permit)
     }
 
-    /// Calls of a class that run now.
-    pub(crate) fn in_flight(&self, class: Class) -> usize {
+    fn in_flight_of(&self, class: Class) -> usize {
         self.limit - self.places(class).available_permits()
+    }
+
+    /// Calls that run now.
+    pub(crate) fn in_flight(&self) -> usize {
+        [Class::Machine, Class::Person, Class::Batch]
+            .map(|class| self.in_flight_of(class))
+            .iter()
+            .sum()
     }
 
     /// Runs `job` on a thread for blocking work. A panic in it fails this request

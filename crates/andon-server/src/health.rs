@@ -90,6 +90,33 @@ impl HealthView {
         }
     }
 
+    /// Nothing came in time. An engine that still computes steps is busy; one
+    /// that does not, or does not say so, is stuck.
+    fn overdue(app: &App) -> Self {
+        let model = app.node.language_model();
+        let statistics = model.map(|model| model.statistics());
+        let Some((statistics, since_step)) =
+            statistics.and_then(|statistics| Some((statistics, statistics.since_step?)))
+        else {
+            return Self::stuck();
+        };
+        if since_step >= PATIENCE {
+            return Self::stuck();
+        }
+        let detail = format!(
+            "busy: {} requests run and {} wait",
+            statistics.running, statistics.waiting
+        );
+        Self {
+            status: "ready",
+            checks: vec![CheckView {
+                name: "engine".to_owned(),
+                ready: true,
+                detail: Some(detail),
+            }],
+        }
+    }
+
     fn is_ready(&self) -> bool {
         self.checks.iter().all(|check| check.ready)
     }
@@ -126,7 +153,8 @@ impl OperationOutput for HealthReply {
 }
 
 /// Tells whether the node works: 200, or 503 with the reasons. The store is
-/// written and every model is used, at most every few seconds.
+/// written and every model is used, at most every few seconds. A node that is
+/// busy is ready; an engine that makes no progress is not.
 pub(crate) async fn show(State(app): State<App>) -> HealthReply {
     let mut latest = app.health.0.lock().await;
     if let Some((at, view)) = &latest.finding
@@ -140,7 +168,7 @@ pub(crate) async fn show(State(app): State<App>) -> HealthReply {
         Ok(None) => HealthView::stuck(),
         Err(_) => {
             latest.pending = Some(probe);
-            HealthView::stuck()
+            HealthView::overdue(&app)
         }
     };
     latest.finding = Some((Instant::now(), view.clone()));

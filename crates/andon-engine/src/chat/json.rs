@@ -13,11 +13,7 @@ use serde_json::ser::{Formatter, PrettyFormatter};
 const WIDEST_INDENT: usize = 16;
 
 /// The filter `tojson`.
-pub(super) fn filter(
-    value: &Value,
-    indent: Option<Value>,
-    named: Kwargs,
-) -> Result<Value, Error> {
+pub(super) fn filter(value: &Value, indent: Option<Value>, named: Kwargs) -> Result<Value, Error> {
     let width = match &indent {
         Some(indent) => usize::try_from(indent.clone()).ok(),
         None => named.get::<Option<usize>>("indent")?,

@@ -85,7 +85,10 @@ fn a_template_that_knows_tools_gets_them_as_it_was_trained_with() {
     );
     assert_eq!(text, expected);
     let text = render(PLAIN, &chat()).expect("text");
-    assert!(text.contains("{\n    \"type\": \"function\",\n    \"function\": {"), "{text}");
+    assert!(
+        text.contains("{\n    \"type\": \"function\",\n    \"function\": {"),
+        "{text}"
+    );
     let call = r#"user:Level?|{"name": "level", "parameters": {"tank": "T<1>", "deep": [1, 2.5]}}|tool:80 %|"#;
     assert!(text.contains(call), "{text}");
     let plain = render(PLAIN, &vec![Message::new(Role::User, "hi")].into());
@@ -97,7 +100,10 @@ fn a_template_that_knows_no_tools_is_told_in_words() {
     let check = |template, beginning: &str| {
         let text = render(template, &chat()).expect("text");
         assert!(text.starts_with(beginning), "{text}");
-        assert!(text.contains(&format!("<tools>\n{TOOL}\n</tools>")), "{text}");
+        assert!(
+            text.contains(&format!("<tools>\n{TOOL}\n</tools>")),
+            "{text}"
+        );
         let end = "Level?|assistant:<tool_call>\n{\"name\": \"level\", \"arguments\": {\"tank\": \"T<1>\", \"deep\": [1, 2.5]}}\n</tool_call>|user:<tool_response>\n80 %\n</tool_response>\n<tool_response>\nok\n</tool_response>|";
         assert!(text.ends_with(end), "{text}");
     };
@@ -107,7 +113,10 @@ fn a_template_that_knows_no_tools_is_told_in_words() {
     let system = Message::new(Role::System, "Be short.");
     with_system.messages.insert(0, system);
     let text = render(SIMPLE, &with_system).expect("text");
-    assert!(text.starts_with("system:Be short.\n\nYou may call"), "{text}");
+    assert!(
+        text.starts_with("system:Be short.\n\nYou may call"),
+        "{text}"
+    );
 }
 
 #[test]

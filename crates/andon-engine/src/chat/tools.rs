@@ -89,7 +89,10 @@ pub(super) fn told_by_user(messages: &[Message], tools: &[Tool]) -> Vec<Message>
 }
 
 fn describe(tools: &[Tool]) -> String {
-    let lines: Vec<String> = tools.iter().map(|tool| one_line(&described(tool))).collect();
+    let lines: Vec<String> = tools
+        .iter()
+        .map(|tool| one_line(&described(tool)))
+        .collect();
     format!(
         "You may call functions. Each line between <tools> and </tools> describes one:\n<tools>\n{}\n</tools>\n\nTo call a function, answer with its name and its arguments as JSON, between these tags:\n<tool_call>\n{{\"name\": \"function name\", \"arguments\": {{\"argument name\": \"value\"}}}}\n</tool_call>",
         lines.join("\n")
