@@ -66,7 +66,8 @@ pub(crate) struct ResponseRequest {
 struct TextOptions {
     format: Option<TextFormat>,
     /// Only `medium`, which is what the model does anyway.
-    verbosity: Option<Verbosity>,
+    #[serde(rename = "verbosity")]
+    _verbosity: Option<Verbosity>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]

@@ -225,7 +225,7 @@ pub(super) enum ToolChoice {
     Named {
         /// `function`.
         #[serde(rename = "type")]
-        kind: ToolKind,
+        _kind: ToolKind,
         function: NamedFunction,
     },
 }
