@@ -83,9 +83,14 @@ impl Blocks {
     /// Takes hold of the longest known prefix of `tokens`, in whole blocks,
     /// leaving at least the last token to be computed.
     pub fn match_prefix(&mut self, tokens: &[u32]) -> Held {
-        let mut held = Held::default();
         let most = tokens.len().saturating_sub(1) / BLOCK;
-        for tokens in tokens.chunks_exact(BLOCK).take(most) {
+        self.hold_prefix(&tokens[..most * BLOCK])
+    }
+
+    /// Takes hold of the longest known prefix of `tokens`, in whole blocks.
+    pub fn hold_prefix(&mut self, tokens: &[u32]) -> Held {
+        let mut held = Held::default();
+        for tokens in tokens.chunks_exact(BLOCK) {
             let key = Key {
                 before: held.content,
                 tokens: tokens.try_into().expect("a chunk of a block's length"),
@@ -100,6 +105,23 @@ impl Blocks {
             held.known += 1;
         }
         held
+    }
+
+    /// How many of the first blocks of `tokens` are known.
+    pub fn known(&self, tokens: &[u32]) -> usize {
+        let mut before = 0;
+        let blocks = tokens.chunks_exact(BLOCK).map_while(|tokens| {
+            let key = Key {
+                before,
+                tokens: tokens.try_into().expect("a chunk of a block's length"),
+            };
+            let kept = self.blocks[*self.prefixes.get(&key)? as usize]
+                .kept
+                .as_ref();
+            before = kept.expect("a block under a key is kept").1;
+            Some(())
+        });
+        blocks.count()
     }
 
     /// Gives `held` blocks for `tokens` tokens in all; false, and nothing

@@ -1,22 +1,24 @@
 //! A language model that answers: text in, text or scores out.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use andon_kernels::{Kernels, kv};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    CallForm, Chat, EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Prompt,
-    Score, ScoreRequest, Scores, Usage,
+    CallForm, Chat, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Identity,
+    Likelihood, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
 };
 
 use crate::chat::{CUT, Template, with_texts};
 use crate::error::LoadError;
 use crate::gguf::Gguf;
 use crate::llama::Llama;
+use crate::prefix::Prefixes;
 use crate::tokenizer::{Controls, Tokenizer};
-use crate::worker::{self, Event, Job, Worker, stopped};
+use crate::worker::{self, Event, Told, Work, Worker};
 
 mod stream;
 
@@ -25,9 +27,36 @@ use stream::{OnPiece, TextStream};
 /// Where a file carries its chat template.
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 
-/// Tokens that the KV cache of a model holds, at most: a longer context is cut
-/// to it, and the model's identity says so.
-const CACHE_TOKENS: usize = 16_384;
+/// A cache holds so many whole contexts, at most.
+const MOST_CONTEXTS: usize = 64;
+/// A cache has so many blocks, at least.
+const FEWEST_BLOCKS: usize = 64;
+/// Blocks that a context leaves free: for the branches of labels.
+const SPARE_BLOCKS: usize = 2;
+
+/// What a language model may use, and where it keeps what it needs again.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of the KV cache, at most; memory is taken as it is used. A longer
+    /// context is cut to what fits, and the model's identity says so.
+    pub cache_bytes: usize,
+    /// A folder for the prefixes that are pinned, so that a restarted node need not
+    /// compute them again.
+    pub prefixes: Option<PathBuf>,
+    /// How long a step may take before its thread counts as stuck; longer where
+    /// steps are known to take longer.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 1 << 30,
+            prefixes: None,
+            patience: Duration::from_secs(10),
+        }
+    }
+}
 
 /// A language model, ready to answer many callers at once.
 pub struct LanguageModel {
@@ -36,6 +65,9 @@ pub struct LanguageModel {
     template: Option<Template>,
     vocabulary: usize,
     worker: Worker,
+    prefixes: Option<Prefixes>,
+    /// Beginnings that are pinned.
+    pinned: Mutex<Vec<Vec<u32>>>,
 }
 
 impl LanguageModel {
@@ -45,7 +77,20 @@ impl LanguageModel {
     /// # Errors
     /// If the file cannot be read, is damaged or is not supported.
     pub fn load(name: &str, path: &Path, kernels: Arc<Kernels>) -> Result<Self, LoadError> {
-        Self::from_bytes(name, &std::fs::read(path)?, kernels)
+        Self::load_with(name, path, kernels, Options::default())
+    }
+
+    /// As [`LanguageModel::load`], with options.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged or is not supported.
+    pub fn load_with(
+        name: &str,
+        path: &Path,
+        kernels: Arc<Kernels>,
+        options: Options,
+    ) -> Result<Self, LoadError> {
+        Self::read(name, &std::fs::read(path)?, kernels, options)
     }
 
     /// As [`LanguageModel::load`], from the bytes of a file.
@@ -53,6 +98,15 @@ impl LanguageModel {
     /// # Errors
     /// If the file is damaged or not supported.
     pub fn from_bytes(name: &str, file: &[u8], kernels: Arc<Kernels>) -> Result<Self, LoadError> {
+        Self::read(name, file, kernels, Options::default())
+    }
+
+    fn read(
+        name: &str,
+        file: &[u8],
+        kernels: Arc<Kernels>,
+        options: Options,
+    ) -> Result<Self, LoadError> {
         let gguf = Gguf::parse(file)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         let model = Llama::from_gguf(&gguf, tokenizer.size())?;
@@ -68,18 +122,27 @@ impl LanguageModel {
                 Some(Template::new(source, begin, end)?)
             }
         };
-        let cache_tokens = CACHE_TOKENS.min(4 * model.context().max(kv::BLOCK));
-        let blocks = cache_tokens / kv::BLOCK;
+        let block_bytes: usize = model
+            .new_cache(0)
+            .iter()
+            .map(|layer| layer.block_length() * size_of::<u16>())
+            .sum();
+        let blocks = (options.cache_bytes / block_bytes)
+            .min(MOST_CONTEXTS * model.context().div_ceil(kv::BLOCK))
+            .max(FEWEST_BLOCKS);
+        let digest = Digest::of(file);
         Ok(Self {
             identity: Identity {
                 name: name.to_owned(),
-                digest: Digest::of(file),
-                context_tokens: model.context().min(blocks * kv::BLOCK),
+                digest,
+                context_tokens: model.context().min((blocks - SPARE_BLOCKS) * kv::BLOCK),
             },
             tokenizer,
             template,
             vocabulary: model.vocabulary(),
-            worker: Worker::start(model, kernels, blocks)?,
+            worker: Worker::start(model, kernels, blocks, options.patience)?,
+            prefixes: options.prefixes.map(|folder| Prefixes::new(folder, digest)),
+            pinned: Mutex::new(Vec::new()),
         })
     }
 
@@ -152,11 +215,13 @@ impl LanguageModel {
             return Err(EngineError::Invalid(format!("there is no token {token}")));
         }
         let (outcome, logits) = sync_channel(1);
-        self.worker.submit(Job::Evaluate(worker::Evaluate {
+        let work = Work::Evaluate(worker::Evaluate {
             tokens: tokens.to_vec(),
             outcome,
-        }))?;
-        let logits = logits.recv().map_err(|_| stopped())??;
+        });
+        let terms = Terms::default();
+        self.worker.submit(work, &terms)?;
+        let logits = self.worker.wait(&logits, &terms)??;
         Ok(logits
             .chunks_exact(self.vocabulary)
             .map(<[f32]>::to_vec)
@@ -190,6 +255,10 @@ impl Generate for LanguageModel {
         template.map_or(CallForm::Tagged, Template::call_form)
     }
 
+    fn statistics(&self) -> Statistics {
+        self.worker.statistics()
+    }
+
     fn generate(
         &self,
         request: &GenerateRequest,
@@ -212,13 +281,16 @@ impl Generate for LanguageModel {
         self.check_fit(tokens.len(), most)?;
         let prompt_tokens = tokens.len();
         let (events, incoming) = sync_channel(most + 1);
-        self.worker.submit(Job::Generate(worker::Generate {
+        let work = Work::Generate(worker::Generate {
             tokens,
             most,
             ends: self.tokenizer.ends().to_vec(),
             sampling: request.sampling,
+            alternatives: request.alternatives,
+            progress: None,
             events,
-        }))?;
+        });
+        self.worker.submit(work, &request.terms)?;
         let mut stream = TextStream::new(&request.stop);
         let mut usage = Usage {
             prompt_tokens,
@@ -226,14 +298,16 @@ impl Generate for LanguageModel {
         };
         // Dropping `incoming` ends the work: the thread finds nobody listening.
         loop {
-            match incoming.recv().map_err(|_| stopped())? {
+            match self.worker.wait(&incoming, &request.terms)? {
                 Event::Token {
                     token,
+                    told,
                     cached_tokens,
                 } => {
                     usage.cached_tokens = cached_tokens;
                     usage.completion_tokens += 1;
-                    stream.push(self.tokenizer.bytes(token), None);
+                    let drawn = told.map(|told| self.drawn(token, told));
+                    stream.push(self.tokenizer.bytes(token), drawn);
                     if !stream.flush(on_piece) {
                         return Err(EngineError::Cancelled);
                     }
@@ -259,14 +333,41 @@ impl Score for LanguageModel {
     }
 
     fn score_all(&self, requests: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError> {
-        requests
+        let outcomes = requests
             .iter()
-            .map(|request| self.score_one(request))
+            .map(|request| {
+                let (outcome, scores) = sync_channel(1);
+                let work = Work::Score(self.to_score(request, outcome)?);
+                self.worker.submit(work, &request.terms)?;
+                Ok((scores, &request.terms))
+            })
+            // All are under way before the first is waited for.
+            .collect::<Result<Vec<_>, EngineError>>()?;
+        outcomes
+            .into_iter()
+            .map(|(scores, terms)| {
+                let (shares, usage) = self.worker.wait(&scores, terms)??;
+                Ok(Scores { shares, usage })
+            })
             .collect()
     }
 
-    fn pin(&self, _: &[Prompt]) -> Result<usize, EngineError> {
-        Ok(0)
+    fn pin(&self, prompts: &[Prompt]) -> Result<usize, EngineError> {
+        let prompts = prompts
+            .iter()
+            .map(|prompt| self.tokenize(prompt))
+            .collect::<Result<Vec<_>, _>>()?;
+        let tokens = common_blocks(&prompts);
+        self.check_fit(tokens.len().max(1), 0)?;
+        if tokens.is_empty() {
+            return Ok(0);
+        }
+        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pinned.iter().any(|known| known == tokens) {
+            self.pin_tokens(tokens)?;
+            pinned.push(tokens.to_vec());
+        }
+        Ok(tokens.len())
     }
 }
 
@@ -285,14 +386,47 @@ fn bytes_of(chat: &Chat) -> usize {
 }
 
 impl LanguageModel {
-    fn score_one(&self, request: &ScoreRequest) -> Result<Scores, EngineError> {
-        let ScoreRequest { prompt, labels, .. } = request;
-        if labels.is_empty() {
+    /// From disk, if it is there; computed and saved if not.
+    fn pin_tokens(&self, tokens: &[u32]) -> Result<(), EngineError> {
+        let terms = Terms::default();
+        let saved = self.prefixes.as_ref().and_then(|files| files.load(tokens));
+        if let Some(content) = saved {
+            let (outcome, restored) = sync_channel(1);
+            let work = Work::Restore(worker::Restore {
+                tokens: tokens.to_vec(),
+                content,
+                outcome,
+            });
+            self.worker.submit(work, &terms)?;
+            return self.worker.wait(&restored, &terms)?;
+        }
+        let (outcome, content) = sync_channel(1);
+        let work = Work::Pin(worker::Pin {
+            tokens: tokens.to_vec(),
+            outcome,
+        });
+        self.worker.submit(work, &terms)?;
+        let content = self.worker.wait(&content, &terms)??;
+        if let Some(files) = &self.prefixes
+            && let Err(error) = files.save(tokens, &content)
+        {
+            tracing::warn!(%error, "a pinned prefix cannot be saved: a restart will compute it again");
+        }
+        Ok(())
+    }
+
+    fn to_score(
+        &self,
+        request: &ScoreRequest,
+        outcome: std::sync::mpsc::SyncSender<Result<(Vec<f64>, Usage), EngineError>>,
+    ) -> Result<worker::Score, EngineError> {
+        if request.labels.is_empty() {
             return Err(EngineError::Invalid("there are no labels to score".into()));
         }
-        let prompt = self.tokenize(prompt)?;
+        let prompt = self.tokenize(&request.prompt)?;
         let end = self.tokenizer.ends()[0];
-        let labels: Vec<Vec<u32>> = labels
+        let labels: Vec<Vec<u32>> = request
+            .labels
             .iter()
             .map(|label| {
                 let mut tokens = self.tokenizer.encode(label, Controls::Text);
@@ -302,26 +436,38 @@ impl LanguageModel {
             .collect();
         let longest = labels.iter().map(Vec::len).max().unwrap_or(0);
         self.check_fit(prompt.len(), longest)?;
-        let (outcome, scores) = sync_channel(1);
-        self.worker.submit(Job::Score(worker::Score {
+        Ok(worker::Score {
             prompt,
             labels,
             outcome,
-        }))?;
-        let (log_probabilities, usage) = scores.recv().map_err(|_| stopped())??;
-        Ok(Scores {
-            shares: softmax(&log_probabilities),
-            usage,
         })
+    }
+
+    fn drawn(&self, token: u32, told: Told) -> Drawn {
+        let likelihood = |token, log_probability| Likelihood {
+            bytes: self.tokenizer.bytes(token).to_vec(),
+            log_probability,
+        };
+        Drawn {
+            token: likelihood(token, told.log_probability),
+            alternatives: told
+                .alternatives
+                .into_iter()
+                .map(|(token, log_probability)| likelihood(token, log_probability))
+                .collect(),
+        }
     }
 }
 
-fn softmax(logarithms: &[f64]) -> Vec<f64> {
-    let largest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let exponentials: Vec<f64> = logarithms
-        .iter()
-        .map(|logarithm| (logarithm - largest).exp())
-        .collect();
-    let sum: f64 = exponentials.iter().sum();
-    exponentials.iter().map(|share| share / sum).collect()
+/// The tokens that all prompts begin with, in whole blocks.
+fn common_blocks(prompts: &[Vec<u32>]) -> &[u32] {
+    let Some((first, others)) = prompts.split_first() else {
+        return &[];
+    };
+    let common = |other: &Vec<u32>| {
+        let pairs = first.iter().zip(other);
+        pairs.take_while(|(a, b)| a == b).count()
+    };
+    let shortest = others.iter().map(common).min().unwrap_or(first.len());
+    &first[..shortest / kv::BLOCK * kv::BLOCK]
 }

@@ -1,370 +1,209 @@
-//! The one thread that drives a model.
+//! The one thread that drives a model, and the way to it.
 //!
-//! Jobs come through a bounded channel; each becomes a sequence, or a sequence
-//! and its branches. A step is three words: schedule, run, settle. A panic
-//! within a step fails the jobs that run and nothing else: weights never change,
-//! and the bookkeeping is made anew.
+//! Jobs wait on a [`board`] in the order of their ranks. The thread takes them in
+//! steps of three words: schedule, run, settle. A panic within a step fails the
+//! jobs that run and nothing else. A thread that makes no progress is left behind:
+//! whoever waits notices it, and a new one takes its place, for the weights never
+//! change and all else is made anew.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use andon_kernels::Kernels;
-use andon_kernels::kv;
-use andon_task::engine::{EngineError, Finish, Sampling, Usage};
+use andon_kernels::{Kernels, kv};
+use andon_task::engine::{EngineError, Statistics, Terms};
 
-use crate::cache::Blocks;
 use crate::llama::{Llama, Slot, Workspace};
-use crate::schedule::plan;
 
+mod board;
+mod engine;
+mod generating;
+mod job;
+mod pin;
 mod score;
 mod sequence;
 
-use score::Scoring;
-use sequence::{Purpose, Sequence};
+use board::Board;
+use engine::Engine;
+pub(crate) use job::{Evaluate, Event, Generate, Pin, Restore, Score, Told, Work};
 
-/// Tokens of a step, at most: few enough that a step takes some 50 ms.
-const STEP_TOKENS: usize = 128;
-/// Jobs that run side by side.
-const MOST_RUNNING: usize = 16;
-/// Jobs that wait; more are refused.
-const MOST_WAITING: usize = 64;
+/// How often one who waits looks whether there is still something to wait for.
+const LOOK: Duration = Duration::from_millis(50);
+/// What a deadline may be overdrawn by, so that an answer that is nearly there
+/// is not thrown away.
+const GRACE: Duration = Duration::from_millis(50);
 
-/// Work for the model, with the place where its outcome goes. A place that
-/// nobody listens at ends the work.
-pub enum Job {
-    /// Continue a text.
-    Generate(Generate),
-    /// Score labels.
-    Score(Score),
-    /// The logits after every token.
-    Evaluate(Evaluate),
+/// What the thread drives: a decoder's weights, never changed.
+pub(crate) trait Model: Send + Sync + 'static {
+    /// Room for the keys and values of `blocks` blocks in every layer.
+    fn new_cache(&self, blocks: usize) -> Vec<kv::Layer>;
+
+    /// Tokens of the vocabulary: logits of a row.
+    fn vocabulary(&self) -> usize;
+
+    /// Computes one step: writes the keys and values of every token into `cache`
+    /// and returns the logits of those that want them, row after row.
+    fn step(
+        &self,
+        kernels: &Kernels,
+        workspace: &mut Workspace,
+        cache: &mut [kv::Layer],
+        slots: &[Slot<'_>],
+    ) -> Vec<f32>;
 }
 
-/// Continue a text.
-pub struct Generate {
-    /// The text.
-    pub tokens: Vec<u32>,
-    /// Tokens to generate, at most.
-    pub most: usize,
-    /// Tokens that end the text.
-    pub ends: Vec<u32>,
-    /// How tokens are drawn.
-    pub sampling: Sampling,
-    /// Where events go; it has room for all of them.
-    pub events: SyncSender<Event>,
-}
-
-/// What happens while a text is continued.
-pub enum Event {
-    /// The next token.
-    Token {
-        /// The token.
-        token: u32,
-        /// Tokens of the prompt that were found in the cache.
-        cached_tokens: usize,
-    },
-    /// The end.
-    End(Result<(Finish, Usage), EngineError>),
-}
-
-/// Score labels.
-pub struct Score {
-    /// The text before them.
-    pub prompt: Vec<u32>,
-    /// Each label's tokens, with the token that ends the turn.
-    pub labels: Vec<Vec<u32>>,
-    /// Where the natural logarithms of their probabilities go.
-    pub outcome: SyncSender<Result<(Vec<f64>, Usage), EngineError>>,
-}
-
-/// The logits after every token.
-pub struct Evaluate {
-    /// The text.
-    pub tokens: Vec<u32>,
-    /// Where the logits go, a row for each token.
-    pub outcome: SyncSender<Result<Vec<f32>, EngineError>>,
-}
-
-impl Job {
-    /// Blocks that the job may hold at the same time, at most.
-    fn blocks(&self) -> usize {
-        match self {
-            Self::Generate(job) => (job.tokens.len() + job.most).div_ceil(kv::BLOCK),
-            Self::Score(job) => Scoring::blocks(job),
-            Self::Evaluate(job) => job.tokens.len().div_ceil(kv::BLOCK),
-        }
+impl Model for Llama {
+    fn new_cache(&self, blocks: usize) -> Vec<kv::Layer> {
+        Llama::new_cache(self, blocks)
     }
 
-    fn fail(self, error: EngineError) {
-        // A caller that has left needs no answer: the errors of `send` say no more.
-        match self {
-            Self::Generate(job) => drop(job.events.send(Event::End(Err(error)))),
-            Self::Score(job) => drop(job.outcome.send(Err(error))),
-            Self::Evaluate(job) => drop(job.outcome.send(Err(error))),
-        }
+    fn vocabulary(&self) -> usize {
+        Llama::vocabulary(self)
+    }
+
+    fn step(
+        &self,
+        kernels: &Kernels,
+        workspace: &mut Workspace,
+        cache: &mut [kv::Layer],
+        slots: &[Slot<'_>],
+    ) -> Vec<f32> {
+        Llama::step(self, kernels, workspace, cache, slots)
     }
 }
 
 /// The thread and the way to it. Dropping it ends the thread after its step.
-pub struct Worker {
-    jobs: Option<SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
+pub(crate) struct Worker {
+    model: Arc<dyn Model>,
+    kernels: Arc<Kernels>,
+    blocks: usize,
+    /// How long a step may take before its thread counts as stuck.
+    patience: Duration,
+    board: Arc<Board>,
+    thread: Mutex<JoinHandle<()>>,
 }
 
 impl Worker {
-    /// Starts the thread of a model with room for `blocks` blocks.
+    /// Starts the thread of a model with room for `blocks` blocks. A step that
+    /// takes longer than `patience`, and than many times what steps took so far,
+    /// is given up with its thread.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start(model: Llama, kernels: Arc<Kernels>, blocks: usize) -> std::io::Result<Self> {
-        let (sender, jobs) = sync_channel(MOST_WAITING);
-        let thread = std::thread::Builder::new()
-            .name("andon-engine".into())
-            .spawn(move || {
-                let cache = model.new_cache(blocks);
-                let engine = Engine {
-                    model,
-                    kernels,
-                    workspace: Workspace::default(),
-                    cache,
-                    blocks: Blocks::new(blocks),
-                    promised: 0,
-                    running: Vec::new(),
-                    blocked: None,
-                    jobs,
-                };
-                engine.live();
-            })?;
+    pub(crate) fn start(
+        model: impl Model,
+        kernels: Arc<Kernels>,
+        blocks: usize,
+        patience: Duration,
+    ) -> std::io::Result<Self> {
+        let model: Arc<dyn Model> = Arc::new(model);
+        let board = Arc::new(Board::new(blocks));
+        let thread = spawn(&model, &kernels, &board, blocks)?;
         Ok(Self {
-            jobs: Some(sender),
-            thread: Some(thread),
+            model,
+            kernels,
+            blocks,
+            patience,
+            board,
+            thread: Mutex::new(thread),
         })
     }
 
     /// Puts a job before the thread.
     ///
     /// # Errors
-    /// If as many jobs wait as may, or the thread has ended.
-    pub fn submit(&self, job: Job) -> Result<(), EngineError> {
-        let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
-        jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => EngineError::Overloaded {
-                waiting: MOST_WAITING,
-                retry_after: std::time::Duration::from_secs(1),
-            },
-            TrySendError::Disconnected(_) => stopped(),
-        })
+    /// If as many jobs wait as may, the job cannot be done before its deadline, or
+    /// it needs more memory than there is.
+    pub(crate) fn submit(&self, work: Work, terms: &Terms) -> Result<(), EngineError> {
+        let blocks = work.blocks();
+        if blocks > self.blocks {
+            return Err(EngineError::Invalid(format!(
+                "the request needs {blocks} blocks of the KV cache, which has {}: shorten it",
+                self.blocks
+            )));
+        }
+        self.board.put(work, terms)
     }
+
+    /// The next message of a job. Nobody waits for what cannot come any more: not
+    /// past the deadline, not for a thread that is stuck.
+    ///
+    /// # Errors
+    /// As the job's own, or if there is nothing to wait for.
+    pub(crate) fn wait<T>(&self, messages: &Receiver<T>, terms: &Terms) -> Result<T, EngineError> {
+        let lost = || EngineError::Failed("the engine lost the request".into());
+        loop {
+            match messages.recv_timeout(LOOK) {
+                Ok(message) => return Ok(message),
+                Err(RecvTimeoutError::Disconnected) => return Err(lost()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if terms.departure.is_announced() {
+                return Err(EngineError::Cancelled);
+            }
+            if terms
+                .deadline
+                .is_some_and(|deadline| Instant::now() > deadline + GRACE)
+            {
+                return Err(EngineError::DeadlinePassed);
+            }
+            self.replace_if_stuck();
+        }
+    }
+
+    /// What the thread does, and whether it does.
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.replace_if_stuck();
+        self.board.statistics()
+    }
+
+    /// Leaves a thread behind that makes no progress. What it ran is lost, and its
+    /// callers are told; what waits goes on with a new thread.
+    fn replace_if_stuck(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = thread.is_finished();
+        if !is_over && !self.board.is_stuck(self.patience) {
+            return;
+        }
+        tracing::error!("the engine makes no progress and is replaced");
+        self.board.disown();
+        match spawn(&self.model, &self.kernels, &self.board, self.blocks) {
+            // The old thread is on its own: it finds that the board is not its any more.
+            Ok(new) => drop(std::mem::replace(&mut *thread, new)),
+            Err(error) => tracing::error!(%error, "no thread for the engine"),
+        }
+    }
+}
+
+fn spawn(
+    model: &Arc<dyn Model>,
+    kernels: &Arc<Kernels>,
+    board: &Arc<Board>,
+    blocks: usize,
+) -> std::io::Result<JoinHandle<()>> {
+    let (model, kernels) = (Arc::clone(model), Arc::clone(kernels));
+    let tenure = board.tenure();
+    std::thread::Builder::new()
+        .name("andon-engine".into())
+        .spawn(move || Engine::new(model, kernels, tenure, blocks).live())
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            // The thread catches the panics of its steps; there is nothing to hear.
-            drop(thread.join());
+        self.board.close();
+        // A stuck thread would keep its owner for ever.
+        if !self.board.is_stuck(self.patience) {
+            let thread = self
+                .thread
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner);
+            while !thread.is_finished() && !self.board.is_stuck(self.patience) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 }
 
-/// The error of a job that the thread no longer answers.
-pub fn stopped() -> EngineError {
-    EngineError::Failed("the engine's thread has ended".into())
-}
-
-struct Engine {
-    model: Llama,
-    kernels: Arc<Kernels>,
-    workspace: Workspace,
-    cache: Vec<kv::Layer>,
-    blocks: Blocks,
-    /// Blocks that running jobs may hold together: never more than there are.
-    promised: usize,
-    running: Vec<Running>,
-    /// The next job, if it has to wait for blocks.
-    blocked: Option<Job>,
-    jobs: Receiver<Job>,
-}
-
-/// A job that runs.
-struct Running {
-    promised: usize,
-    sequences: Vec<Sequence>,
-    /// For labels: what is known of them.
-    scoring: Option<Scoring>,
-}
-
-impl Engine {
-    fn live(mut self) {
-        while self.admit() {
-            let step = catch_unwind(AssertUnwindSafe(|| self.step()));
-            if let Err(panic) = step {
-                self.rebuild(&reason(panic.as_ref()));
-            }
-        }
-    }
-
-    fn step(&mut self) {
-        let plan = self.schedule();
-        let logits = self.run(&plan);
-        self.settle(&plan, &logits);
-    }
-
-    /// Takes jobs in while there is room; waits for one if nothing runs. False
-    /// when nobody can send any more and everything is done.
-    fn admit(&mut self) -> bool {
-        while self.running.len() < MOST_RUNNING {
-            let job = match self.blocked.take() {
-                Some(job) => job,
-                None if self.running.is_empty() => match self.jobs.recv() {
-                    Ok(job) => job,
-                    Err(_) => return false,
-                },
-                None => match self.jobs.try_recv() {
-                    Ok(job) => job,
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                },
-            };
-            let blocks = job.blocks();
-            if blocks > self.blocks.count() {
-                let message = format!(
-                    "the request needs {blocks} blocks of the KV cache, which has {}: shorten it",
-                    self.blocks.count()
-                );
-                job.fail(EngineError::Invalid(message));
-                continue;
-            }
-            if self.promised + blocks > self.blocks.count() {
-                self.blocked = Some(job);
-                break;
-            }
-            self.promised += blocks;
-            let running = Running::new(job, blocks, &mut self.blocks);
-            self.running.push(running);
-        }
-        true
-    }
-
-    /// How many tokens of every sequence are computed now.
-    fn schedule(&mut self) -> Vec<usize> {
-        for running in &mut self.running {
-            running.branch(&mut self.blocks, &mut self.cache);
-        }
-        let sequences = self.running.iter().flat_map(|running| &running.sequences);
-        let left: Vec<usize> = sequences.map(Sequence::left).collect();
-        plan(&left, STEP_TOKENS)
-    }
-
-    fn run(&mut self, plan: &[usize]) -> Vec<f32> {
-        let sequences = self.running.iter().flat_map(|running| &running.sequences);
-        let slots: Vec<Slot<'_>> = sequences
-            .zip(plan)
-            .flat_map(|(sequence, &count)| sequence.slots(count))
-            .collect();
-        let (workspace, cache) = (&mut self.workspace, &mut self.cache);
-        self.model.step(&self.kernels, workspace, cache, &slots)
-    }
-
-    /// Hands the logits to those who want them and lets go of who is done.
-    fn settle(&mut self, plan: &[usize], logits: &[f32]) {
-        let mut rows = logits.chunks_exact(self.model.vocabulary());
-        let mut counts = plan.iter();
-        for running in &mut self.running {
-            let mut still = Vec::with_capacity(running.sequences.len());
-            for mut sequence in std::mem::take(&mut running.sequences) {
-                let count = *counts.next().expect("a count for every sequence");
-                let wanted = sequence.wanted(count);
-                let rows: Vec<&[f32]> = rows.by_ref().take(wanted).collect();
-                sequence.advance(count, &mut self.blocks);
-                let scoring = running.scoring.as_mut();
-                if sequence.settle(&self.kernels, &rows, scoring) {
-                    still.push(sequence);
-                } else {
-                    self.blocks.release(sequence.held);
-                }
-            }
-            running.sequences = still;
-        }
-        let (blocks, promised) = (&mut self.blocks, &mut self.promised);
-        self.running.retain_mut(|running| {
-            let is_live = running.goes_on();
-            if !is_live {
-                running.release(blocks);
-                *promised -= running.promised;
-            }
-            is_live
-        });
-    }
-
-    /// After a panic: fails what ran and forgets all blocks.
-    fn rebuild(&mut self, reason: &str) {
-        tracing::error!(reason, "the engine failed in a step and is rebuilt");
-        for running in self.running.drain(..) {
-            running.fail(&EngineError::Failed(reason.to_owned()));
-        }
-        self.promised = 0;
-        self.blocks = Blocks::new(self.blocks.count());
-    }
-}
-
-impl Running {
-    fn new(job: Job, promised: usize, blocks: &mut Blocks) -> Self {
-        let (sequence, scoring) = match job {
-            Job::Generate(job) => (Sequence::generate(job, blocks), None),
-            Job::Score(job) => {
-                let (sequence, scoring) = Scoring::start(job, blocks);
-                (sequence, Some(scoring))
-            }
-            Job::Evaluate(job) => (Sequence::evaluate(job, blocks), None),
-        };
-        Self {
-            promised,
-            sequences: vec![sequence],
-            scoring,
-        }
-    }
-
-    /// Starts the branches of labels that there is room for.
-    fn branch(&mut self, blocks: &mut Blocks, cache: &mut [kv::Layer]) {
-        if let Some(scoring) = &mut self.scoring {
-            scoring.branch(&mut self.sequences, blocks, cache);
-        }
-    }
-
-    fn goes_on(&self) -> bool {
-        let labels_left = self.scoring.as_ref().is_some_and(Scoring::goes_on);
-        !self.sequences.is_empty() || labels_left
-    }
-
-    fn release(&mut self, blocks: &mut Blocks) {
-        if let Some(scoring) = self.scoring.take() {
-            scoring.finish(blocks);
-        }
-    }
-
-    fn fail(self, error: &EngineError) {
-        for sequence in self.sequences {
-            match sequence.purpose {
-                Purpose::Generate(state) => {
-                    drop(state.events.send(Event::End(Err(error.clone()))));
-                }
-                Purpose::Evaluate(state) => drop(state.outcome.send(Err(error.clone()))),
-                Purpose::Prompt | Purpose::Label(_) => {}
-            }
-        }
-        if let Some(scoring) = self.scoring {
-            scoring.fail(error.clone());
-        }
-    }
-}
-
-fn reason(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".into())
-}
+#[cfg(test)]
+mod tests;

@@ -117,6 +117,31 @@ impl Layer {
         self.values.copy_within(from..from + length, to);
     }
 
+    /// Numbers that a block holds, keys and values together.
+    pub fn block_length(&self) -> usize {
+        2 * self.heads.keys * self.heads.size * BLOCK
+    }
+
+    /// Appends what a block holds to `content`.
+    pub fn read_block(&self, block: u32, content: &mut Vec<u16>) {
+        let half = self.block_length() / 2;
+        let from = block as usize * half;
+        content.extend_from_slice(&self.keys[from..from + half]);
+        content.extend_from_slice(&self.values[from..from + half]);
+    }
+
+    /// Puts back what [`Layer::read_block`] gave.
+    ///
+    /// # Panics
+    /// If `content` has another length than a block.
+    pub fn write_block(&mut self, block: u32, content: &[u16]) {
+        assert_eq!(content.len(), self.block_length(), "the content of a block");
+        let (keys, values) = content.split_at(content.len() / 2);
+        let from = block as usize * keys.len();
+        self.keys[from..from + keys.len()].copy_from_slice(keys);
+        self.values[from..from + values.len()].copy_from_slice(values);
+    }
+
     pub(crate) fn heads(&self) -> Heads {
         self.heads
     }

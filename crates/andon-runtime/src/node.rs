@@ -3,6 +3,7 @@ use std::sync::Arc;
 use andon_store::{Counts, Page, RecordFilter, RunFilter, Store};
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
+use andon_task::prompt;
 use andon_task::run::{Record, StoredRun, Timestamp};
 use andon_task::task::Task;
 
@@ -98,6 +99,24 @@ impl Node {
             self.heads.set(task, promoted, beside);
         }
         Ok(())
+    }
+
+    /// Has the language model keep at hand what the prompts of a task begin with,
+    /// for every task that it answers. The tokens that it keeps.
+    pub fn pin_prompts(&self) -> Result<usize, Error> {
+        let Some(model) = &self.language_model else {
+            return Ok(0);
+        };
+        let serves = |status: HeadStatus| status.refused.is_none();
+        let mut tokens = 0;
+        for task in self.plant.tasks.values() {
+            if !self.heads.status(&task.name).is_some_and(serves) {
+                // Two notes that have nothing in common: what is left is the task's.
+                let prompts = ["a", "Z"].map(|note| prompt::decide(task, note));
+                tokens += model.pin(&prompts)?;
+            }
+        }
+        Ok(tokens)
     }
 
     /// The head that is promoted for a task, and whether it serves.

@@ -7,6 +7,7 @@ use aide::OperationOutput;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Document};
 use andon_runtime::Readiness;
+use andon_task::engine::Statistics;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -90,19 +91,8 @@ impl HealthView {
         }
     }
 
-    /// Nothing came in time. An engine that still computes steps is busy; one
-    /// that does not, or does not say so, is stuck.
-    fn overdue(app: &App) -> Self {
-        let model = app.node.language_model();
-        let statistics = model.map(|model| model.statistics());
-        let Some((statistics, since_step)) =
-            statistics.and_then(|statistics| Some((statistics, statistics.since_step?)))
-        else {
-            return Self::stuck();
-        };
-        if since_step >= PATIENCE {
-            return Self::stuck();
-        }
+    /// Nothing came in time, but the engine has computed steps meanwhile.
+    fn busy(statistics: &Statistics) -> Self {
         let detail = format!(
             "busy: {} requests run and {} wait",
             statistics.running, statistics.waiting
@@ -162,17 +152,27 @@ pub(crate) async fn show(State(app): State<App>) -> HealthReply {
     {
         return HealthReply(view.clone());
     }
+    let steps = statistics(&app).steps;
     let mut probe = latest.pending.take().unwrap_or_else(|| start(&app));
     let view = match tokio::time::timeout(PATIENCE, probe.recv()).await {
         Ok(Some(readiness)) => HealthView::new(readiness),
         Ok(None) => HealthView::stuck(),
         Err(_) => {
             latest.pending = Some(probe);
-            HealthView::overdue(&app)
+            let statistics = statistics(&app);
+            match statistics.steps > steps {
+                true => HealthView::busy(&statistics),
+                false => HealthView::stuck(),
+            }
         }
     };
     latest.finding = Some((Instant::now(), view.clone()));
     HealthReply(view)
+}
+
+fn statistics(app: &App) -> Statistics {
+    let model = app.node.language_model();
+    model.map_or_else(Statistics::default, |model| model.statistics())
 }
 
 fn start(app: &App) -> mpsc::Receiver<Readiness> {

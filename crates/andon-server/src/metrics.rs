@@ -153,58 +153,49 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
 
 /// What the engine of the language model says of itself.
 fn register_engine(registry: &mut Registry, statistics: &Statistics) {
-    let mut gauge = |name: &str, help: &str, value: f64| {
-        registry.register(name, help, ConstGauge::new(value));
-    };
-    gauge(
-        "waiting",
-        "Requests that wait for a place",
-        statistics.waiting as f64,
-    );
-    gauge(
-        "running",
-        "Requests that are worked on",
-        statistics.running as f64,
-    );
-    gauge(
-        "free_blocks",
-        "Blocks of the KV cache that no running request holds",
-        statistics.free_blocks as f64,
-    );
-    if let Some(age) = statistics.since_step {
-        gauge(
-            "since_step_seconds",
-            "Time since the last step ended",
-            age.as_secs_f64(),
-        );
+    let gauges = [
+        ("waiting", "Requests that wait for a place", statistics.waiting),
+        ("running", "Requests that are worked on", statistics.running),
+        ("blocks", "Blocks of the KV cache", statistics.blocks),
+        (
+            "free_blocks",
+            "Blocks of the KV cache that nobody holds",
+            statistics.free_blocks,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(value as u64));
     }
-    let mut counter = |name: &str, help: &str, value: f64| {
+    let counters = [
+        (
+            "refused",
+            "Requests refused: too many waited, or there was too little time",
+            statistics.refused,
+        ),
+        ("steps", "Steps that were computed", statistics.steps),
+        (
+            "computed_tokens",
+            "Tokens that were computed, of prompts and of answers",
+            statistics.computed_tokens,
+        ),
+        (
+            "cached_tokens",
+            "Tokens that were found in the prefix cache instead",
+            statistics.cached_tokens,
+        ),
+        (
+            "suspended",
+            "Requests that gave their memory to others and began anew",
+            statistics.suspended,
+        ),
+        ("failures", "Steps that failed", statistics.failures),
+        (
+            "replaced",
+            "Threads that made no progress and were replaced",
+            statistics.replaced,
+        ),
+    ];
+    for (name, help, value) in counters {
         registry.register(name, help, ConstCounter::new(value));
-    };
-    counter(
-        "begun_requests",
-        "Requests that were begun",
-        statistics.begun as f64,
-    );
-    counter(
-        "waited_seconds",
-        "Time that those requests waited before they were begun",
-        statistics.waited.as_secs_f64(),
-    );
-    counter("steps", "Steps that were computed", statistics.steps as f64);
-    counter(
-        "prefilled_tokens",
-        "Tokens of prompts that were computed",
-        statistics.prefilled_tokens as f64,
-    );
-    counter(
-        "cached_tokens",
-        "Tokens of prompts that were found in the prefix cache",
-        statistics.cached_tokens as f64,
-    );
-    counter(
-        "decoded_tokens",
-        "Tokens that were generated",
-        statistics.decoded_tokens as f64,
-    );
+    }
 }

@@ -357,6 +357,33 @@ pub struct Usage {
     pub completion_tokens: usize,
 }
 
+/// What an engine has done since it was loaded, and does now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Requests that wait.
+    pub waiting: usize,
+    /// Requests that run.
+    pub running: usize,
+    /// Requests that were refused at once: too many waited, or too little time.
+    pub refused: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Tokens that were computed.
+    pub computed_tokens: u64,
+    /// Tokens that were found in the prefix cache instead.
+    pub cached_tokens: u64,
+    /// Requests that gave their memory to others and began anew later.
+    pub suspended: u64,
+    /// Steps that failed.
+    pub failures: u64,
+    /// Threads that made no progress and were replaced.
+    pub replaced: u64,
+    /// Blocks of the KV cache.
+    pub blocks: usize,
+    /// Of these, blocks that nobody holds.
+    pub free_blocks: usize,
+}
+
 /// A token with the logarithm of its probability over the whole vocabulary, at
 /// temperature 1 and before any grammar.
 #[derive(Clone, Debug, PartialEq)]
@@ -398,32 +425,6 @@ pub struct Generation {
     pub usage: Usage,
 }
 
-/// What an engine has done since it started, and does now. An engine that does
-/// not count says nothing of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Requests that wait for a place.
-    pub waiting: usize,
-    /// Requests that are worked on.
-    pub running: usize,
-    /// Requests that were begun.
-    pub begun: u64,
-    /// How long they waited before, all together.
-    pub waited: Duration,
-    /// Steps that were computed.
-    pub steps: u64,
-    /// Tokens of prompts that were computed.
-    pub prefilled_tokens: u64,
-    /// Tokens of prompts that were found in the prefix cache.
-    pub cached_tokens: u64,
-    /// Tokens that were generated.
-    pub decoded_tokens: u64,
-    /// Blocks of the KV cache that no running request holds.
-    pub free_blocks: usize,
-    /// The time since the last step ended; `None` before the first.
-    pub since_step: Option<Duration>,
-}
-
 /// A model that continues text.
 pub trait Generate: Send + Sync {
     /// Which model this is.
@@ -439,7 +440,7 @@ pub trait Generate: Send + Sync {
         CallForm::Tagged
     }
 
-    /// What the engine has done so far, and does now.
+    /// What the engine has done and does; nothing, for one that does not say.
     fn statistics(&self) -> Statistics {
         Statistics::default()
     }
@@ -482,9 +483,8 @@ impl ScoreRequest {
 /// The scores of a closed set of labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
-    /// For each label, in the order given, the share of it among all of them: the
-    /// probability that the model continues the prompt with exactly this label and
-    /// then ends its turn, divided by the sum of all. Exact to 1e-4.
+    /// For each label, in the order given, the probability that the model says it
+    /// when it is held to the labels, token by token. Exact to 1e-4.
     pub shares: Vec<f64>,
     /// What it cost.
     pub usage: Usage,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use andon_engine::{Encoder, EncoderFiles, LanguageModel};
+use andon_engine::{Encoder, EncoderFiles, LanguageModel, Options};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 use anyhow::{Context, bail};
@@ -27,7 +27,12 @@ impl Loader {
     pub(crate) fn language_model(&self, name: &str) -> anyhow::Result<LanguageModel> {
         let located = self.locate(name)?;
         let cannot_load = || format!("cannot load the model '{name}'");
-        let model = LanguageModel::load(name, &located.weights, Arc::clone(&self.kernels))
+        let options = Options {
+            prefixes: Some(located.folder.join("prefixes")),
+            ..Options::default()
+        };
+        let kernels = Arc::clone(&self.kernels);
+        let model = LanguageModel::load_with(name, &located.weights, kernels, options)
             .with_context(cannot_load)?;
         // What answers is what was verified when it came, to the last byte.
         let digest = andon_task::engine::Generate::identity(&model).digest;

@@ -1,82 +1,72 @@
-//! The labels of one job: the prompt once, then a branch for each label.
+//! The labels of one job: the prompt once, then a branch for each label that is
+//! worth evaluating.
 
-use std::sync::mpsc::SyncSender;
-
-use andon_kernels::{Kernels, kv};
+use andon_kernels::kv;
 use andon_task::engine::{EngineError, Usage};
 
-use super::Score;
+use super::job::Score;
 use super::sequence::{Purpose, Sequence};
 use crate::cache::{Blocks, Held};
-
-/// Blocks that branches may hold at the same time, unless one needs more.
-const BRANCH_BLOCKS: usize = 64;
+use crate::labels::{Branch, Labels};
 
 pub(super) struct Scoring {
-    labels: Vec<Vec<u32>>,
+    labels: Labels,
     prompt: Vec<u32>,
     /// The prompt's blocks, once they are computed.
     held: Option<Held>,
-    log_probabilities: Vec<f64>,
-    /// The next label to branch off.
-    next: usize,
+    /// Branches of this round that are not begun.
+    waiting: Vec<Branch>,
+    /// Branches of this round that are not ended.
+    open: usize,
     usage: Usage,
-    outcome: SyncSender<Result<(Vec<f64>, Usage), EngineError>>,
 }
 
 impl Scoring {
-    /// Blocks that a job may hold at the same time.
-    pub(super) fn blocks(job: &Score) -> usize {
-        let prompt = job.prompt.len();
-        job.prompt.len().div_ceil(kv::BLOCK) + branch_blocks(prompt, &job.labels)
-    }
-
-    pub(super) fn start(job: Score, blocks: &mut Blocks) -> (Sequence, Self) {
-        let held = blocks.match_prefix(&job.prompt);
-        let cached = held.numbers().len() * kv::BLOCK;
-        let evaluated = job.labels.iter().map(Vec::len).sum();
-        let usage = Usage {
-            prompt_tokens: job.prompt.len(),
-            cached_tokens: cached,
-            completion_tokens: evaluated,
-        };
-        let mut sequence = Sequence {
-            tokens: job.prompt.clone(),
-            computed: cached,
-            wants_from: job.prompt.len() - 1,
-            held,
-            purpose: Purpose::Prompt,
-        };
-        sequence.grow(blocks);
+    pub(super) fn start(work: &Score, blocks: &mut Blocks) -> (Sequence, Self) {
+        let sequence = Sequence::prompt(&work.prompt, blocks);
         let scoring = Self {
-            log_probabilities: vec![0.0; job.labels.len()],
-            labels: job.labels,
-            prompt: job.prompt,
+            labels: Labels::new(work.labels.clone()),
+            prompt: work.prompt.clone(),
             held: None,
-            next: 0,
-            usage,
-            outcome: job.outcome,
+            waiting: Vec::new(),
+            open: 0,
+            usage: Usage {
+                prompt_tokens: work.prompt.len(),
+                cached_tokens: sequence.computed,
+                completion_tokens: 0,
+            },
         };
         (sequence, scoring)
     }
 
-    /// The prompt is computed: every label's first token has its probability.
-    pub(super) fn begin(&mut self, kernels: &Kernels, logits: &[f32], held: Held) {
-        let total = kernels.log_sum_exp(logits);
-        for (label, sum) in self.labels.iter().zip(&mut self.log_probabilities) {
-            *sum = f64::from(logits[label[0] as usize]) - total;
-        }
+    /// The prompt is computed: every first token has its weight.
+    pub(super) fn begin(&mut self, logits: &[f32], held: Held) {
         self.held = Some(held);
+        self.labels.learn(0, 0, |token| logits[token as usize]);
+        self.begin_round();
     }
 
-    /// The token at `position` of a label's sequence is about to come.
-    pub(super) fn add(&mut self, kernels: &Kernels, label: usize, position: usize, logits: &[f32]) {
-        let token = self.labels[label][position - self.prompt.len()];
-        self.log_probabilities[label] +=
-            f64::from(logits[token as usize]) - kernels.log_sum_exp(logits);
+    /// What may follow the first `depth` tokens of a label.
+    pub(super) fn add(&mut self, branch: Branch, logits: &[f32]) {
+        let Branch { label, depth } = branch;
+        self.labels
+            .learn(label, depth, |token| logits[token as usize]);
     }
 
-    /// Starts as many further labels as the promised blocks allow.
+    /// A branch has come to its end.
+    pub(super) fn end_branch(&mut self) {
+        self.open -= 1;
+        if self.open == 0 {
+            self.begin_round();
+        }
+    }
+
+    fn begin_round(&mut self) {
+        self.waiting = self.labels.next_round();
+        self.open = self.waiting.len();
+    }
+
+    /// Starts as many further labels as there are blocks for.
     pub(super) fn branch(
         &mut self,
         sequences: &mut Vec<Sequence>,
@@ -86,78 +76,50 @@ impl Scoring {
         let Some(held) = &self.held else {
             return;
         };
-        let prompt = self.prompt.len();
-        let mut room = branch_blocks(prompt, &self.labels);
-        for sequence in sequences.iter() {
-            room -= own_blocks(prompt, sequence.tokens.len() - prompt);
-        }
-        while let Some(label) = self.labels.get(self.next) {
-            // The last token is predicted, never computed.
-            let (_, computed) = label.split_last().expect("a label ends its turn");
-            let own = own_blocks(prompt, computed.len());
-            if !computed.is_empty() {
-                if own > room {
-                    return;
-                }
-                room -= own;
-                let (held, copy) = blocks
-                    .fork(held, prompt)
-                    .expect("blocks that were promised are there");
-                if let Some((from, to)) = copy {
-                    cache
-                        .iter_mut()
-                        .for_each(|layer| layer.copy_block(from, to));
-                }
-                let mut sequence = Sequence {
-                    tokens: [self.prompt.as_slice(), computed].concat(),
-                    computed: prompt,
-                    wants_from: prompt,
-                    held,
-                    purpose: Purpose::Label(self.next),
-                };
-                sequence.grow(blocks);
-                sequences.push(sequence);
+        while let Some(&branch) = self.waiting.last() {
+            let prompt = self.prompt.len();
+            let Some((held, copy)) = blocks.fork(held, prompt) else {
+                return;
+            };
+            if let Some((from, to)) = copy {
+                cache
+                    .iter_mut()
+                    .for_each(|layer| layer.copy_block(from, to));
             }
-            self.next += 1;
+            let path = &self.labels.tokens(branch.label)[..branch.depth];
+            self.usage.completion_tokens += path.len();
+            let tokens = [self.prompt.as_slice(), path].concat();
+            sequences.push(Sequence {
+                computed: prompt,
+                wants_from: tokens.len() - 1,
+                tokens,
+                held,
+                purpose: Purpose::Label(branch),
+            });
+            self.waiting.pop();
         }
     }
 
     /// Whether labels are still to be branched off.
     pub(super) fn goes_on(&self) -> bool {
-        self.next < self.labels.len()
+        !self.waiting.is_empty()
     }
 
-    /// All labels are scored.
-    pub(super) fn finish(self, blocks: &mut Blocks) {
-        if let Some(held) = self.held {
+    pub(super) fn release(&mut self, blocks: &mut Blocks) {
+        if let Some(held) = self.held.take() {
             blocks.release(held);
         }
-        let is_finite = self.log_probabilities.iter().all(|p| !p.is_nan());
-        let outcome = if is_finite {
-            Ok((self.log_probabilities, self.usage))
+    }
+
+    /// All labels are weighed.
+    pub(super) fn outcome(&self) -> Result<(Vec<f64>, Usage), EngineError> {
+        let shares = self.labels.shares();
+        if shares.iter().all(|share| share.is_finite()) {
+            Ok((shares, self.usage))
         } else {
             Err(EngineError::Failed(
                 "the model's logits are no numbers".into(),
             ))
-        };
-        // A caller that has left needs no answer.
-        drop(self.outcome.send(outcome));
+        }
     }
-
-    pub(super) fn fail(self, error: EngineError) {
-        drop(self.outcome.send(Err(error)));
-    }
-}
-
-/// Blocks that branches of this prompt may hold together.
-fn branch_blocks(prompt: usize, labels: &[Vec<u32>]) -> usize {
-    let own = |label: &Vec<u32>| own_blocks(prompt, label.len().saturating_sub(1));
-    let all: usize = labels.iter().map(own).sum();
-    let largest = labels.iter().map(own).max().unwrap_or(0);
-    all.min(BRANCH_BLOCKS.max(largest))
-}
-
-/// Blocks that a branch of `tokens` tokens has besides the prompt's whole ones.
-fn own_blocks(prompt: usize, tokens: usize) -> usize {
-    (prompt + tokens).div_ceil(kv::BLOCK) - prompt / kv::BLOCK
 }

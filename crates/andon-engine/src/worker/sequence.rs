@@ -1,15 +1,15 @@
 //! One sequence of tokens on its way through the model.
 
-use std::sync::mpsc::SyncSender;
+use andon_kernels::{Kernels, kv};
+use andon_task::engine::Usage;
 
-use andon_kernels::Kernels;
-use andon_task::engine::{EngineError, Finish, Usage};
-
+use super::generating::Generating;
+use super::job::{Evaluate, Generate};
+use super::pin;
 use super::score::Scoring;
-use super::{Evaluate, Event, Generate};
 use crate::cache::{Blocks, Held};
+use crate::labels::Branch;
 use crate::llama::Slot;
-use crate::sample::Sampler;
 
 pub(super) struct Sequence {
     pub(super) tokens: Vec<u32>,
@@ -23,76 +23,98 @@ pub(super) struct Sequence {
 
 pub(super) enum Purpose {
     Generate(Box<Generating>),
-    Evaluate(Evaluating),
+    /// The logits so far.
+    Evaluate(Vec<f32>),
+    /// A beginning that is to be kept.
+    Pin,
     /// The text before labels.
     Prompt,
-    /// The label with this number.
-    Label(usize),
+    /// The beginning of a label.
+    Label(Branch),
 }
 
-pub(super) struct Generating {
-    sampler: Sampler,
-    most: usize,
-    ends: Vec<u32>,
-    usage: Usage,
-    pub(super) events: SyncSender<Event>,
-}
-
-pub(super) struct Evaluating {
-    logits: Vec<f32>,
-    pub(super) outcome: SyncSender<Result<Vec<f32>, EngineError>>,
+/// How a sequence came out of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// There is more to compute.
+    GoesOn,
+    /// All is done.
+    Ended,
 }
 
 impl Sequence {
-    pub(super) fn generate(job: Generate, blocks: &mut Blocks) -> Self {
-        let held = blocks.match_prefix(&job.tokens);
-        let cached = held.numbers().len() * andon_kernels::kv::BLOCK;
+    fn new(tokens: Vec<u32>, held: Held, purpose: Purpose) -> Self {
+        Self {
+            computed: held.numbers().len() * kv::BLOCK,
+            wants_from: tokens.len() - 1,
+            tokens,
+            held,
+            purpose,
+        }
+    }
+
+    /// A text to continue, or one that was continued before and had to wait.
+    pub(super) fn generate(work: &mut Generate, blocks: &mut Blocks) -> Self {
+        let held = blocks.match_prefix(&work.tokens);
         let usage = Usage {
-            prompt_tokens: job.tokens.len(),
-            cached_tokens: cached,
+            prompt_tokens: work.tokens.len(),
+            cached_tokens: held.numbers().len() * kv::BLOCK,
             completion_tokens: 0,
         };
-        let mut sequence = Self {
-            computed: cached,
-            wants_from: job.tokens.len() - 1,
-            tokens: job.tokens,
-            held,
-            purpose: Purpose::Generate(Box::new(Generating {
-                sampler: Sampler::new(job.sampling),
-                most: job.most,
-                ends: job.ends,
-                usage,
-                events: job.events,
-            })),
+        let state = match work.progress.take() {
+            Some(state) => state,
+            None => Box::new(Generating::new(work, usage)),
         };
-        sequence.grow(blocks);
+        Self::new(work.tokens.clone(), held, Purpose::Generate(state))
+    }
+
+    pub(super) fn evaluate(work: &Evaluate) -> Self {
+        let purpose = Purpose::Evaluate(Vec::new());
+        let mut sequence = Self::new(work.tokens.clone(), Held::default(), purpose);
+        sequence.wants_from = 0;
         sequence
     }
 
-    pub(super) fn evaluate(job: Evaluate, blocks: &mut Blocks) -> Self {
-        let mut sequence = Self {
-            tokens: job.tokens,
-            computed: 0,
-            wants_from: 0,
-            held: Held::default(),
-            purpose: Purpose::Evaluate(Evaluating {
-                logits: Vec::new(),
-                outcome: job.outcome,
-            }),
-        };
-        sequence.grow(blocks);
+    /// The text before labels.
+    pub(super) fn prompt(tokens: &[u32], blocks: &mut Blocks) -> Self {
+        let held = blocks.match_prefix(tokens);
+        Self::new(tokens.to_vec(), held, Purpose::Prompt)
+    }
+
+    /// A beginning to keep: nobody wants logits.
+    pub(super) fn pin(tokens: &[u32], blocks: &mut Blocks) -> Self {
+        let held = blocks.match_prefix(tokens);
+        let mut sequence = Self::new(tokens.to_vec(), held, Purpose::Pin);
+        sequence.wants_from = tokens.len();
         sequence
     }
 
-    /// Takes the blocks that the tokens need; they were promised at admission.
-    pub(super) fn grow(&mut self, blocks: &mut Blocks) {
-        let is_granted = blocks.grow(&mut self.held, self.tokens.len());
-        assert!(is_granted, "blocks that were promised are there");
+    /// Takes the blocks that the next `count` tokens need; false if there are too few.
+    pub(super) fn secure(&mut self, count: usize, blocks: &mut Blocks) -> bool {
+        blocks.grow(&mut self.held, self.computed + count)
     }
 
     /// Tokens that are still to be computed.
     pub(super) fn left(&self) -> usize {
         self.tokens.len() - self.computed
+    }
+
+    /// Blocks that its tokens still need.
+    pub(super) fn missing_blocks(&self) -> usize {
+        let needed = self.tokens.len().div_ceil(kv::BLOCK);
+        needed.saturating_sub(self.held.numbers().len())
+    }
+
+    /// How many of the first blocks of `prompt` this sequence has or will have, and
+    /// others will find.
+    pub(super) fn common_blocks(&self, prompt: &[u32]) -> usize {
+        if let Purpose::Label(_) | Purpose::Evaluate(_) = self.purpose {
+            return 0;
+        }
+        let own = self.tokens.chunks_exact(kv::BLOCK);
+        own.zip(prompt.chunks_exact(kv::BLOCK))
+            .take_while(|(own, other)| own == other)
+            .count()
     }
 
     /// The next `count` tokens.
@@ -114,92 +136,57 @@ impl Sequence {
     pub(super) fn advance(&mut self, count: usize, blocks: &mut Blocks) {
         self.computed += count;
         blocks.note(&mut self.held, &self.tokens, self.computed);
-        if let Purpose::Generate(_) = self.purpose {
-            // Room for the token that is about to be drawn.
-            let is_granted = blocks.grow(&mut self.held, self.tokens.len() + 1);
-            assert!(is_granted, "blocks that were promised are there");
-        }
     }
 
-    /// Uses the logits of the tokens just computed; false when all is done.
+    /// Uses the logits of the tokens just computed.
     pub(super) fn settle(
         &mut self,
         kernels: &Kernels,
         rows: &[&[f32]],
         scoring: Option<&mut Scoring>,
-    ) -> bool {
+    ) -> Course {
         let is_complete = self.computed == self.tokens.len();
-        match &mut self.purpose {
-            Purpose::Generate(state) => match rows.last() {
-                Some(logits) => match state.next(logits) {
+        let ended = match (&mut self.purpose, scoring) {
+            (Purpose::Generate(state), _) => match rows.last() {
+                Some(logits) => match state.next(kernels, logits) {
                     Some(token) => {
                         self.tokens.push(token);
                         self.wants_from = self.tokens.len() - 1;
-                        true
+                        false
                     }
-                    None => false,
+                    None => true,
                 },
-                None => true,
+                None => false,
             },
-            Purpose::Evaluate(state) => {
-                rows.iter().for_each(|row| state.logits.extend(*row));
-                if is_complete {
-                    let logits = std::mem::take(&mut state.logits);
-                    drop(state.outcome.send(Ok(logits)));
-                }
-                !is_complete
+            (Purpose::Evaluate(logits), _) => {
+                rows.iter().for_each(|row| logits.extend(*row));
+                is_complete
             }
-            Purpose::Prompt => {
-                let scoring = scoring.expect("a prompt before labels has its scoring");
+            (Purpose::Prompt, Some(scoring)) => {
                 if let Some(logits) = rows.last() {
-                    let held = std::mem::take(&mut self.held);
-                    scoring.begin(kernels, logits, held);
+                    scoring.begin(logits, std::mem::take(&mut self.held));
                 }
-                !is_complete
+                is_complete
             }
-            Purpose::Label(label) => {
-                let scoring = scoring.expect("a label has its scoring");
-                let first = self.computed - rows.len();
-                for (row, logits) in rows.iter().enumerate() {
-                    scoring.add(kernels, *label, first + row + 1, logits);
+            (Purpose::Label(branch), Some(scoring)) => {
+                if let Some(logits) = rows.last() {
+                    scoring.add(*branch, logits);
+                    scoring.end_branch();
                 }
-                !is_complete
+                is_complete
             }
+            (Purpose::Pin | Purpose::Prompt | Purpose::Label(_), _) => is_complete,
+        };
+        match ended {
+            true => Course::Ended,
+            false => Course::GoesOn,
         }
     }
-}
 
-impl Generating {
-    /// The next token, sent on its way; `None` when the text has ended or
-    /// nobody listens.
-    fn next(&mut self, logits: &[f32]) -> Option<u32> {
-        let Some(token) = self.sampler.draw(logits) else {
-            let error = EngineError::Failed("the model's logits are no numbers".into());
-            drop(self.events.send(Event::End(Err(error))));
-            return None;
-        };
-        self.usage.completion_tokens += 1;
-        let event = Event::Token {
-            token,
-            cached_tokens: self.usage.cached_tokens,
-        };
-        let finish = if self.ends.contains(&token) {
-            Some(Finish::Stop)
-        } else if self.events.try_send(event).is_err() {
-            // The channel has room for every event: an error means that the
-            // other end is gone.
-            return None;
-        } else if self.usage.completion_tokens >= self.most {
-            Some(Finish::Length)
-        } else {
-            None
-        };
-        match finish {
-            None => Some(token),
-            Some(finish) => {
-                drop(self.events.send(Event::End(Ok((finish, self.usage)))));
-                None
-            }
-        }
+    /// Takes hold of the blocks of a beginning that is computed, and their content.
+    pub(super) fn keep(self, blocks: &mut Blocks, cache: &[kv::Layer]) -> (Held, Vec<u16>) {
+        let held = pin::keep(self.held, &self.tokens, blocks);
+        let content = pin::content(&held, cache);
+        (held, content)
     }
 }

@@ -97,33 +97,35 @@ fn labels_have_the_shares_that_full_enumeration_gives() {
     let found = SMOLLM2.score(&request).expect("labels are scored");
     assert!(found.usage.prompt_tokens > 64);
     let start = SMOLLM2.tokenize(&prompt).expect("the prompt has tokens");
-    // The definition: the sum over a label's tokens, and the end of the turn, of
-    // what the whole text's logits say.
-    let probabilities: Vec<f64> = labels()
+    // The definition: what the model says that is held to the labels.
+    let tokens: Vec<Vec<u32>> = labels()
         .into_iter()
         .map(|label| {
             let label = SMOLLM2.tokenize(&Prompt::Text(label));
-            let mut tokens = start.clone();
-            tokens.extend(label.expect("the label has tokens"));
+            let mut tokens = label.expect("the label has tokens");
             tokens.push(2);
-            let logits = SMOLLM2.evaluate(&tokens).expect("the text is evaluated");
-            let sum: f64 = (start.len()..tokens.len())
-                .map(|at| {
-                    let row = &logits[at - 1];
-                    let total: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
-                    f64::from(row[tokens[at] as usize]) - total.ln()
-                })
-                .sum();
-            sum.exp()
+            tokens
         })
         .collect();
-    let total: f64 = probabilities.iter().sum();
-    for ((label, probability), share) in labels().iter().zip(probabilities).zip(found.shares) {
-        let expected = probability / total;
-        assert!(
-            (share - expected).abs() < 1e-4,
-            "{label}: {share} is not {expected}"
-        );
+    for (label, share) in tokens.iter().zip(found.shares) {
+        let text = [start.clone(), label.clone()].concat();
+        let logits = SMOLLM2.evaluate(&text).expect("the text is evaluated");
+        let steps = (0..label.len()).map(|at| {
+            let row = &logits[start.len() + at - 1];
+            let mut next: Vec<u32> = tokens
+                .iter()
+                .filter(|other| other.len() > at && other[..at] == label[..at])
+                .map(|other| other[at])
+                .collect();
+            next.sort_unstable();
+            next.dedup();
+            let weight = |token: u32| f64::from(row[token as usize]).exp();
+            let total: f64 = next.into_iter().map(weight).sum();
+            weight(label[at]) / total
+        });
+        let expected: f64 = steps.product();
+        let difference = (share - expected).abs();
+        assert!(difference < 1e-4, "{label:?}: {share} is not {expected}");
     }
 }
 

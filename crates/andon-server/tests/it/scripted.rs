@@ -155,16 +155,9 @@ impl Generate for Scripted {
 
     fn statistics(&self) -> Statistics {
         Statistics {
-            waiting: 1,
-            running: 2,
-            begun: 3,
-            waited: Duration::from_millis(1500),
-            steps: 4,
-            prefilled_tokens: 5,
-            cached_tokens: 6,
-            decoded_tokens: 7,
+            steps: self.seen.pieces.load(Ordering::SeqCst) as u64,
             free_blocks: 8,
-            since_step: Some(Duration::from_millis(250)),
+            ..Statistics::default()
         }
     }
 

@@ -124,9 +124,8 @@ async fn each_class_has_places_of_its_own() {
         "andon_refused_requests_total{reason=\"overloaded\"} 1",
         "andon_model_calls_total{class=\"machine\"} 1",
         "andon_model_calls_total{class=\"batch\"} 1",
-        "andon_engine_since_step_seconds 0.25",
-        "andon_engine_waited_seconds_total 1.5",
-        "andon_engine_decoded_tokens_total 7",
+        "andon_engine_free_blocks 8",
+        "andon_engine_suspended_total 0",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

@@ -34,6 +34,11 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
             );
         }
     }
+    match node.pin_prompts() {
+        Ok(tokens) => tracing::info!(tokens, "the tasks' prompts are at hand"),
+        // Each is computed when it is first needed.
+        Err(error) => tracing::warn!(%error, "a task's prompt is not kept at hand"),
+    }
     let url = format!("http://{}", listener.local_addr()?);
     settings.output.print(
         &json!({ "url": url, "plant": node.plant().settings.name }),

@@ -1,0 +1,110 @@
+use proptest::prelude::*;
+
+use super::*;
+
+use Class::{Batch, Machine, Person};
+
+fn demands(of: &[(Class, usize)]) -> Vec<Demand> {
+    let demand = |(arrival, &(class, left)): (usize, &(Class, usize))| Demand {
+        rank: Rank::new(class, None, arrival as u64),
+        left,
+    };
+    of.iter().enumerate().map(demand).collect()
+}
+
+fn check(of: &[(Class, usize)], (tokens, quick): (usize, usize), expected: &[usize]) {
+    let counts = plan(&demands(of), Budget { tokens, quick });
+    assert_eq!(counts, expected, "{of:?} within {tokens}, {quick}");
+}
+
+#[test]
+fn next_tokens_come_first_and_prompts_share_the_rest() {
+    check(&[], (8, 8), &[]);
+    check(&[(Person, 1), (Person, 1)], (8, 8), &[1, 1]);
+    check(&[(Person, 20)], (8, 8), &[8]);
+    check(&[(Person, 20), (Person, 1)], (8, 8), &[7, 1]);
+    check(
+        &[(Person, 3), (Person, 20), (Person, 1)],
+        (8, 8),
+        &[3, 4, 1],
+    );
+    check(&[(Person, 5), (Person, 5), (Person, 5)], (8, 8), &[5, 3, 0]);
+}
+
+#[test]
+fn machines_come_first_and_batches_get_what_is_left() {
+    check(
+        &[(Machine, 20), (Person, 1), (Batch, 1)],
+        (32, 8),
+        &[20, 0, 0],
+    );
+    check(
+        &[(Machine, 5), (Person, 1), (Batch, 9)],
+        (32, 8),
+        &[5, 1, 2],
+    );
+    check(
+        &[(Machine, 1), (Person, 9), (Batch, 1)],
+        (32, 8),
+        &[1, 7, 0],
+    );
+    check(&[(Person, 40)], (32, 8), &[8]);
+    check(&[(Batch, 40)], (32, 1), &[1]);
+}
+
+#[test]
+fn classes_deadlines_and_arrivals_make_the_order() {
+    let now = Instant::now();
+    let soon = Some(now + Duration::from_secs(1));
+    let later = Some(now + Duration::from_secs(2));
+    let ordered = [
+        Rank::new(Machine, soon, 9),
+        Rank::new(Machine, later, 1),
+        Rank::new(Machine, None, 0),
+        Rank::new(Person, soon, 3),
+        Rank::new(Person, soon, 4),
+        Rank::new(Batch, soon, 0),
+    ];
+    assert!(ordered.is_sorted());
+}
+
+#[test]
+fn steps_are_short_while_machines_are_about() {
+    let mut speed = Speed::default();
+    speed.note(1, Duration::from_micros(2400));
+    speed.note(128, Duration::from_micros(53_200));
+    let now = Instant::now();
+    let check = |last: Option<Duration>, quick: usize| {
+        let budget = Budget::new(&speed, last.map(|ago| now - ago), now);
+        assert_eq!(
+            (budget.tokens, budget.quick),
+            (STEP_TOKENS, quick),
+            "{last:?}"
+        );
+    };
+    check(None, STEP_TOKENS);
+    check(Some(Duration::ZERO), 25);
+    check(Some(Duration::from_secs(61)), STEP_TOKENS);
+}
+
+proptest! {
+    #[test]
+    fn a_plan_keeps_its_budget_and_moves(
+        classes in prop::collection::vec((0usize..3, 1usize..200), 1..40),
+        tokens in 1usize..64,
+        quick in 1usize..64,
+    ) {
+        let mut of: Vec<_> = classes
+            .into_iter()
+            .map(|(class, left)| ([Machine, Person, Batch][class], left))
+            .collect();
+        of.sort_by_key(|&(class, _)| Rank::new(class, None, 0));
+        let demands = demands(&of);
+        let counts = plan(&demands, Budget { tokens, quick: quick.min(tokens) });
+        prop_assert!(counts[0] > 0 || counts.iter().sum::<usize>() > 0);
+        prop_assert!(counts.iter().sum::<usize>() <= tokens);
+        for (count, demand) in counts.iter().zip(&demands) {
+            prop_assert!(*count <= demand.left);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The life of the thread: schedule, run, settle.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use andon_kernels::{Kernels, kv};
+use andon_task::engine::{EngineError, Statistics};
+
+use super::Model;
+use super::board::{Choice, Report, Tenure};
+use super::job::{Job, Work};
+use super::pin;
+use super::score::Scoring;
+use super::sequence::{Course, Purpose, Sequence};
+use crate::cache::{Blocks, Held};
+use crate::llama::{Slot, Workspace};
+use crate::schedule::{Budget, Demand, Rank, plan};
+
+/// Jobs that run side by side.
+const MOST_RUNNING: usize = 256;
+
+pub(super) struct Engine {
+    model: Arc<dyn Model>,
+    kernels: Arc<Kernels>,
+    tenure: Tenure,
+    workspace: Workspace,
+    cache: Vec<kv::Layer>,
+    blocks: Blocks,
+    /// In the order of their ranks.
+    running: Vec<Running>,
+    /// Beginnings that are kept for good.
+    pinned: Vec<Held>,
+    statistics: Statistics,
+}
+
+/// A job that runs.
+pub(super) struct Running {
+    job: Job,
+    sequences: Vec<Sequence>,
+    /// For labels: what is known of them.
+    scoring: Option<Scoring>,
+}
+
+impl Engine {
+    pub(super) fn new(
+        model: Arc<dyn Model>,
+        kernels: Arc<Kernels>,
+        tenure: Tenure,
+        blocks: usize,
+    ) -> Self {
+        Self {
+            cache: model.new_cache(blocks),
+            model,
+            kernels,
+            tenure,
+            workspace: Workspace::default(),
+            blocks: Blocks::new(blocks),
+            running: Vec::new(),
+            pinned: Vec::new(),
+            statistics: Statistics {
+                blocks,
+                ..Statistics::default()
+            },
+        }
+    }
+
+    /// Works until the board is closed or another's.
+    pub(super) fn live(mut self) {
+        self.tenure.renew_pins();
+        loop {
+            if self.running.is_empty() && !self.tenure.rest() || self.tenure.is_over() {
+                return;
+            }
+            let step = catch_unwind(AssertUnwindSafe(|| self.step()));
+            if let Err(panic) = step {
+                self.rebuild(&reason(panic.as_ref()));
+            }
+        }
+    }
+
+    fn step(&mut self) {
+        self.admit();
+        let plan = self.schedule();
+        let tokens = plan.iter().sum();
+        if tokens == 0 {
+            return;
+        }
+        self.tenure.begin(tokens);
+        let began = Instant::now();
+        let logits = self.run(&plan);
+        self.settle(&plan, &logits);
+        self.report(tokens, began);
+    }
+
+    /// Takes in waiting jobs for which there is room, the first in rank first.
+    fn admit(&mut self) {
+        while self.running.len() < MOST_RUNNING {
+            let (running, blocks) = (&self.running, &self.blocks);
+            // What those that run still need for what they have begun.
+            let promised: usize = running
+                .iter()
+                .flat_map(|running| &running.sequences)
+                .map(Sequence::missing_blocks)
+                .sum();
+            let taken = self.tenure.take(|job| {
+                let prompt = job.work.prompt();
+                let needed = promised + prompt.len() / kv::BLOCK + 2;
+                // Those behind in rank give way when it comes to that.
+                let is_first = running.iter().all(|other| job.rank < other.job.rank);
+                if needed > blocks.available() && !is_first {
+                    return Choice::Stop;
+                }
+                let is_computed = |other: &Running| other.is_computing(prompt, job.rank, blocks);
+                match running.iter().any(is_computed) {
+                    true => Choice::Leave,
+                    false => Choice::Take,
+                }
+            });
+            match taken {
+                Some(job) => self.start(job),
+                None => return,
+            }
+        }
+    }
+
+    fn start(&mut self, mut job: Job) {
+        let blocks = &mut self.blocks;
+        let (sequences, scoring) = match &mut job.work {
+            Work::Generate(work) => (vec![Sequence::generate(work, blocks)], None),
+            Work::Score(work) => {
+                let (sequence, scoring) = Scoring::start(work, blocks);
+                (vec![sequence], Some(scoring))
+            }
+            Work::Evaluate(work) => (vec![Sequence::evaluate(work)], None),
+            Work::Pin(work) => (vec![Sequence::pin(&work.tokens, blocks)], None),
+            Work::Restore(work) => {
+                let restored = pin::restore(work, blocks, &mut self.cache);
+                let outcome = restored.map(|held| {
+                    self.tenure.note_pin(&work.tokens);
+                    self.pinned.push(held);
+                });
+                // A caller that has left needs no answer.
+                drop(work.outcome.send(outcome));
+                return;
+            }
+        };
+        self.statistics.cached_tokens += sequences
+            .iter()
+            .map(|sequence| sequence.computed as u64)
+            .sum::<u64>();
+        let at = self
+            .running
+            .partition_point(|other| other.job.rank < job.rank);
+        let running = Running {
+            job,
+            sequences,
+            scoring,
+        };
+        self.running.insert(at, running);
+    }
+
+    /// How many tokens of every sequence are computed now; there are blocks for
+    /// all of them.
+    fn schedule(&mut self) -> Vec<usize> {
+        self.dismiss();
+        let budget = Budget::new(
+            &self.tenure.speed(),
+            self.tenure.last_machine(),
+            Instant::now(),
+        );
+        loop {
+            for running in &mut self.running {
+                running.branch(&mut self.blocks, &mut self.cache);
+            }
+            let demands: Vec<Demand> = self
+                .running
+                .iter()
+                .flat_map(|running| {
+                    let rank = running.job.rank;
+                    running.sequences.iter().map(move |sequence| Demand {
+                        rank,
+                        left: sequence.left(),
+                    })
+                })
+                .collect();
+            let plan = plan(&demands, budget);
+            let mut sequences = self.running.iter_mut().flat_map(|r| &mut r.sequences);
+            let is_granted = plan.iter().all(|&count| {
+                let sequence = sequences.next().expect("a sequence for every count");
+                sequence.secure(count, &mut self.blocks)
+            });
+            let is_idle = plan.iter().all(|&count| count == 0) && !self.running.is_empty();
+            if is_granted && !is_idle {
+                return plan;
+            }
+            // Blocks are short: the last in rank gives its own back.
+            self.suspend_last();
+            if self.running.is_empty() {
+                return Vec::new();
+            }
+        }
+    }
+
+    /// Lets go of those whose callers have left or whose time is over.
+    fn dismiss(&mut self) {
+        let now = Instant::now();
+        let blocks = &mut self.blocks;
+        self.running.retain_mut(|running| {
+            let terms = &running.job.terms;
+            let error = if terms.departure.is_announced() {
+                EngineError::Cancelled
+            } else if terms.deadline.is_some_and(|deadline| deadline < now) {
+                EngineError::DeadlinePassed
+            } else {
+                return true;
+            };
+            running.fail(&error);
+            running.release(blocks);
+            false
+        });
+    }
+
+    /// The last in rank waits again, and begins anew later.
+    fn suspend_last(&mut self) {
+        let Some(mut running) = self.running.pop() else {
+            return;
+        };
+        running.release(&mut self.blocks);
+        if self.running.is_empty() {
+            let message = "the KV cache has no room for the request beside what is pinned";
+            running.fail(&EngineError::Invalid(message.into()));
+            return;
+        }
+        self.statistics.suspended += 1;
+        running.remember();
+        self.tenure.put_back(running.job);
+    }
+
+    fn run(&mut self, plan: &[usize]) -> Vec<f32> {
+        let sequences = self.running.iter().flat_map(|running| &running.sequences);
+        let slots: Vec<Slot<'_>> = sequences
+            .zip(plan)
+            .flat_map(|(sequence, &count)| sequence.slots(count))
+            .collect();
+        let (workspace, cache) = (&mut self.workspace, &mut self.cache);
+        self.model.step(&self.kernels, workspace, cache, &slots)
+    }
+
+    /// Hands the logits to those who want them and lets go of who is done.
+    fn settle(&mut self, plan: &[usize], logits: &[f32]) {
+        let mut rows = logits.chunks_exact(self.model.vocabulary());
+        let mut counts = plan.iter();
+        for running in &mut self.running {
+            let mut still = Vec::with_capacity(running.sequences.len());
+            for mut sequence in std::mem::take(&mut running.sequences) {
+                let count = *counts.next().expect("a count for every sequence");
+                let wanted = sequence.wanted(count);
+                let rows: Vec<&[f32]> = rows.by_ref().take(wanted).collect();
+                sequence.advance(count, &mut self.blocks);
+                let scoring = running.scoring.as_mut();
+                match sequence.settle(&self.kernels, &rows, scoring) {
+                    Course::GoesOn => still.push(sequence),
+                    Course::Ended => {
+                        let kept = running.end(sequence, &mut self.blocks, &self.cache);
+                        if let Some(held) = kept {
+                            self.tenure.note_pin(running.job.work.prompt());
+                            self.pinned.push(held);
+                        }
+                    }
+                }
+            }
+            running.sequences = still;
+        }
+        let blocks = &mut self.blocks;
+        self.running.retain_mut(|running| {
+            let is_live = running.goes_on();
+            if !is_live {
+                running.finish(blocks);
+            }
+            is_live
+        });
+    }
+
+    fn report(&mut self, tokens: usize, began: Instant) {
+        self.statistics.steps += 1;
+        self.statistics.computed_tokens += tokens as u64;
+        self.statistics.running = self.running.len();
+        self.statistics.free_blocks = self.blocks.available();
+        let backlog = self.running.iter().map(|running| {
+            let left = running.sequences.iter().map(Sequence::left).sum();
+            (running.job.rank, left)
+        });
+        self.tenure.end(Report {
+            tokens,
+            took: began.elapsed(),
+            backlog: backlog.collect(),
+            statistics: self.statistics,
+        });
+    }
+
+    /// After a panic: fails what ran and forgets all blocks.
+    fn rebuild(&mut self, reason: &str) {
+        tracing::error!(reason, "the engine failed in a step and is rebuilt");
+        self.statistics.failures += 1;
+        for running in &mut self.running {
+            running.fail(&EngineError::Failed(reason.to_owned()));
+        }
+        self.running.clear();
+        self.pinned.clear();
+        self.blocks = Blocks::new(self.blocks.count());
+        self.tenure.break_off();
+        self.tenure.renew_pins();
+    }
+}
+
+impl Running {
+    /// Whether this job, not behind `rank`, is about to compute more of the
+    /// beginning of `prompt` than the cache has: who waits a little saves that.
+    fn is_computing(&self, prompt: &[u32], rank: Rank, blocks: &Blocks) -> bool {
+        self.job.rank < rank
+            && self.sequences.iter().any(|sequence| {
+                let common = sequence.common_blocks(prompt);
+                common * kv::BLOCK > sequence.computed && common > blocks.known(prompt) + 1
+            })
+    }
+
+    /// Starts the branches of labels that there is room for.
+    fn branch(&mut self, blocks: &mut Blocks, cache: &mut [kv::Layer]) {
+        if let Some(scoring) = &mut self.scoring {
+            scoring.branch(&mut self.sequences, blocks, cache);
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        let labels_left = self.scoring.as_ref().is_some_and(Scoring::goes_on);
+        !self.sequences.is_empty() || labels_left
+    }
+
+    /// Gives all blocks back.
+    fn release(&mut self, blocks: &mut Blocks) {
+        for sequence in &mut self.sequences {
+            blocks.release(std::mem::take(&mut sequence.held));
+        }
+        if let Some(scoring) = &mut self.scoring {
+            scoring.release(blocks);
+        }
+    }
+
+    /// Lets go of a sequence at its end; what is to be kept for good is returned.
+    fn end(
+        &self,
+        mut sequence: Sequence,
+        blocks: &mut Blocks,
+        cache: &[kv::Layer],
+    ) -> Option<Held> {
+        // Callers that have left need no answers.
+        match (&self.job.work, &mut sequence.purpose) {
+            (Work::Evaluate(work), Purpose::Evaluate(logits)) => {
+                drop(work.outcome.send(Ok(std::mem::take(logits))));
+            }
+            (Work::Pin(work), Purpose::Pin) => {
+                let (held, content) = sequence.keep(blocks, cache);
+                drop(work.outcome.send(Ok(content)));
+                return Some(held);
+            }
+            _ => {}
+        }
+        blocks.release(sequence.held);
+        None
+    }
+
+    /// Answers what is answered at the end of all sequences.
+    fn finish(&mut self, blocks: &mut Blocks) {
+        if let (Some(scoring), Work::Score(work)) = (&mut self.scoring, &self.job.work) {
+            scoring.release(blocks);
+            drop(work.outcome.send(scoring.outcome()));
+        }
+    }
+
+    /// Puts into the job what it has come to, so that it can go on later.
+    fn remember(&mut self) {
+        for sequence in self.sequences.drain(..) {
+            if let (Purpose::Generate(state), Work::Generate(work)) =
+                (sequence.purpose, &mut self.job.work)
+            {
+                work.tokens = sequence.tokens;
+                work.progress = Some(state);
+            }
+        }
+    }
+
+    fn fail(&self, error: &EngineError) {
+        self.job.work.fail(error.clone());
+    }
+}
+
+fn reason(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
+}

@@ -1,0 +1,413 @@
+//! The thread with a model that counts, and that fails where it is told to.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use andon_kernels::isa::Isa;
+use andon_kernels::kv::Heads;
+use andon_task::engine::{Departure, Finish, Sampling, Usage};
+use andon_task::task::Class;
+
+use super::*;
+
+/// Tokens: what follows one is the next, and after the last the first.
+const VOCABULARY: usize = 64;
+/// A step with this token panics.
+const PANIC: u32 = 60;
+/// A step with this token takes until the test says otherwise.
+const HANG: u32 = 61;
+
+#[derive(Clone, Default)]
+struct Counter {
+    per_token: Duration,
+    is_released: Arc<AtomicBool>,
+}
+
+impl Model for Counter {
+    fn new_cache(&self, blocks: usize) -> Vec<kv::Layer> {
+        let heads = Heads {
+            queries: 1,
+            keys: 1,
+            size: 16,
+        };
+        vec![kv::Layer::new(heads, blocks)]
+    }
+
+    fn vocabulary(&self) -> usize {
+        VOCABULARY
+    }
+
+    fn step(
+        &self,
+        _: &Kernels,
+        _: &mut Workspace,
+        _: &mut [kv::Layer],
+        slots: &[Slot<'_>],
+    ) -> Vec<f32> {
+        for slot in slots {
+            assert!(
+                slot.position < slot.blocks.len() * kv::BLOCK,
+                "a block for all"
+            );
+            assert_ne!(slot.token, PANIC, "the model fails here");
+        }
+        if slots.iter().any(|slot| slot.token == HANG) {
+            while !self.is_released.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        std::thread::sleep(self.per_token * slots.len() as u32);
+        let wanted = slots.iter().filter(|slot| slot.wants_logits);
+        wanted
+            .flat_map(|slot| {
+                let next = (slot.token as usize + 1) % 50;
+                (0..VOCABULARY).map(move |token| if token == next { 9.0 } else { 0.0 })
+            })
+            .collect()
+    }
+}
+
+fn worker(model: &Counter, blocks: usize) -> Worker {
+    let kernels = Arc::new(Kernels::new(Isa::scalar(), 1));
+    let patience = Duration::from_millis(200);
+    Worker::start(model.clone(), kernels, blocks, patience).expect("a thread")
+}
+
+fn slow() -> Counter {
+    Counter {
+        per_token: Duration::from_micros(500),
+        ..Counter::default()
+    }
+}
+
+fn terms(class: Class) -> Terms {
+    Terms {
+        class,
+        ..Terms::default()
+    }
+}
+
+fn within(class: Class, time: Duration) -> Terms {
+    Terms {
+        deadline: Some(Instant::now() + time),
+        ..terms(class)
+    }
+}
+
+/// Continues a text by `most` tokens.
+fn generate(
+    worker: &Worker,
+    tokens: &[u32],
+    most: usize,
+    terms: &Terms,
+) -> Result<(Vec<u32>, Finish), EngineError> {
+    continued(worker, tokens, most, terms).map(|(drawn, finish, _)| (drawn, finish))
+}
+
+/// As [`generate`], with what it cost.
+fn continued(
+    worker: &Worker,
+    tokens: &[u32],
+    most: usize,
+    terms: &Terms,
+) -> Result<(Vec<u32>, Finish, Usage), EngineError> {
+    let (events, incoming) = sync_channel(most + 1);
+    let work = Work::Generate(Generate {
+        tokens: tokens.to_vec(),
+        most,
+        ends: vec![49],
+        sampling: Sampling::default(),
+        alternatives: None,
+        progress: None,
+        events,
+    });
+    worker.submit(work, terms)?;
+    let mut drawn = Vec::new();
+    loop {
+        match worker.wait(&incoming, terms)? {
+            Event::Token { token, .. } => drawn.push(token),
+            Event::End(end) => return end.map(|(finish, usage)| (drawn, finish, usage)),
+        }
+    }
+}
+
+/// What the thread says of itself comes a little after its answers.
+fn eventually(worker: &Worker, is_so: impl Fn(Statistics) -> bool) {
+    let began = Instant::now();
+    while !is_so(worker.statistics()) {
+        let statistics = worker.statistics();
+        assert!(began.elapsed() < Duration::from_secs(20), "{statistics:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn expected(from: u32, most: usize) -> Vec<u32> {
+    (1..=most as u32).map(|n| (from + n) % 50).collect()
+}
+
+#[test]
+fn a_panic_fails_its_request_and_the_thread_goes_on() {
+    let worker = worker(&Counter::default(), 64);
+    let failed = generate(&worker, &[PANIC], 4, &Terms::default());
+    assert!(matches!(failed, Err(EngineError::Failed(_))), "{failed:?}");
+    let (tokens, finish) = generate(&worker, &[1], 4, &Terms::default()).expect("an answer");
+    assert_eq!((tokens, finish), (expected(1, 4), Finish::Length));
+    eventually(&worker, |now| now.failures == 1);
+}
+
+#[test]
+fn a_thread_that_hangs_is_replaced_and_what_waits_goes_on() {
+    let model = Counter::default();
+    let worker = worker(&model, 64);
+    generate(&worker, &[1], 3, &Terms::default()).expect("an answer");
+    std::thread::scope(|scope| {
+        let stuck = scope.spawn(|| generate(&worker, &[HANG], 4, &Terms::default()));
+        let began = Instant::now();
+        // Whoever comes then is answered, after the patience that steps have.
+        while worker.statistics().replaced == 0 {
+            assert!(began.elapsed() < Duration::from_secs(20), "not replaced");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let (tokens, _) = generate(&worker, &[5], 4, &Terms::default()).expect("an answer");
+        assert_eq!(tokens, expected(5, 4));
+        model.is_released.store(true, Ordering::Relaxed);
+        let outcome = stuck.join().expect("no panic");
+        assert!(
+            matches!(outcome, Err(EngineError::Failed(_))),
+            "{outcome:?}"
+        );
+    });
+}
+
+#[test]
+fn nobody_waits_past_the_deadline_of_a_step_that_hangs() {
+    let model = Counter::default();
+    let worker = worker(&model, 64);
+    let deadline = Duration::from_millis(60);
+    let began = Instant::now();
+    let outcome = generate(&worker, &[HANG], 4, &within(Class::Person, deadline));
+    assert!(
+        matches!(outcome, Err(EngineError::DeadlinePassed)),
+        "{outcome:?}"
+    );
+    assert!(began.elapsed() >= deadline);
+    model.is_released.store(true, Ordering::Relaxed);
+}
+
+#[test]
+fn who_gives_its_memory_to_others_says_the_same_in_the_end() {
+    // Room for 128 tokens; each needs 80.
+    let worker = worker(&slow(), 8);
+    std::thread::scope(|scope| {
+        let batch = scope.spawn(|| generate(&worker, &[1; 40], 40, &terms(Class::Batch)));
+        std::thread::sleep(Duration::from_millis(25));
+        let person = scope.spawn(|| generate(&worker, &[7; 40], 40, &Terms::default()));
+        let (tokens, _) = batch.join().expect("no panic").expect("an answer");
+        assert_eq!(tokens, expected(1, 40));
+        let (tokens, _) = person.join().expect("no panic").expect("an answer");
+        assert_eq!(tokens, expected(7, 40));
+    });
+    eventually(&worker, |now| now.suspended > 0 && now.free_blocks == 8);
+}
+
+#[test]
+fn machines_go_before_batches() {
+    let worker = worker(&slow(), 256);
+    std::thread::scope(|scope| {
+        for start in 0..8 {
+            let worker = &worker;
+            scope.spawn(move || generate(worker, &[start; 200], 400, &terms(Class::Batch)));
+        }
+        eventually(&worker, |now| now.running == 8);
+        // Eight prompts of 200 tokens would take 800 ms.
+        for _ in 0..3 {
+            generate(&worker, &[3; 8], 1, &terms(Class::Machine)).expect("an answer");
+            assert!(
+                worker.statistics().running >= 8,
+                "the batches were not done"
+            );
+        }
+        // Only now may they end.
+        worker.board.close();
+    });
+}
+
+#[test]
+fn what_cannot_be_in_time_is_refused_at_once() {
+    let worker = worker(&slow(), 256);
+    // Before anything is measured nothing is refused.
+    generate(&worker, &[1; 100], 2, &Terms::default()).expect("an answer");
+    generate(&worker, &[2; 10], 2, &Terms::default()).expect("an answer");
+    let late = generate(
+        &worker,
+        &[3; 600],
+        1,
+        &within(Class::Machine, Duration::from_millis(50)),
+    );
+    match late {
+        Err(EngineError::Late { needed, left, .. }) => {
+            assert!(needed > Duration::from_millis(150), "{needed:?}");
+            assert!(left <= Duration::from_millis(50), "{left:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let in_time = within(Class::Machine, Duration::from_secs(5));
+    generate(&worker, &[3; 600], 1, &in_time).expect("an answer");
+    assert_eq!(worker.statistics().refused, 1);
+}
+
+#[test]
+fn the_queue_is_bounded() {
+    let model = Counter::default();
+    let worker = worker(&model, 8);
+    let terms = Terms::default();
+    let mut kept = Vec::new();
+    let full = (0..1000).find_map(|_| {
+        let (events, incoming) = sync_channel(9);
+        kept.push(incoming);
+        let work = Work::Generate(Generate {
+            tokens: vec![HANG],
+            most: 8,
+            ends: Vec::new(),
+            sampling: Sampling::default(),
+            alternatives: None,
+            progress: None,
+            events,
+        });
+        worker.submit(work, &terms).err()
+    });
+    assert!(
+        matches!(full, Some(EngineError::Overloaded { .. })),
+        "{full:?}"
+    );
+    model.is_released.store(true, Ordering::Relaxed);
+    for incoming in kept.iter().take(100) {
+        let end = worker.wait(incoming, &terms);
+        assert!(end.is_ok(), "all that were taken are answered");
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_costs_nothing_more() {
+    let worker = worker(&slow(), 256);
+    let departure = Departure::default();
+    let terms = Terms {
+        departure: departure.clone(),
+        ..Terms::default()
+    };
+    std::thread::scope(|scope| {
+        let left = scope.spawn(|| generate(&worker, &[1; 100], 3000, &terms));
+        eventually(&worker, |now| now.running > 0);
+        departure.announce();
+        let outcome = left.join().expect("no panic");
+        assert!(
+            matches!(outcome, Err(EngineError::Cancelled)),
+            "{outcome:?}"
+        );
+    });
+    generate(&worker, &[1], 1, &Terms::default()).expect("an answer");
+    eventually(&worker, |now| now.running == 0 && now.free_blocks == 256);
+}
+
+#[test]
+fn as_many_as_there_are_run_side_by_side() {
+    let worker = worker(&Counter::default(), 2048);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..256u32)
+            .map(|n| {
+                let worker = &worker;
+                let start = n % 50;
+                scope.spawn(move || {
+                    let (tokens, _) = generate(worker, &[start; 30], 20, &Terms::default())?;
+                    let whole = expected(start, 20);
+                    let end = whole.iter().position(|&token| token == 49).unwrap_or(20);
+                    assert_eq!(tokens, whole[..end]);
+                    Ok::<_, EngineError>(())
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("no panic").expect("an answer");
+        }
+    });
+    eventually(&worker, |now| now.free_blocks == 2048);
+}
+
+#[test]
+fn a_beginning_in_common_is_computed_once() {
+    let worker = worker(&slow(), 256);
+    let terms = Terms::default();
+    let mut waiting = Vec::new();
+    for question in 0..4 {
+        let (outcome, shares) = sync_channel(1);
+        let mut prompt = vec![9; 320];
+        prompt.extend([question, 20]);
+        let labels = vec![vec![21, 22, 0], vec![30, 0]];
+        worker
+            .submit(
+                Work::Score(Score {
+                    prompt,
+                    labels,
+                    outcome,
+                }),
+                &terms,
+            )
+            .expect("taken");
+        waiting.push(shares);
+    }
+    for shares in waiting {
+        let (shares, _) = worker
+            .wait(&shares, &terms)
+            .expect("heard")
+            .expect("an answer");
+        assert!(shares[0] > 0.99, "{shares:?}");
+    }
+    eventually(&worker, |now| now.free_blocks == 256);
+    let computed = worker.statistics().computed_tokens;
+    assert!(computed < 320 + 4 * 24, "{computed} tokens");
+}
+
+#[test]
+fn what_is_pinned_stays_and_comes_back() {
+    let worker = worker(&Counter::default(), 16);
+    let terms = Terms::default();
+    let tokens: Vec<u32> = (0..32).collect();
+    let (outcome, content) = sync_channel(1);
+    let pin = Pin {
+        tokens: tokens.clone(),
+        outcome,
+    };
+    worker.submit(Work::Pin(pin), &terms).expect("taken");
+    let content = worker.wait(&content, &terms).expect("heard").expect("kept");
+    assert_eq!(content.len(), 2 * 2 * 16 * kv::BLOCK);
+    let cached = |prompt: &[u32]| {
+        let prompt = [prompt, &[3]].concat();
+        let (_, _, usage) = continued(&worker, &prompt, 1, &terms).expect("an answer");
+        usage.cached_tokens
+    };
+    assert_eq!(cached(&tokens), 32);
+    // Others fill the cache: it stays.
+    for start in 0..20 {
+        generate(&worker, &[start + 1; 160], 1, &terms).expect("an answer");
+    }
+    assert_eq!(cached(&tokens), 32);
+    // The cache is lost: it comes back by itself.
+    generate(&worker, &[PANIC], 1, &terms).expect_err("a panic");
+    generate(&worker, &[1], 1, &terms).expect("an answer");
+    assert_eq!(cached(&tokens), 32);
+    let (outcome, restored) = sync_channel(1);
+    let restore = Restore {
+        tokens: (10..42).collect(),
+        content,
+        outcome,
+    };
+    worker
+        .submit(Work::Restore(restore), &terms)
+        .expect("taken");
+    worker
+        .wait(&restored, &terms)
+        .expect("heard")
+        .expect("kept");
+    let restored: Vec<u32> = (10..42).collect();
+    assert_eq!(cached(&restored), 32);
+}
