@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use andon_runtime::{LanguageModel, Node};
 use andon_task::engine::{Adapter, Embed};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) openapi: String,
+    /// How long a probe of the node may take before it is overdue.
+    pub(crate) patience: Duration,
     started_ms: i64,
     answers: AtomicU64,
 }
@@ -48,6 +51,7 @@ impl App {
             gate: Gate::new(limits.in_flight),
             long_gate: Gate::new(limits.long_in_flight),
             health: Health::default(),
+            patience: limits.probe,
             metrics: Metrics::new(),
             openapi,
             answers: AtomicU64::new(0),

@@ -21,9 +21,6 @@ use crate::extract::Reply;
 /// A finding is used again for this long.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// An engine that has not answered a tiny request by then makes no progress.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The latest finding; the lock is held while the next one is made, so that at
 /// most one probe runs.
 #[derive(Default)]
@@ -76,10 +73,10 @@ impl HealthView {
         }
     }
 
-    fn stuck() -> Self {
+    fn stuck(patience: Duration) -> Self {
         let detail = format!(
-            "no answer to a tiny request within {} s",
-            PATIENCE.as_secs()
+            "no answer to a tiny request within {} s, and no step since",
+            patience.as_secs_f64()
         );
         Self {
             status: "not_ready",
@@ -152,17 +149,18 @@ pub(crate) async fn show(State(app): State<App>) -> HealthReply {
     {
         return HealthReply(view.clone());
     }
+    let patience = app.patience;
     let steps = statistics(&app).steps;
     let mut probe = latest.pending.take().unwrap_or_else(|| start(&app));
-    let view = match tokio::time::timeout(PATIENCE, probe.recv()).await {
+    let view = match tokio::time::timeout(patience, probe.recv()).await {
         Ok(Some(readiness)) => HealthView::new(readiness),
-        Ok(None) => HealthView::stuck(),
+        Ok(None) => HealthView::stuck(patience),
         Err(_) => {
             latest.pending = Some(probe);
             let statistics = statistics(&app);
             match statistics.steps > steps {
                 true => HealthView::busy(&statistics),
-                false => HealthView::stuck(),
+                false => HealthView::stuck(patience),
             }
         }
     };

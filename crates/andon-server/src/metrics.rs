@@ -154,7 +154,11 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
 /// What the engine of the language model says of itself.
 fn register_engine(registry: &mut Registry, statistics: &Statistics) {
     let gauges = [
-        ("waiting", "Requests that wait for a place", statistics.waiting),
+        (
+            "waiting",
+            "Requests that wait for a place",
+            statistics.waiting,
+        ),
         ("running", "Requests that are worked on", statistics.running),
         ("blocks", "Blocks of the KV cache", statistics.blocks),
         (

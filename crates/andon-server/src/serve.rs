@@ -34,6 +34,9 @@ pub struct Limits {
     pub request: Duration,
     /// After a shutdown was asked for, requests may take so long to end.
     pub drain: Duration,
+    /// An engine that has not answered a tiny request by then, and has computed no
+    /// step meanwhile, makes no progress.
+    pub probe: Duration,
     /// How often the node looks for newly promoted heads.
     pub refresh: Duration,
 }
@@ -45,6 +48,7 @@ impl Default for Limits {
             long_in_flight: 32,
             request: Duration::from_secs(120),
             drain: Duration::from_secs(10),
+            probe: Duration::from_secs(10),
             refresh: Duration::from_secs(2),
         }
     }

@@ -19,6 +19,8 @@ const CONTEXT: usize = 100;
 pub(crate) struct Seen {
     pub(crate) pieces: AtomicUsize,
     pub(crate) departed: AtomicBool,
+    /// Set by a test: scoring takes as long as it is.
+    pub(crate) hangs: AtomicBool,
     /// The class of the latest request, and whether it has a deadline.
     pub(crate) terms: Mutex<Option<(Class, bool)>>,
     /// The adapter of the latest request, with its scale.
@@ -239,6 +241,9 @@ impl Score for Scripted {
     fn score_all(&self, requests: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError> {
         let score = |request: &ScoreRequest| {
             self.note(&request.terms);
+            while self.seen.hangs.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
             let words = self.read(&request.prompt, 1)?;
             let weights: Vec<f64> = request
                 .labels

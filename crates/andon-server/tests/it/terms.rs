@@ -1,5 +1,7 @@
 //! Classes and deadlines of requests.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use andon_server::Limits;
@@ -105,8 +107,8 @@ async fn each_class_has_places_of_its_own() {
         let router = router.clone();
         tokio::spawn(async move { send(&router, "/v1/completions", &[], &endless).await })
     };
-    let seen = std::sync::Arc::clone(&bench.seen);
-    while seen.pieces.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+    let seen = Arc::clone(&bench.seen);
+    while seen.pieces.load(Ordering::SeqCst) == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let text = json!({"model": MODEL, "prompt": "hi"});
@@ -129,4 +131,36 @@ async fn each_class_has_places_of_its_own() {
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
+}
+
+/// What `/health` says while scoring hangs and, perhaps, a generation goes on.
+async fn health_of_a_slow_engine(generates: bool) -> String {
+    let limits = Limits {
+        probe: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let bench = Bench::with(limits);
+    let router = bench.router();
+    bench.seen.hangs.store(true, Ordering::SeqCst);
+    let busy = generates.then(|| {
+        let router = router.clone();
+        let endless = json!({"model": MODEL, "prompt": "ENDLESS"});
+        tokio::spawn(async move { send(&router, "/v1/completions", &[], &endless).await })
+    });
+    let health = get(&router, "/health").await;
+    bench.seen.hangs.store(false, Ordering::SeqCst);
+    if let Some(busy) = busy {
+        busy.abort();
+    }
+    health
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_engine_is_ready_and_a_stuck_one_is_not() {
+    let busy = health_of_a_slow_engine(true).await;
+    assert!(busy.starts_with("200"), "{busy}");
+    assert!(busy.contains("busy: "), "{busy}");
+    let stuck = health_of_a_slow_engine(false).await;
+    assert!(stuck.starts_with("503"), "{stuck}");
+    assert!(stuck.contains("no answer to a tiny request"), "{stuck}");
 }
