@@ -162,7 +162,7 @@ def test_a_response_streamed(client):
     whole = client.responses.create(**asked)
     with client.responses.stream(**asked) as stream:
         events = list(stream)
-        final = stream.get_final_response()
+    final = events[-1].response
     kinds = [event.type for event in events]
     assert kinds[:4] == [
         "response.created",
