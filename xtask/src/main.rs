@@ -1,9 +1,11 @@
-//! The project's own checks, run by `make lint` as `cargo run -p xtask -- tidy`.
+//! The project's own tools: `tidy`, its checks, and `gguf`, which writes model
+//! files of random weights.
 //!
-//! They hold what no compiler does: which crate may use which, where SQL may
-//! stand, that a crate says what it is for, and that files stay readable. Start
-//! at [`tidy`].
+//! `tidy` is run by `make lint` and holds what no compiler does: which crate may
+//! use which, where SQL may stand, that a crate says what it is for, and that files
+//! stay readable. Start at [`tidy`] and [`gguf`].
 
+mod gguf;
 mod tidy;
 
 use std::io::Write;
@@ -14,9 +16,17 @@ use anyhow::{Context, bail};
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments != ["tidy"] {
-        bail!("usage: cargo run -p xtask -- tidy");
+    match arguments.split_first() {
+        Some((command, [])) if command == "tidy" => check(),
+        Some((command, options)) if command == "gguf" => {
+            gguf::run(options)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => bail!("usage: cargo run -p xtask -- tidy, or: {}", gguf::USAGE),
     }
+}
+
+fn check() -> anyhow::Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask lies in the workspace")?;

@@ -1,91 +1,93 @@
-//! BERT encoders (Devlin et al. 2019), from safetensors.
+//! BERT encoders (Devlin et al. 2019) and those of the XLM-R kind (Conneau et al.
+//! 2020), which differ in vocabulary and positions alone.
+//!
+//! [`safetensors`] and [`gguf`] read them; the layers below are one for both.
 
 use andon_kernels::Kernels;
-use andon_kernels::activation::{Activations, GROUP, Input, Precision, Transform};
+use andon_kernels::activation::{Activations, Input, Precision, Transform};
 use andon_kernels::attention::{Queries, View};
 use andon_kernels::kv::{self, BLOCK, Heads};
 use andon_kernels::matmul::{Output, row_stride};
-use andon_kernels::matrix::{Group8, Matrix};
+use andon_kernels::matrix::Matrix;
 use andon_kernels::norm::LayerNorm;
-use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
 
-use crate::error::{LoadError, damaged, unsupported};
+use crate::error::{LoadError, damaged};
 
-/// The shape of an encoder, from its `config.json`.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Config {
-    model_type: String,
-    hidden_act: String,
-    hidden_size: usize,
-    intermediate_size: usize,
-    layer_norm_eps: f64,
-    max_position_embeddings: usize,
-    num_attention_heads: usize,
-    num_hidden_layers: usize,
-    vocab_size: usize,
-    #[serde(default = "absolute")]
-    position_embedding_type: String,
+pub(crate) mod gguf;
+pub(crate) mod safetensors;
+
+/// The shape of an encoder.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    layers: usize,
+    /// Numbers in a token's state.
+    width: usize,
+    /// Numbers between the products of a feed-forward block.
+    inner: usize,
+    heads: usize,
+    vocabulary: usize,
+    /// Tokens that a text may have.
+    context: usize,
+    /// Added to the variance in norms.
+    epsilon: f32,
 }
 
-fn absolute() -> String {
-    "absolute".into()
-}
-
-impl Config {
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, LoadError> {
-        let config: Self =
-            serde_json::from_slice(json).map_err(|error| damaged!("config.json: {error}"))?;
-        if config.model_type != "bert" {
-            return Err(unsupported!(
-                "the encoder '{}'; this version runs 'bert'",
-                config.model_type
-            ));
-        }
-        if config.hidden_act != "gelu" || config.position_embedding_type != "absolute" {
-            return Err(unsupported!(
-                "an encoder with '{}' and {} positions",
-                config.hidden_act,
-                config.position_embedding_type
-            ));
-        }
-        let heads = config.num_attention_heads;
+impl Shape {
+    /// The shape, if it is one: nothing absurd passes.
+    fn checked(self) -> Result<Self, LoadError> {
         let fits = |size: usize, most: usize| (1..=most).contains(&size);
-        if !(fits(config.hidden_size, 1 << 14)
-            && fits(config.intermediate_size, 1 << 16)
-            && fits(config.max_position_embeddings, 1 << 16)
-            && fits(config.num_hidden_layers, 256)
-            && fits(config.vocab_size, 1 << 21)
-            && fits(heads, config.hidden_size)
-            && config.hidden_size.is_multiple_of(16 * heads))
+        if !(fits(self.width, 1 << 14)
+            && fits(self.inner, 1 << 16)
+            && fits(self.context, 1 << 16)
+            && fits(self.layers, 256)
+            && fits(self.vocabulary, 1 << 21)
+            && fits(self.heads, self.width)
+            && self.width.is_multiple_of(16 * self.heads))
         {
-            return Err(damaged!("config.json has a shape that is none: {config:?}"));
+            return Err(damaged!("the shape of the encoder is none: {self:?}"));
         }
-        Ok(config)
+        Ok(self)
     }
 
     fn heads(&self) -> Heads {
         Heads {
-            queries: self.num_attention_heads,
-            keys: self.num_attention_heads,
-            size: self.hidden_size / self.num_attention_heads,
+            queries: self.heads,
+            keys: self.heads,
+            size: self.width / self.heads,
         }
     }
 }
 
+/// What becomes of the states of a text's tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    /// Their mean (Reimers and Gurevych 2019).
+    Mean,
+    /// The state of the first, which stands for the text.
+    First,
+}
+
+/// The vectors of the vocabulary.
+enum Words {
+    Floats(Vec<f32>),
+    Packed(Matrix),
+}
+
 /// An encoder: shape and packed weights, never changed.
 pub(crate) struct Bert {
-    config: Config,
-    /// A row for each token, with the vector of the first text's type added.
-    words: Vec<f32>,
+    shape: Shape,
+    pooling: Pooling,
+    words: Words,
+    /// A row for each place of a text; the vector of the first text's type is in
+    /// them or in the words.
     positions: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
 }
 
 struct Layer {
-    qkv: Matrix,
+    /// Queries, keys and values: one matrix where they are kept alike.
+    qkv: Vec<Matrix>,
     attention_output: Matrix,
     attention_norm: Norm,
     up: Matrix,
@@ -110,90 +112,48 @@ impl Norm {
 }
 
 impl Bert {
-    pub(crate) fn load(config: Config, file: &[u8]) -> Result<Self, LoadError> {
-        let tensors = SafeTensors::deserialize(file)
-            .map_err(|error| damaged!("the safetensors header: {error}"))?;
-        let source = Source {
-            tensors,
-            epsilon: config.layer_norm_eps as f32,
-        };
-        let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let kinds = source.floats("embeddings.token_type_embeddings.weight", &[2, width])?;
-        let mut words = source.floats(
-            "embeddings.word_embeddings.weight",
-            &[config.vocab_size, width],
-        )?;
-        for row in words.chunks_exact_mut(width) {
-            row.iter_mut().zip(&kinds).for_each(|(x, kind)| *x += kind);
-        }
-        let positions = source.floats(
-            "embeddings.position_embeddings.weight",
-            &[config.max_position_embeddings, width],
-        )?;
-        let layers = (0..config.num_hidden_layers)
-            .map(|layer| {
-                let name = |part: &str| format!("encoder.layer.{layer}.{part}");
-                let parts = ["query", "key", "value"].map(|part| {
-                    let part = name(&format!("attention.self.{part}"));
-                    source.linear(&part, width, width)
-                });
-                let [query, key, value] = parts;
-                Ok(Layer {
-                    qkv: pack(&[query?, key?, value?], width),
-                    attention_output: pack(
-                        &[source.linear(&name("attention.output.dense"), width, width)?],
-                        width,
-                    ),
-                    attention_norm: source.norm(&name("attention.output.LayerNorm"), width)?,
-                    up: pack(
-                        &[source.linear(&name("intermediate.dense"), inner, width)?],
-                        width,
-                    ),
-                    down: pack(
-                        &[source.linear(&name("output.dense"), width, inner)?],
-                        inner,
-                    ),
-                    output_norm: source.norm(&name("output.LayerNorm"), width)?,
-                })
-            })
-            .collect::<Result<_, LoadError>>()?;
-        Ok(Self {
-            norm: source.norm("embeddings.LayerNorm", width)?,
-            words,
-            positions,
-            layers,
-            config,
-        })
-    }
-
     /// Numbers of a token's state.
     pub(crate) fn width(&self) -> usize {
-        self.config.hidden_size
+        self.shape.width
     }
 
     /// Tokens that a text may have.
     pub(crate) fn context(&self) -> usize {
-        self.config.max_position_embeddings
+        self.shape.context
     }
 
     /// Tokens of the vocabulary.
     pub(crate) fn vocabulary(&self) -> usize {
-        self.config.vocab_size
+        self.shape.vocabulary
+    }
+
+    /// What makes one vector of a text's states.
+    pub(crate) fn pooling(&self) -> Pooling {
+        self.pooling
     }
 
     /// The states of all tokens of all texts, `[token][width]`, text after text.
     pub(crate) fn states(&self, kernels: &Kernels, texts: &[Vec<u32>]) -> Vec<f32> {
-        let width = self.config.hidden_size;
-        let inner = self.config.intermediate_size;
-        let heads = self.config.heads();
+        let width = self.shape.width;
+        let inner = self.shape.inner;
+        let heads = self.shape.heads();
         let tokens: usize = texts.iter().map(Vec::len).sum();
 
         let mut states = Vec::with_capacity(tokens * width);
+        let mut word = vec![0.0; width];
         for text in texts {
             for (position, &token) in text.iter().enumerate() {
-                let word = &self.words[token as usize * width..][..width];
                 let position = &self.positions[position * width..][..width];
-                states.extend(word.iter().zip(position).map(|(x, y)| x + y));
+                match &self.words {
+                    Words::Floats(words) => {
+                        let word = &words[token as usize * width..][..width];
+                        states.extend(word.iter().zip(position).map(|(x, y)| x + y));
+                    }
+                    Words::Packed(words) => {
+                        words.row(token as usize, &mut word);
+                        states.extend(word.iter().zip(position).map(|(x, y)| x + y));
+                    }
+                }
             }
         }
         kernels.layer_norm(&mut states, self.norm.view());
@@ -205,6 +165,7 @@ impl Bert {
             .flat_map(|(text, blocks)| {
                 let view = View {
                     blocks,
+                    from: 0,
                     visible: text.len(),
                 };
                 std::iter::repeat_n(view, text.len())
@@ -235,7 +196,12 @@ impl Bert {
             let input = Input::of(&states, width, width);
             activations.fill(kernels, input, Transform::None, precision);
             let qkv = &mut wide[..tokens * 3 * width];
-            kernels.matmul(&layer.qkv, &activations, Output::Replace, qkv, 3 * width);
+            let mut column = 0;
+            for matrix in &layer.qkv {
+                let out = &mut qkv[column..];
+                kernels.matmul(matrix, &activations, Output::Replace, out, 3 * width);
+                column += matrix.rows();
+            }
             let fresh = kv::Fresh {
                 rows: &qkv[width..],
                 stride: 3 * width,
@@ -245,6 +211,7 @@ impl Bert {
                 rows: qkv,
                 stride: 3 * width,
                 scale: 1.0 / (heads.size as f32).sqrt(),
+                cap: None,
             };
             let mut attended = vec![0.0; tokens * width];
             kernels.attention(&cache, queries, &views, &mut attended);
@@ -278,83 +245,4 @@ fn number_blocks(texts: &[Vec<u32>]) -> Vec<Vec<u32>> {
             (next - count..next).collect()
         })
         .collect()
-}
-
-/// Weights and bias of a linear layer, as floats.
-struct Linear {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-/// Layers over the same inputs, one below the other, in 8 bits.
-fn pack(layers: &[Linear], columns: usize) -> Matrix {
-    let weight: Vec<f32> = layers
-        .iter()
-        .flat_map(|layer| layer.weight.iter().copied())
-        .collect();
-    let bias: Vec<f32> = layers
-        .iter()
-        .flat_map(|layer| layer.bias.iter().copied())
-        .collect();
-    let group = |row: usize, group: usize| {
-        let row = &weight[row * columns..][..columns];
-        Group8::quantise(&row[group * GROUP..columns.min((group + 1) * GROUP)])
-    };
-    Matrix::int8(bias.len(), columns, group).with_bias(bias)
-}
-
-/// The tensors of a file, under names with or without the prefix `bert.`.
-struct Source<'a> {
-    tensors: SafeTensors<'a>,
-    epsilon: f32,
-}
-
-impl Source<'_> {
-    fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        let tensor = self
-            .tensors
-            .tensor(name)
-            .or_else(|_| self.tensors.tensor(&format!("bert.{name}")))
-            .map_err(|_| damaged!("the tensor '{name}' is missing"))?;
-        if tensor.shape() != shape {
-            return Err(damaged!(
-                "the tensor '{name}' has the shape {:?}, not {shape:?}",
-                tensor.shape()
-            ));
-        }
-        let bytes = tensor.data();
-        let halves = bytes.as_chunks::<2>().0;
-        Ok(match tensor.dtype() {
-            Dtype::F32 => bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|x| f32::from_le_bytes(*x))
-                .collect(),
-            Dtype::F16 => halves
-                .iter()
-                .map(|x| f16::from_le_bytes(*x).to_f32())
-                .collect(),
-            Dtype::BF16 => halves
-                .iter()
-                .map(|x| bf16::from_le_bytes(*x).to_f32())
-                .collect(),
-            other => return Err(unsupported!("the tensor '{name}' of type {other:?}")),
-        })
-    }
-
-    fn linear(&self, name: &str, rows: usize, columns: usize) -> Result<Linear, LoadError> {
-        Ok(Linear {
-            weight: self.floats(&format!("{name}.weight"), &[rows, columns])?,
-            bias: self.floats(&format!("{name}.bias"), &[rows])?,
-        })
-    }
-
-    fn norm(&self, name: &str, width: usize) -> Result<Norm, LoadError> {
-        Ok(Norm {
-            weight: self.floats(&format!("{name}.weight"), &[width])?,
-            bias: self.floats(&format!("{name}.bias"), &[width])?,
-            epsilon: self.epsilon,
-        })
-    }
 }

@@ -1,10 +1,12 @@
 //! Which blocks of keys and values belong to whom, and which prefixes they hold.
 //!
 //! This is bookkeeping alone: it hands out block numbers and never touches the
-//! blocks. A full block whose tokens are known is kept for others after its
-//! owner has gone, under everything that shaped its content: the tokens in it
-//! and all before it (the model is the cache's own). Blocks that nobody holds
-//! are given up by least recent use, the end of a sequence before its beginning.
+//! blocks. They form a tree over tokens: a block is kept for others after its owner
+//! has gone, under everything that shaped its content: the tokens in it and all
+//! before it (the model is the cache's own). A full block is shared as it is. Of a
+//! block that begins with the right tokens and goes on with others, or ends early,
+//! the beginning is copied. Blocks that nobody holds are given up by least recent
+//! use, the end of a sequence before its beginning.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +17,10 @@ use andon_kernels::kv::BLOCK;
 pub struct Blocks {
     blocks: Vec<Block>,
     free: Vec<u32>,
+    /// Full blocks that are kept.
     prefixes: HashMap<Key, u32>,
+    /// All blocks that are kept behind the content with this number.
+    behind: HashMap<u64, Vec<u32>>,
     /// Kept blocks that nobody holds, by the time of their release.
     idle: BTreeMap<u64, u32>,
     clock: u64,
@@ -25,9 +30,30 @@ pub struct Blocks {
 #[derive(Debug, Default)]
 struct Block {
     holders: usize,
-    /// Its key in `prefixes`, and the number of its content.
-    kept: Option<(Key, u64)>,
+    kept: Option<Kept>,
     released: u64,
+}
+
+/// A block that others may find.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// The number of the content before it.
+    before: u64,
+    /// Its tokens, as far as they are known.
+    tokens: Vec<u32>,
+    /// The number of its content.
+    content: u64,
+}
+
+/// The beginning of a text, as far as the cache has it.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Its blocks.
+    pub held: Held,
+    /// Tokens whose keys and values are there, once the copy is made.
+    pub tokens: usize,
+    /// A block that is to be copied over another before anything else is done.
+    pub copy: Option<(u32, u32)>,
 }
 
 /// What a full block holds: its own tokens, behind the content with this
@@ -64,6 +90,7 @@ impl Blocks {
             blocks: (0..count).map(|_| Block::default()).collect(),
             free: (0..count as u32).rev().collect(),
             prefixes: HashMap::new(),
+            behind: HashMap::new(),
             idle: BTreeMap::new(),
             clock: 0,
             contents: 0,
@@ -80,15 +107,49 @@ impl Blocks {
         self.blocks.len()
     }
 
-    /// Takes hold of the longest known prefix of `tokens`, in whole blocks,
-    /// leaving at least the last token to be computed.
-    pub fn match_prefix(&mut self, tokens: &[u32]) -> Held {
-        let most = tokens.len().saturating_sub(1) / BLOCK;
-        self.hold_prefix(&tokens[..most * BLOCK])
+    /// Takes hold of the longest known prefix of `tokens`, leaving at least the
+    /// last token to be computed.
+    pub fn match_prefix(&mut self, tokens: &[u32]) -> Found {
+        let tokens = &tokens[..tokens.len().saturating_sub(1)];
+        let mut held = self.hold_prefix(tokens);
+        let whole = held.blocks.len() * BLOCK;
+        let Some((from, common)) = self.most_alike(held.content, &tokens[whole..]) else {
+            return Found {
+                held,
+                tokens: whole,
+                copy: None,
+            };
+        };
+        // What is about to be copied must not be given up for its copy.
+        self.hold(from);
+        let copy = (self.available() > 0).then(|| self.take());
+        self.let_go(from);
+        held.blocks.extend(copy);
+        Found {
+            held,
+            tokens: whole + copy.map_or(0, |_| common),
+            copy: copy.map(|to| (from, to)),
+        }
+    }
+
+    /// The kept block behind a content that begins with the most of `tokens`, and
+    /// how many these are.
+    fn most_alike(&self, before: u64, tokens: &[u32]) -> Option<(u32, usize)> {
+        let common = |block: u32| {
+            let kept = self.blocks[block as usize].kept.as_ref();
+            let kept = &kept.expect("a block behind a content is kept").tokens;
+            let pairs = kept.iter().zip(tokens);
+            pairs.take_while(|(a, b)| a == b).count()
+        };
+        let behind = self.behind.get(&before)?.iter();
+        let (block, common) = behind
+            .map(|&block| (block, common(block)))
+            .max_by_key(|&(_, common)| common)?;
+        (common > 0).then_some((block, common))
     }
 
     /// Takes hold of the longest known prefix of `tokens`, in whole blocks.
-    pub fn hold_prefix(&mut self, tokens: &[u32]) -> Held {
+    fn hold_prefix(&mut self, tokens: &[u32]) -> Held {
         let mut held = Held::default();
         for tokens in tokens.chunks_exact(BLOCK) {
             let key = Key {
@@ -99,8 +160,7 @@ impl Blocks {
                 break;
             };
             self.hold(block);
-            let kept = self.blocks[block as usize].kept.as_ref();
-            held.content = kept.expect("a block under a key is kept").1;
+            held.content = self.content(block);
             held.blocks.push(block);
             held.known += 1;
         }
@@ -115,10 +175,7 @@ impl Blocks {
                 before,
                 tokens: tokens.try_into().expect("a chunk of a block's length"),
             };
-            let kept = self.blocks[*self.prefixes.get(&key)? as usize]
-                .kept
-                .as_ref();
-            before = kept.expect("a block under a key is kept").1;
+            before = self.content(*self.prefixes.get(&key)?);
             Some(())
         });
         blocks.count()
@@ -152,21 +209,67 @@ impl Blocks {
             // Another sequence may have computed the same: its block stays the
             // shared one, and what follows here is found behind it.
             let number = match self.prefixes.get(&key) {
-                Some(&block) => {
-                    let kept = self.blocks[block as usize].kept.as_ref();
-                    kept.expect("a block under a key is kept").1
-                }
+                Some(&block) => self.content(block),
                 None => {
-                    self.contents += 1;
                     let block = held.blocks[held.known];
-                    self.prefixes.insert(key.clone(), block);
-                    self.blocks[block as usize].kept = Some((key, self.contents));
-                    self.contents
+                    self.prefixes.insert(key, block);
+                    self.keep(block, held.content, &tokens[from..from + BLOCK])
                 }
             };
             held.content = number;
             held.known += 1;
         }
+    }
+
+    /// Lets others find a block behind a content; the number of its own content.
+    fn keep(&mut self, block: u32, before: u64, tokens: &[u32]) -> u64 {
+        self.contents += 1;
+        self.behind.entry(before).or_default().push(block);
+        self.blocks[block as usize].kept = Some(Kept {
+            before,
+            tokens: tokens.to_vec(),
+            content: self.contents,
+        });
+        self.contents
+    }
+
+    /// The number of the content of a block under a key.
+    fn content(&self, block: u32) -> u64 {
+        let kept = self.blocks[block as usize].kept.as_ref();
+        kept.expect("a block under a key is kept").content
+    }
+
+    /// Gives all blocks of a sequence back, of which the first `computed` of
+    /// `tokens` are computed: what they fill of the last block is kept as well.
+    pub fn retire(&mut self, mut held: Held, tokens: &[u32], computed: usize) {
+        self.note(&mut held, tokens, computed);
+        let rest = &tokens[(held.known * BLOCK).min(computed)..computed];
+        if let Some(&block) = held.blocks.get(held.known)
+            && !held.is_fork
+            && !self.has(held.content, rest)
+        {
+            self.keep(block, held.content, rest);
+        }
+        self.release(held);
+    }
+
+    /// Whether a kept block behind a content begins with all of `tokens`.
+    fn has(&self, before: u64, tokens: &[u32]) -> bool {
+        let found = self.most_alike(before, tokens);
+        tokens.is_empty() || found.is_some_and(|(_, common)| common == tokens.len())
+    }
+
+    /// Gives the blocks of a computed text back and takes hold of those under which
+    /// it is found, to its last token.
+    pub fn pin(&mut self, held: Held, tokens: &[u32]) -> Held {
+        self.retire(held, tokens, tokens.len());
+        let mut found = self.hold_prefix(tokens);
+        let rest = &tokens[found.blocks.len() * BLOCK..];
+        if let Some((block, _)) = self.most_alike(found.content, rest) {
+            self.hold(block);
+            found.blocks.push(block);
+        }
+        found
     }
 
     /// A second sequence that begins with the first `tokens` tokens of `held`:
@@ -198,18 +301,22 @@ impl Blocks {
     /// Gives all blocks of a sequence back.
     pub fn release(&mut self, held: Held) {
         for block in held.blocks.into_iter().rev() {
-            let state = &mut self.blocks[block as usize];
-            state.holders -= 1;
-            if state.holders > 0 {
-                continue;
-            }
-            if state.kept.is_some() {
-                self.clock += 1;
-                state.released = self.clock;
-                self.idle.insert(self.clock, block);
-            } else {
-                self.free.push(block);
-            }
+            self.let_go(block);
+        }
+    }
+
+    fn let_go(&mut self, block: u32) {
+        let state = &mut self.blocks[block as usize];
+        state.holders -= 1;
+        if state.holders > 0 {
+            return;
+        }
+        if state.kept.is_some() {
+            self.clock += 1;
+            state.released = self.clock;
+            self.idle.insert(self.clock, block);
+        } else {
+            self.free.push(block);
         }
     }
 
@@ -225,13 +332,26 @@ impl Blocks {
     fn take(&mut self) -> u32 {
         let block = self.free.pop().unwrap_or_else(|| {
             let (_, block) = self.idle.pop_first().expect("availability was checked");
-            let kept = self.blocks[block as usize].kept.take();
-            self.prefixes
-                .remove(&kept.expect("an idle block is kept").0);
+            self.forget(block);
             block
         });
         self.blocks[block as usize].holders = 1;
         block
+    }
+
+    /// Nobody finds a block any more.
+    fn forget(&mut self, block: u32) {
+        let kept = self.blocks[block as usize].kept.take();
+        let Kept { before, tokens, .. } = kept.expect("an idle block is kept");
+        if let Some(behind) = self.behind.get_mut(&before) {
+            behind.retain(|&other| other != block);
+            if behind.is_empty() {
+                self.behind.remove(&before);
+            }
+        }
+        if let Ok(tokens) = tokens.try_into() {
+            self.prefixes.remove(&Key { before, tokens });
+        }
     }
 }
 

@@ -9,8 +9,11 @@ use andon_task::digest::Digest;
 use andon_task::engine::{Embed, EngineError, Identity};
 use tokenizers::Tokenizer;
 
-use crate::bert::{Bert, Config};
+use crate::bert::safetensors::{self, Config};
+use crate::bert::{self, Bert, Pooling};
 use crate::error::{LoadError, damaged};
+use crate::gguf::Gguf;
+use crate::tokenizer::Tokenizer as Vocabulary;
 
 /// Tokens that are computed together, at most.
 const BATCH_TOKENS: usize = 512;
@@ -28,6 +31,8 @@ pub struct EncoderFiles {
     pub tokenizer: PathBuf,
     /// The shape, `config.json`.
     pub config: PathBuf,
+    /// What makes one vector of a text's states; without it, their mean.
+    pub pooling: Option<PathBuf>,
 }
 
 impl EncoderFiles {
@@ -37,6 +42,7 @@ impl EncoderFiles {
             weights: folder.join("model.safetensors"),
             tokenizer: folder.join("tokenizer.json"),
             config: folder.join("config.json"),
+            pooling: Some(folder.join("1_Pooling/config.json")).filter(|path| path.exists()),
         }
     }
 }
@@ -50,16 +56,25 @@ pub struct EncoderParts<'a> {
     pub tokenizer: &'a [u8],
     /// The shape.
     pub config: &'a [u8],
+    /// What makes one vector of a text's states; without it, their mean.
+    pub pooling: Option<&'a [u8]>,
 }
 
-/// An encoder with mean pooling: the vector of a text is the mean of its
-/// tokens' states, at unit length (Reimers and Gurevych 2019). Callers compute
-/// on their own threads.
+/// An encoder: the vector of a text is the mean of its tokens' states, or the
+/// state of the first, at unit length. Callers compute on their own threads.
 pub struct Encoder {
     identity: Identity,
-    tokenizer: Tokenizer,
+    tokens: Tokens,
     model: Bert,
     kernels: Arc<Kernels>,
+}
+
+/// Where tokens come from.
+enum Tokens {
+    /// A `tokenizer.json`.
+    Json(Box<Tokenizer>),
+    /// The vocabulary of a GGUF file.
+    Vocabulary(Box<Vocabulary>),
 }
 
 impl Encoder {
@@ -73,10 +88,12 @@ impl Encoder {
         files: &EncoderFiles,
         kernels: Arc<Kernels>,
     ) -> Result<Self, LoadError> {
+        let pooling = files.pooling.as_ref().map(std::fs::read).transpose()?;
         let parts = EncoderParts {
             weights: &std::fs::read(&files.weights)?,
             tokenizer: &std::fs::read(&files.tokenizer)?,
             config: &std::fs::read(&files.config)?,
+            pooling: pooling.as_deref(),
         };
         Self::from_parts(name, parts, kernels)
     }
@@ -90,7 +107,10 @@ impl Encoder {
         parts: EncoderParts<'_>,
         kernels: Arc<Kernels>,
     ) -> Result<Self, LoadError> {
-        let model = Bert::load(Config::parse(parts.config)?, parts.weights)?;
+        let pooling = parts
+            .pooling
+            .map_or(Ok(Pooling::Mean), safetensors::pooling)?;
+        let model = safetensors::load(&Config::parse(parts.config)?, pooling, parts.weights)?;
         let mut tokenizer = unbroken(|| Tokenizer::from_bytes(parts.tokenizer))
             .map_err(|error| damaged!("tokenizer.json: {error}"))?;
         // The file may ask to cut texts silently and to fill them up.
@@ -105,14 +125,14 @@ impl Encoder {
                 model.vocabulary()
             ));
         }
-        let parts = [parts.weights, parts.tokenizer, parts.config];
+        let files = [parts.weights, parts.tokenizer, parts.config];
         let encoder = Self {
             identity: Identity {
                 name: name.to_owned(),
-                digest: Digest::of_parts(parts),
+                digest: Digest::of_parts(files.into_iter().chain(parts.pooling)),
                 context_tokens: model.context(),
             },
-            tokenizer,
+            tokens: Tokens::Json(Box::new(tokenizer)),
             model,
             kernels,
         };
@@ -121,6 +141,27 @@ impl Encoder {
             .tokenize("a")
             .map_err(|error| damaged!("tokenizer.json: {error}"))?;
         Ok(encoder)
+    }
+
+    /// Loads an encoder from the bytes of a GGUF file, under the name that it is to
+    /// be known by.
+    ///
+    /// # Errors
+    /// If the file is damaged or not supported.
+    pub fn from_gguf(name: &str, file: &[u8], kernels: Arc<Kernels>) -> Result<Self, LoadError> {
+        let gguf = Gguf::parse(file)?;
+        let vocabulary = Vocabulary::from_gguf(&gguf)?;
+        let model = bert::gguf::load(&gguf, vocabulary.size())?;
+        Ok(Self {
+            identity: Identity {
+                name: name.to_owned(),
+                digest: Digest::of(file),
+                context_tokens: model.context(),
+            },
+            tokens: Tokens::Vocabulary(Box::new(vocabulary)),
+            model,
+            kernels,
+        })
     }
 
     /// The tokens of a text, with those that begin and end it.
@@ -138,9 +179,14 @@ impl Encoder {
                 context_tokens,
             });
         }
-        let encoding = unbroken(|| self.tokenizer.encode_fast(text, true))
-            .map_err(|error| EngineError::Invalid(format!("the text has no tokens: {error}")))?;
-        let tokens = encoding.get_ids().to_vec();
+        let tokens = match &self.tokens {
+            Tokens::Json(tokenizer) => unbroken(|| tokenizer.encode_fast(text, true))
+                .map(|encoding| encoding.get_ids().to_vec())
+                .map_err(|error| {
+                    EngineError::Invalid(format!("the text has no tokens: {error}"))
+                })?,
+            Tokens::Vocabulary(vocabulary) => vocabulary.encode_closed(text),
+        };
         // Those that begin and end a text need not be of the vocabulary.
         let vocabulary = self.model.vocabulary();
         match tokens.iter().find(|&&token| token as usize >= vocabulary) {
@@ -155,7 +201,11 @@ impl Encoder {
     fn pool(&self, states: &[f32]) -> Result<Vec<f32>, EngineError> {
         let width = self.model.width();
         let mut sums = vec![0.0f64; width];
-        for state in states.chunks_exact(width) {
+        let pooled = match self.model.pooling() {
+            Pooling::Mean => states,
+            Pooling::First => &states[..width.min(states.len())],
+        };
+        for state in pooled.chunks_exact(width) {
             sums.iter_mut()
                 .zip(state)
                 .for_each(|(sum, &x)| *sum += f64::from(x));

@@ -60,7 +60,13 @@ pub enum TensorKind {
     Bf16,
     Q4_0,
     Q4_1,
+    Q5_0,
+    Q5_1,
     Q8_0,
+    Q4K,
+    Q5K,
+    Q6K,
+    Iq4Nl,
 }
 
 impl TensorKind {
@@ -70,11 +76,17 @@ impl TensorKind {
             1 => Self::F16,
             2 => Self::Q4_0,
             3 => Self::Q4_1,
+            6 => Self::Q5_0,
+            7 => Self::Q5_1,
             8 => Self::Q8_0,
+            12 => Self::Q4K,
+            13 => Self::Q5K,
+            14 => Self::Q6K,
+            20 => Self::Iq4Nl,
             30 => Self::Bf16,
             other => {
                 return Err(unsupported!(
-                    "tensor type {other}; this version reads F32, F16, BF16, Q4_0, Q4_1 and Q8_0"
+                    "tensor type {other}; this version reads F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K and IQ4_NL"
                 ));
             }
         })
@@ -84,7 +96,8 @@ impl TensorKind {
     pub fn block(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
-            Self::Q4_0 | Self::Q4_1 | Self::Q8_0 => 32,
+            Self::Q4K | Self::Q5K | Self::Q6K => 256,
+            _ => 32,
         }
     }
 
@@ -93,9 +106,14 @@ impl TensorKind {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
-            Self::Q4_0 => 18,
+            Self::Q4_0 | Self::Iq4Nl => 18,
             Self::Q4_1 => 20,
+            Self::Q5_0 => 22,
+            Self::Q5_1 => 24,
             Self::Q8_0 => 34,
+            Self::Q4K => 144,
+            Self::Q5K => 176,
+            Self::Q6K => 210,
         }
     }
 }
@@ -187,6 +205,15 @@ impl<'a> Gguf<'a> {
         }
     }
 
+    /// A finite float above zero, or `default` where the key is missing.
+    pub fn positive_or(&self, key: &str, default: f64) -> Result<f64, LoadError> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(&Value::Float(x)) if x.is_finite() && x > 0.0 => Ok(x),
+            other => Err(wrong(key, "a finite number above 0", other)),
+        }
+    }
+
     /// A list that must be there.
     pub fn list(&self, key: &str) -> Result<&[Value], LoadError> {
         match self.get(key) {
@@ -223,6 +250,11 @@ impl<'a> Gguf<'a> {
             ));
         }
         Ok(tensor)
+    }
+
+    /// The names of all tensors, in no order.
+    pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
     }
 
     /// Whether there is such a tensor.

@@ -13,9 +13,9 @@ use andon_task::engine::{
 };
 
 use crate::chat::{CUT, Template, with_texts};
+use crate::decoder::Decoder;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
-use crate::llama::Llama;
 use crate::prefix::Prefixes;
 use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::{self, Event, Told, Work, Worker};
@@ -109,16 +109,22 @@ impl LanguageModel {
     ) -> Result<Self, LoadError> {
         let gguf = Gguf::parse(file)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        let model = Llama::from_gguf(&gguf, tokenizer.size())?;
+        let fitting = |token_bytes: usize| {
+            let least = FEWEST_BLOCKS * kv::BLOCK;
+            (options.cache_bytes / token_bytes).max(least)
+        };
+        let model = Decoder::from_gguf(&gguf, tokenizer.size(), fitting)?;
         let template = match gguf.get(CHAT_TEMPLATE) {
             None => None,
             Some(_) => {
                 let source = gguf.text(CHAT_TEMPLATE)?;
                 let text = |token: Option<u32>| {
-                    token.map_or_else(String::new, |token| tokenizer.control_text(token))
+                    token.map_or_else(String::new, |token| {
+                        tokenizer.control_text(token).to_owned()
+                    })
                 };
                 let begin = text(tokenizer.begin());
-                let end = text(tokenizer.ends().first().copied());
+                let end = text(tokenizer.end());
                 Some(Template::new(source, begin, end)?)
             }
         };
@@ -196,10 +202,7 @@ impl LanguageModel {
             parts.join(&CUT.to_string())
         });
         let text = template.render(&chat).map_err(EngineError::Invalid)?;
-        let parts = text.split(CUT);
-        Ok(parts
-            .flat_map(|part| self.tokenizer.encode(part, Controls::Meant))
-            .collect())
+        Ok(self.tokenizer.encode_parts(text.split(CUT)))
     }
 
     /// The logits after every one of `tokens`, a row each.
@@ -357,7 +360,7 @@ impl Score for LanguageModel {
             .iter()
             .map(|prompt| self.tokenize(prompt))
             .collect::<Result<Vec<_>, _>>()?;
-        let tokens = common_blocks(&prompts);
+        let tokens = beginning(&prompts);
         self.check_fit(tokens.len().max(1), 0)?;
         if tokens.is_empty() {
             return Ok(0);
@@ -459,8 +462,8 @@ impl LanguageModel {
     }
 }
 
-/// The tokens that all prompts begin with, in whole blocks.
-fn common_blocks(prompts: &[Vec<u32>]) -> &[u32] {
+/// The tokens that all prompts begin with.
+fn beginning(prompts: &[Vec<u32>]) -> &[u32] {
     let Some((first, others)) = prompts.split_first() else {
         return &[];
     };
@@ -469,5 +472,5 @@ fn common_blocks(prompts: &[Vec<u32>]) -> &[u32] {
         pairs.take_while(|(a, b)| a == b).count()
     };
     let shortest = others.iter().map(common).min().unwrap_or(first.len());
-    &first[..shortest / kv::BLOCK * kv::BLOCK]
+    &first[..shortest]
 }

@@ -3,13 +3,13 @@
 //! A [`LanguageModel`] is read from a GGUF file and fulfils
 //! [`Generate`](andon_task::engine::Generate) and
 //! [`Score`](andon_task::engine::Score); an [`Encoder`] is read from
-//! safetensors and fulfils [`Embed`](andon_task::engine::Embed). Nothing here
+//! safetensors or GGUF and fulfils [`Embed`](andon_task::engine::Embed). Nothing here
 //! knows tasks, plants or HTTP, and nothing is unsafe: arithmetic is in
 //! `andon-kernels`.
 //!
 //! The path of a request: [`language_model`] turns its text into tokens and
 //! puts a job before the [`worker`], the one thread that drives the model in
-//! steps of three words: schedule, run, settle. [`llama`] computes a step,
+//! steps of three words: schedule, run, settle. [`decoder`] computes a step,
 //! [`cache`] keeps keys and values and shares the prefixes that requests have
 //! in common.
 
@@ -17,16 +17,16 @@ pub mod bert;
 mod block;
 pub mod cache;
 pub mod chat;
-mod config;
+pub mod decoder;
 pub mod encoder;
 pub mod error;
 pub mod gguf;
 mod labels;
 pub mod language_model;
-pub mod llama;
 mod prefix;
 mod sample;
 mod schedule;
+mod source;
 mod speed;
 pub mod tokenizer;
 mod worker;

@@ -1,28 +1,56 @@
-//! Tokens: from the vocabulary of a GGUF file to the `tokenizers` crate.
+//! Tokens: text to the numbers that a model was trained on, and back, by the
+//! vocabulary of its GGUF file.
+//!
+//! The kinds of vocabularies, each in a module of its own: `bpe` merges by a
+//! list, `sentencepiece` by scores, `unigram` takes what is most probable,
+//! `wordpiece` what is longest. All give the tokens that llama.cpp gives, but
+//! for two things: text never becomes a control token, and BERT's normalisation
+//! loses no letters. None takes longer than in proportion to n log n of the text.
 
-use ahash::AHashMap;
-use tokenizers::models::bpe::BPE;
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::{AddedToken, Tokenizer as Inner};
+use crate::error::{LoadError, unsupported};
+use crate::gguf::Gguf;
 
-use crate::error::{LoadError, damaged, unsupported};
-use crate::gguf::{Gguf, Value};
+mod bpe;
+mod charsmap;
+mod finder;
+mod merge;
+mod prefixes;
+mod sentencepiece;
+mod special;
+mod split;
+mod unigram;
+mod vocabulary;
+mod wordpiece;
 
-/// The largest vocabulary that is believed.
-const MOST_TOKENS: usize = 1 << 20;
+use bpe::Bpe;
+use finder::Finder;
+use sentencepiece::SentencePiece;
+use special::Special;
+use split::Split;
+use unigram::Unigram;
+use vocabulary::{Kind, Vocabulary};
+use wordpiece::WordPiece;
 
 /// Turns text into tokens and back.
 pub struct Tokenizer {
-    inner: Inner,
+    model: Model,
     /// The bytes that each token stands for.
     bytes: Vec<Vec<u8>>,
-    /// The texts of the control tokens.
-    controls: Vec<String>,
-    begin: Option<u32>,
-    ends: Vec<u32>,
+    kinds: Vec<Kind>,
+    controls: Finder,
+    /// Texts that are tokens before anything else is looked at.
+    defined: Finder,
+    /// The texts of the control tokens, by token.
+    control_texts: Vec<(u32, String)>,
+    special: Special,
+}
+
+/// How the vocabulary is used.
+enum Model {
+    Bpe(Bpe),
+    SentencePiece(SentencePiece),
+    Unigram(Unigram),
+    WordPiece(WordPiece),
 }
 
 /// How text that reads like a control token is taken.
@@ -41,87 +69,45 @@ impl Tokenizer {
     /// If the vocabulary is damaged or of a kind that is not supported.
     pub fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, LoadError> {
         let model = gguf.text("tokenizer.ggml.model")?;
-        if model != "gpt2" {
+        if !["gpt2", "gemma4", "llama", "t5", "bert"].contains(&model) {
             return Err(unsupported!(
-                "the tokenizer model '{model}'; this version reads 'gpt2'"
+                "the tokenizer model '{model}'; this version reads 'gpt2', 'gemma4', 'llama', 't5' and 'bert'"
             ));
         }
-        let tokens = texts(gguf, "tokenizer.ggml.tokens")?;
-        if tokens.len() > MOST_TOKENS {
-            return Err(damaged!("the vocabulary has {} tokens", tokens.len()));
-        }
-        let mut vocabulary = AHashMap::with_capacity(tokens.len());
-        for (id, token) in (0u32..).zip(&tokens) {
-            if vocabulary.insert((*token).to_owned(), id).is_some() {
-                return Err(damaged!(
-                    "the token '{token}' stands twice in the vocabulary"
-                ));
-            }
-        }
-        let merges = texts(gguf, "tokenizer.ggml.merges")?
-            .into_iter()
-            .map(|merge| {
-                merge
-                    .split_once(' ')
-                    .filter(|(left, right)| {
-                        vocabulary.contains_key(*left)
-                            && vocabulary.contains_key(*right)
-                            && vocabulary.contains_key(&format!("{left}{right}"))
-                    })
-                    .map(|(left, right)| (left.to_owned(), right.to_owned()))
-                    .ok_or_else(|| damaged!("the merge '{merge}' is not of the vocabulary"))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let controls = controls(gguf, &tokens)?;
-        let stand_ins = stand_ins();
-        let mut bytes: Vec<Vec<u8>> = tokens
-            .iter()
-            .map(|token| bytes_of(token, &stand_ins))
-            .collect();
-        for &control in &controls {
-            bytes[control as usize].clear();
-        }
-
-        let bpe = BPE::builder()
-            .vocab_and_merges(vocabulary, merges)
-            .build()
-            .map_err(|error| damaged!("the vocabulary: {error}"))?;
-        let mut inner = Inner::new(bpe);
-        inner.with_pre_tokenizer(Some(pre_tokenizer(gguf)?));
-        let added: Vec<_> = controls
-            .iter()
-            .map(|&id| AddedToken::from(tokens[id as usize], true))
-            .collect();
-        inner.add_special_tokens(&added);
-
-        let id = |key: &str| match gguf.get(key) {
-            None => Ok(None),
-            Some(&Value::Unsigned(id)) if id < tokens.len() as u64 => Ok(Some(id as u32)),
-            Some(other) => Err(damaged!("'{key}' is {other:?}, no token")),
+        // A pre-tokenizer that is not known is named before all else.
+        let split = match model {
+            "gpt2" | "gemma4" => Some(Split::from_gguf(gguf)?),
+            _ => None,
         };
-        let begin = id("tokenizer.ggml.bos_token_id")?;
-        let adds_begin = gguf.flag_or("tokenizer.ggml.add_bos_token", false)?;
-        let mut ends: Vec<u32> = id("tokenizer.ggml.eos_token_id")?.into_iter().collect();
-        ends.extend(id("tokenizer.ggml.eot_token_id")?);
-        // The turn's end of the chat formats that do not name it in the metadata.
-        for name in ["<|im_end|>", "<|eot_id|>", "<|end|>", "<|endoftext|>"] {
-            let found = controls.iter().find(|&&id| tokens[id as usize] == name);
-            ends.extend(found.filter(|id| !ends.contains(id)).copied());
-        }
-        if ends.is_empty() {
-            return Err(damaged!(
-                "no token ends a text: 'tokenizer.ggml.eos_token_id' is missing"
-            ));
-        }
+        let vocabulary = Vocabulary::from_gguf(gguf)?;
+        let is_of_bytes = split.as_ref().is_some_and(Split::is_of_bytes);
+        let adds_begin = match (model, &split) {
+            ("llama" | "gemma4", _) => true,
+            (_, Some(split)) => split.takes_whole_words(),
+            _ => false,
+        };
+        let special = Special::from_gguf(gguf, &vocabulary, adds_begin, model == "t5")?;
+        let model = match (model, split) {
+            (_, Some(split)) => Model::Bpe(Bpe::from_gguf(gguf, &vocabulary, split)?),
+            ("llama", _) => Model::SentencePiece(SentencePiece::from_gguf(gguf, &vocabulary)?),
+            ("t5", _) => Model::Unigram(Unigram::from_gguf(gguf, &vocabulary)?),
+            _ => Model::WordPiece(WordPiece::from_gguf(gguf, &vocabulary)?),
+        };
+        let texts = |wanted: Kind| {
+            let all = vocabulary.iter();
+            all.filter(move |(_, _, kind)| *kind == wanted)
+                .map(|(id, text, _)| (id, text.to_owned()))
+                .collect::<Vec<_>>()
+        };
+        let control_texts = texts(Kind::Control);
         Ok(Self {
-            inner,
-            bytes,
-            controls: controls
-                .iter()
-                .map(|&id| tokens[id as usize].to_owned())
-                .collect(),
-            begin: begin.filter(|_| adds_begin),
-            ends,
+            bytes: vocabulary.bytes(is_of_bytes),
+            controls: Finder::new(&control_texts)?,
+            defined: Finder::new(&texts(Kind::Defined))?,
+            control_texts,
+            kinds: vocabulary.kinds,
+            model,
+            special,
         })
     }
 
@@ -129,24 +115,62 @@ impl Tokenizer {
     /// control characters) give none.
     pub fn encode(&self, text: &str, controls: Controls) -> Vec<u32> {
         match controls {
-            Controls::Meant => self.encode_whole(text),
-            Controls::Text => self
-                .split_controls(text)
-                .into_iter()
-                .flat_map(|part| self.encode_whole(part))
-                .collect(),
+            Controls::Meant => self.encode_parts([text]),
+            Controls::Text => {
+                let mut tokens = Vec::new();
+                self.encode_text(text, &mut tokens);
+                tokens
+            }
         }
     }
 
-    fn encode_whole(&self, text: &str) -> Vec<u32> {
-        if text.is_empty() {
-            return Vec::new();
+    /// The tokens of the text that the parts make together. What reads like a
+    /// control token is one where it lies within a part, and text where it was
+    /// cut.
+    pub fn encode_parts<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Vec<u32> {
+        let mut tokens = Vec::new();
+        let mut text = String::new();
+        let mut is_greedy = false;
+        let mut flush = |text: &mut String, control: Option<u32>| {
+            let rest = match is_greedy {
+                true => text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}'),
+                false => text,
+            };
+            self.encode_text(rest, &mut tokens);
+            text.clear();
+            tokens.extend(control);
+            is_greedy = control.is_some_and(|control| self.special.greedy.contains(&control));
+        };
+        for part in parts {
+            let mut from = 0;
+            for (range, control) in self.controls.all(part) {
+                text.push_str(&part[from..range.start]);
+                flush(&mut text, Some(control));
+                from = range.end;
+            }
+            text.push_str(&part[from..]);
         }
-        let encoding = self.inner.encode_fast(text, false);
-        encoding
-            .expect("byte-level tokens never fail")
-            .get_ids()
-            .to_vec()
+        flush(&mut text, None);
+        tokens
+    }
+
+    /// The tokens of a text between those that begin and end it, as encoders
+    /// take it. What reads like a control token is text.
+    pub fn encode_closed(&self, text: &str) -> Vec<u32> {
+        let mut tokens: Vec<u32> = self.special.begin.into_iter().collect();
+        self.encode_text(text, &mut tokens);
+        tokens.extend(self.special.closes);
+        tokens
+    }
+
+    fn encode_text(&self, text: &str, tokens: &mut Vec<u32>) {
+        let mut from = 0;
+        for (range, token) in self.defined.all(text) {
+            self.model.encode(&text[from..range.start], tokens);
+            tokens.push(token);
+            from = range.end;
+        }
+        self.model.encode(&text[from..], tokens);
     }
 
     /// Cuts a text behind the first character of everything that reads like a
@@ -154,27 +178,35 @@ impl Tokenizer {
     pub fn split_controls<'a>(&self, text: &'a str) -> Vec<&'a str> {
         let mut parts = Vec::new();
         let mut rest = text;
-        loop {
-            let found = self
-                .controls
-                .iter()
-                .filter_map(|control| Some((rest.find(control.as_str())?, control)))
-                .min();
-            let Some((at, control)) = found else {
-                parts.push(rest);
-                return parts;
-            };
-            let first = control.chars().next().map_or(1, char::len_utf8);
-            let (part, after) = rest.split_at(at + first);
+        while let Some(range) = self.controls.first(rest) {
+            let first = rest[range.start..].chars().next();
+            let (part, after) = rest.split_at(range.start + first.map_or(1, char::len_utf8));
             parts.push(part);
             rest = after;
         }
+        parts.push(rest);
+        parts
     }
 
     /// The bytes that a token stands for; a piece of a character, perhaps.
     /// Control tokens stand for none.
     pub fn bytes(&self, token: u32) -> &[u8] {
         self.bytes.get(token as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a token is for templates alone, and never text.
+    pub fn is_control(&self, token: u32) -> bool {
+        self.kinds.get(token as usize) == Some(&Kind::Control)
+    }
+
+    /// Whether a blank is put before every text, so that the tokens of a text
+    /// stand for one byte more.
+    pub fn leads_with_blank(&self) -> bool {
+        match &self.model {
+            Model::Bpe(_) | Model::WordPiece(_) => false,
+            Model::SentencePiece(model) => model.leads_with_blank(),
+            Model::Unigram(model) => model.leads_with_blank(),
+        }
     }
 
     /// Bytes of the longest token.
@@ -189,90 +221,39 @@ impl Tokenizer {
 
     /// The token that every text begins with, where the model wants one.
     pub fn begin(&self) -> Option<u32> {
-        self.begin
+        self.special.begin
     }
 
-    /// The tokens that end a turn; the first is the usual one.
+    /// The token that ends a text, as templates mean it.
+    pub fn end(&self) -> Option<u32> {
+        self.special.end
+    }
+
+    /// The tokens that end a turn; the first is the usual one. Encoders have
+    /// none, perhaps.
     pub fn ends(&self) -> &[u32] {
-        &self.ends
+        &self.special.ends
     }
 
     /// The text of a control token, for templates.
-    pub fn control_text(&self, token: u32) -> String {
-        self.inner.id_to_token(token).unwrap_or_default()
+    pub fn control_text(&self, token: u32) -> &str {
+        let found = self
+            .control_texts
+            .binary_search_by_key(&token, |entry| entry.0);
+        found.map_or("", |at| &self.control_texts[at].1)
     }
 }
 
-fn texts<'a>(gguf: &'a Gguf<'_>, key: &str) -> Result<Vec<&'a str>, LoadError> {
-    gguf.list(key)?
-        .iter()
-        .map(|value| match value {
-            Value::Text(text) => Ok(text.as_str()),
-            other => Err(damaged!("'{key}' holds {other:?}, not only texts")),
-        })
-        .collect()
-}
-
-/// The tokens that the vocabulary marks as control (3) or the user's own (4).
-fn controls(gguf: &Gguf<'_>, tokens: &[&str]) -> Result<Vec<u32>, LoadError> {
-    let kinds = gguf.list("tokenizer.ggml.token_type")?;
-    if kinds.len() != tokens.len() {
-        return Err(damaged!(
-            "there are {} token types for {} tokens",
-            kinds.len(),
-            tokens.len()
-        ));
-    }
-    let marked = (0u32..)
-        .zip(kinds)
-        .filter(|(id, kind)| {
-            matches!(kind, Value::Unsigned(3 | 4)) && !tokens[*id as usize].is_empty()
-        })
-        .map(|(id, _)| id)
-        .collect();
-    Ok(marked)
-}
-
-fn pre_tokenizer(gguf: &Gguf<'_>) -> Result<PreTokenizerWrapper, LoadError> {
-    let bytes = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, true));
-    let name = match gguf.get("tokenizer.ggml.pre") {
-        None => "gpt-2",
-        Some(_) => gguf.text("tokenizer.ggml.pre")?,
-    };
-    match name {
-        "gpt-2" => Ok(bytes),
-        "smollm" => {
-            let digits = PreTokenizerWrapper::Digits(Digits::new(true));
-            Ok(PreTokenizerWrapper::Sequence(Sequence::new(vec![
-                digits, bytes,
-            ])))
+impl Model {
+    fn encode(&self, text: &str, tokens: &mut Vec<u32>) {
+        if text.is_empty() {
+            return;
         }
-        other => Err(unsupported!(
-            "the pre-tokenizer '{other}'; this version reads 'gpt-2' and 'smollm'"
-        )),
-    }
-}
-
-/// The printable stand-in of every byte in byte-level vocabularies
-/// (Radford et al. 2019): itself where it is printable, the others from 256 on.
-fn stand_ins() -> AHashMap<char, u8> {
-    let is_printable = |byte: &u8| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
-    let others = (0..=u8::MAX).filter(|byte| !is_printable(byte));
-    let printable = (0..=u8::MAX).filter(is_printable);
-    printable
-        .map(|byte| (char::from(byte), byte))
-        .chain(('\u{100}'..).zip(others))
-        .collect()
-}
-
-/// The bytes that a token of the vocabulary stands for.
-fn bytes_of(token: &str, stand_ins: &AHashMap<char, u8>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(token.len());
-    for character in token.chars() {
-        match stand_ins.get(&character) {
-            Some(&byte) => bytes.push(byte),
-            None => bytes.extend(character.to_string().bytes()),
+        match self {
+            Self::Bpe(model) => model.encode(text, tokens),
+            Self::SentencePiece(model) => model.encode(text, tokens),
+            Self::Unigram(model) => model.encode(text, tokens),
+            Self::WordPiece(model) => model.encode(text, tokens),
         }
     }
-    bytes
 }

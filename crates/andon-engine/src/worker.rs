@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use andon_kernels::{Kernels, kv};
 use andon_task::engine::{EngineError, Statistics, Terms};
 
-use crate::llama::{Llama, Slot, Workspace};
+use crate::decoder::{Decoder, Slot, Workspace};
 
 mod board;
 mod engine;
@@ -53,13 +53,13 @@ pub(crate) trait Model: Send + Sync + 'static {
     ) -> Vec<f32>;
 }
 
-impl Model for Llama {
+impl Model for Decoder {
     fn new_cache(&self, blocks: usize) -> Vec<kv::Layer> {
-        Llama::new_cache(self, blocks)
+        Decoder::new_cache(self, blocks)
     }
 
     fn vocabulary(&self) -> usize {
-        Llama::vocabulary(self)
+        Decoder::vocabulary(self)
     }
 
     fn step(
@@ -69,7 +69,7 @@ impl Model for Llama {
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
     ) -> Vec<f32> {
-        Llama::step(self, kernels, workspace, cache, slots)
+        Decoder::step(self, kernels, workspace, cache, slots)
     }
 }
 

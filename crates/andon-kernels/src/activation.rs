@@ -54,6 +54,9 @@ pub enum Transform<'a> {
     /// SwiGLU (Shazeer 2020): rows have twice the columns, gate before up;
     /// `gate * sigmoid(gate) * up`.
     SwiGlu,
+    /// GeGLU (Shazeer 2020): rows have twice the columns, gate before up;
+    /// `gelu(gate) * up`, with the approximation of GELU by the hyperbolic tangent.
+    GeGlu,
     /// GELU with the error function (Hendrycks and Gimpel 2016).
     Gelu,
 }
@@ -89,7 +92,7 @@ impl Activations {
             columns: given,
         } = input;
         let width = match transform {
-            Transform::SwiGlu => 2 * given,
+            Transform::SwiGlu | Transform::GeGlu => 2 * given,
             _ => given,
         };
         assert!(
@@ -203,6 +206,7 @@ unsafe fn transform_row(isa: Isa, row: &[f32], transform: Transform<'_>, out: &m
             Transform::None => out.copy_from_slice(row),
             Transform::RmsNorm { weight, epsilon } => rms_norm(isa, row, weight, epsilon, out),
             Transform::SwiGlu => swiglu(isa, row, out),
+            Transform::GeGlu => geglu(isa, row, out),
             Transform::Gelu => gelu(isa, row, out),
         }
     }
@@ -210,6 +214,7 @@ unsafe fn transform_row(isa: Isa, row: &[f32], transform: Transform<'_>, out: &m
 
 dispatch!(fn rms_norm(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = rms_norm_lanes);
 dispatch!(fn swiglu(row: &[f32], out: &mut [f32]) = swiglu_lanes);
+dispatch!(fn geglu(row: &[f32], out: &mut [f32]) = geglu_lanes);
 dispatch!(fn gelu(row: &[f32], out: &mut [f32]) = gelu_lanes);
 dispatch!(fn quantise_row(row: &[f32], groups: &mut [Group]) = quantise_lanes);
 
@@ -244,6 +249,16 @@ pub(crate) use by_lanes;
 unsafe fn rms_norm_lanes<L: Lanes>(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     // SAFETY: `by_lanes` stays within the slices; the lanes are the caller's.
     unsafe {
+        let factor = L::splat(rms_factor::<L>(row, epsilon));
+        by_lanes!(out.len(), [x = row, w = weight], out, x.mul(factor).mul(w));
+    }
+}
+
+/// What a row is multiplied by so that the mean of its squares becomes one.
+#[inline(always)]
+pub(crate) unsafe fn rms_factor<L: Lanes>(row: &[f32], epsilon: f32) -> f32 {
+    // SAFETY: whole lanes of the row, the rest on a copy filled with zeros.
+    unsafe {
         let mut squares = L::splat(0.0);
         let mut chunks = row.chunks_exact(LANES);
         for chunk in &mut chunks {
@@ -255,8 +270,7 @@ unsafe fn rms_norm_lanes<L: Lanes>(row: &[f32], weight: &[f32], epsilon: f32, ou
         let x = L::load(rest.as_ptr());
         squares = x.mul_add(x, squares);
         let mean = squares.sum() / row.len() as f32;
-        let factor = L::splat(1.0 / (mean + epsilon).sqrt());
-        by_lanes!(out.len(), [x = row, w = weight], out, x.mul(factor).mul(w));
+        1.0 / (mean + epsilon).sqrt()
     }
 }
 
@@ -268,6 +282,23 @@ unsafe fn swiglu_lanes<L: Lanes>(row: &[f32], out: &mut [f32]) {
         let one = L::splat(1.0);
         by_lanes!(out.len(), [g = gate, u = up], out, {
             let denominator = one.add(L::splat(0.0).sub(g).exp());
+            g.div(denominator).mul(u)
+        });
+    }
+}
+
+#[inline(always)]
+unsafe fn geglu_lanes<L: Lanes>(row: &[f32], out: &mut [f32]) {
+    // SAFETY: `by_lanes` stays within the slices; the lanes are the caller's.
+    unsafe {
+        let (gate, up) = row.split_at(out.len());
+        let one = L::splat(1.0);
+        by_lanes!(out.len(), [g = gate, u = up], out, {
+            // x (1 + tanh y) / 2 is x / (1 + exp -2y), y = sqrt(2 / pi) (x + 0.044715 x^3).
+            let cubic = g
+                .mul(g)
+                .mul_add(L::splat(-0.071_354_814), L::splat(-1.595_769));
+            let denominator = one.add(g.mul(cubic).exp());
             g.div(denominator).mul(u)
         });
     }

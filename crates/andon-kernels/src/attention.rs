@@ -1,7 +1,10 @@
 //! Scaled dot-product attention over blocks of keys and values, with grouped
 //! queries (Ainslie et al. 2023).
 
+use std::ops::Range;
+
 use crate::Kernels;
+use crate::cap::soft_cap;
 use crate::isa::dispatch;
 use crate::kv::{BLOCK, Layer};
 use crate::lanes::{LANES, Lanes};
@@ -15,7 +18,9 @@ const TILE: usize = 12;
 pub struct View<'a> {
     /// The blocks of its sequence, in order.
     pub blocks: &'a [u32],
-    /// Tokens that it sees, from the first on: for causal attention its
+    /// The first token that it sees: 0, unless there is a window.
+    pub from: usize,
+    /// The first token that it does not see any more: for causal attention its
     /// position plus one, for an encoder the length of the text.
     pub visible: usize,
 }
@@ -29,6 +34,8 @@ pub struct Queries<'a> {
     pub stride: usize,
     /// What the products with the keys are multiplied by.
     pub scale: f32,
+    /// What they are softly kept below (Bello et al. 2016), where anything.
+    pub cap: Option<f32>,
 }
 
 impl Kernels {
@@ -56,7 +63,7 @@ impl Kernels {
             "queries for every token"
         );
         for view in views {
-            assert!(view.visible > 0, "a token sees at least itself");
+            assert!(view.from < view.visible, "a token sees at least itself");
             assert!(view.visible <= view.blocks.len() * BLOCK, "blocks for all");
         }
         let group = heads.queries / heads.keys;
@@ -145,9 +152,13 @@ unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<
         let (token, head) = job.rows[r];
         &job.queries.rows[token * job.queries.stride + head * size..][..size]
     });
-    let visible: [usize; R] = std::array::from_fn(|r| job.views[job.rows[r].0].visible);
+    let views: [View<'_>; R] = std::array::from_fn(|r| job.views[job.rows[r].0]);
+    // Blocks that no row sees are left out: their weights would be zero.
+    let skipped = views.iter().map(|view| view.from).min().unwrap_or(0) / BLOCK;
+    let from = views.map(|view| view.from - skipped * BLOCK);
+    let visible = views.map(|view| view.visible - skipped * BLOCK);
     let most = visible.iter().copied().max().unwrap_or(0);
-    let blocks = &job.views[job.rows[0].0].blocks[..most.div_ceil(BLOCK)];
+    let blocks = &views[0].blocks[skipped..][..most.div_ceil(BLOCK)];
     let length = blocks.len() * BLOCK;
     scores.resize(R * length, 0.0);
 
@@ -169,7 +180,10 @@ unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<
                 }
             }
             for r in 0..R {
-                let sum = even[r].add(odd[r]).mul(scale);
+                let mut sum = even[r].add(odd[r]).mul(scale);
+                if let Some(cap) = job.queries.cap {
+                    sum = soft_cap(sum, cap);
+                }
                 sum.store(scores.as_mut_ptr().add(r * length + index * BLOCK));
             }
         }
@@ -177,7 +191,7 @@ unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<
         for r in 0..R {
             let (seen, unseen) =
                 scores[r * length..][..length].split_at_mut(visible[r].next_multiple_of(BLOCK));
-            shares[r] = L::splat(1.0 / softmax::<L>(seen, visible[r]));
+            shares[r] = L::splat(1.0 / softmax::<L>(seen, from[r]..visible[r]));
             // Another row of the tile may see a block more.
             unseen.fill(0.0);
         }
@@ -192,16 +206,18 @@ unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<
     }
 }
 
-/// Replaces the first `visible` scores by their exponentials, relative to the
+/// Replaces the scores of those who are seen by their exponentials, relative to the
 /// largest, the rest by zero; returns the sum.
 ///
 /// # Safety
 /// `scores` are whole blocks.
 #[inline(always)]
-unsafe fn softmax<L: Lanes>(scores: &mut [f32], visible: usize) -> f32 {
+unsafe fn softmax<L: Lanes>(scores: &mut [f32], seen: Range<usize>) -> f32 {
+    let Range { start, end } = seen;
     // SAFETY: sixteen numbers from every multiple of sixteen.
     unsafe {
-        scores[visible..].fill(f32::NEG_INFINITY);
+        scores[..start].fill(f32::NEG_INFINITY);
+        scores[end..].fill(f32::NEG_INFINITY);
         let mut largest = L::splat(f32::NEG_INFINITY);
         for at in (0..scores.len()).step_by(LANES) {
             largest = largest.max(L::load(scores.as_ptr().add(at)));
@@ -212,8 +228,11 @@ unsafe fn softmax<L: Lanes>(scores: &mut [f32], visible: usize) -> f32 {
         for at in (0..scores.len()).step_by(LANES) {
             let to = scores.as_mut_ptr().add(at);
             L::load(to).sub(largest).exp().store(to);
+            if at < start {
+                scores[at..start.min(at + LANES)].fill(0.0);
+            }
             if at == last {
-                scores[visible..].fill(0.0);
+                scores[end..].fill(0.0);
             }
             sum = sum.add(L::load(scores.as_ptr().add(at)));
         }

@@ -11,6 +11,7 @@
 
 pub mod activation;
 pub mod attention;
+mod cap;
 pub mod isa;
 pub mod kv;
 mod lanes;

@@ -1,10 +1,19 @@
 //! Norms of rows that stay floats.
 
 use crate::Kernels;
-use crate::activation::by_lanes;
+use crate::activation::{by_lanes, rms_factor};
 use crate::isa::dispatch;
 use crate::lanes::{LANES, Lanes};
 use crate::share::Rows;
+
+/// A root-mean-square norm (Zhang and Sennrich 2019).
+#[derive(Clone, Copy, Debug)]
+pub struct RmsNorm<'a> {
+    /// One factor a column.
+    pub weight: &'a [f32],
+    /// Added to the mean square.
+    pub epsilon: f32,
+}
 
 /// The weights of a layer norm (Ba, Kiros and Hinton 2016).
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +43,41 @@ impl Kernels {
                 // SAFETY: each token is given to one chunk; lengths as checked.
                 unsafe { normalise(self.isa, rows.row(token), norm) };
             }
+        });
+    }
+
+    /// Adds to every row of `states` the row of `rows` in the same place, normalised.
+    ///
+    /// # Panics
+    /// If the rows are not whole or not as many.
+    pub fn add_rms_norm(&self, rows: &[f32], norm: RmsNorm<'_>, states: &mut [f32]) {
+        let columns = norm.weight.len();
+        assert_eq!(rows.len(), states.len(), "a row for every state");
+        assert!(rows.len().is_multiple_of(columns), "whole rows");
+        let tokens = rows.len() / columns;
+        let states = Rows::new(states, columns);
+        let per_chunk = tokens.div_ceil(4 * self.threads()).max(8);
+        self.pool.for_each(tokens.div_ceil(per_chunk), &|chunk| {
+            for token in chunk * per_chunk..tokens.min((chunk + 1) * per_chunk) {
+                let row = &rows[token * columns..][..columns];
+                // SAFETY: each token is given to one chunk; lengths as checked.
+                unsafe { add_normalised(self.isa, row, norm, states.row(token)) };
+            }
+        });
+    }
+}
+
+dispatch!(fn add_normalised(row: &[f32], norm: RmsNorm<'_>, state: &mut [f32]) = add_normalised_lanes);
+
+#[inline(always)]
+unsafe fn add_normalised_lanes<L: Lanes>(row: &[f32], norm: RmsNorm<'_>, state: &mut [f32]) {
+    let columns = row.len();
+    let before = state.to_vec();
+    // SAFETY: `by_lanes` stays within the slices, all of one length.
+    unsafe {
+        let factor = L::splat(rms_factor::<L>(row, norm.epsilon));
+        by_lanes!(columns, [x = row, w = norm.weight, s = before], state, {
+            x.mul(factor).mul_add(w, s)
         });
     }
 }

@@ -21,14 +21,19 @@ pub struct Angles {
 }
 
 impl Angles {
-    /// The angles at `positions`: pair `i` turns by `frequencies[i]` a token.
-    pub fn new(positions: impl IntoIterator<Item = usize>, frequencies: &[f64]) -> Self {
+    /// The angles at `positions`: pair `i` turns by `frequencies[i]` a token, and
+    /// becomes `length` times as long.
+    pub fn new(
+        positions: impl IntoIterator<Item = usize>,
+        frequencies: &[f64],
+        length: f64,
+    ) -> Self {
         let rotations = positions
             .into_iter()
             .flat_map(|position| {
                 frequencies.iter().map(move |frequency| {
                     let (sin, cos) = (position as f64 * frequency).sin_cos();
-                    (cos as f32, sin as f32)
+                    ((length * cos) as f32, (length * sin) as f32)
                 })
             })
             .collect();

@@ -8,7 +8,7 @@ use crate::isa::Isa;
 use crate::kv::{BLOCK, Fresh, Heads, Layer, Place};
 use crate::matmul::Output;
 use crate::matrix::{Group4, Group8, Matrix};
-use crate::norm::LayerNorm;
+use crate::norm::{LayerNorm, RmsNorm};
 
 /// Numbers that look random, from -1 to 1.
 fn noise(seed: u64, count: usize) -> Vec<f32> {
@@ -168,7 +168,13 @@ proptest! {
     }
 
     #[test]
-    fn attention_agrees(seed in 1u64..1000, tokens in 1usize..40, group in 1usize..4) {
+    fn attention_agrees(
+        seed in 1u64..1000,
+        tokens in 1usize..60,
+        group in 1usize..4,
+        window in prop_oneof![Just(usize::MAX), 1usize..40],
+        cap in prop_oneof![Just(None), Just(Some(2.0f32))],
+    ) {
         let heads = Heads { queries: 2 * group, keys: 2, size: 48 };
         let (q, kv) = (heads.queries * heads.size, heads.keys * heads.size);
         let queries = noise(seed, tokens * q);
@@ -188,8 +194,11 @@ proptest! {
             .collect();
         let writer = Kernels::new(Isa::scalar(), 3);
         writer.store(&mut layer, Fresh { rows: &fresh, stride: 2 * kv }, &places);
-        let views: Vec<View<'_>> =
-            (first + 1..=tokens).map(|visible| View { blocks: &blocks, visible }).collect();
+        let view = |visible: usize| {
+            let from = visible.saturating_sub(window);
+            View { blocks: &blocks, from, visible }
+        };
+        let views: Vec<View<'_>> = (first + 1..=tokens).map(view).collect();
         let half = |x: f32| f64::from(f16::from_f32(x).to_f32());
         let mut expected = Vec::new();
         for token in first..tokens {
@@ -199,17 +208,19 @@ proptest! {
                     let at = seen * kv + head / group * heads.size;
                     from[at..at + heads.size].iter().map(|&x| half(x)).collect()
                 };
-                let weights: Vec<f64> = (0..=token)
+                let from = (token + 1).saturating_sub(window);
+                let weights: Vec<f64> = (from..=token)
                     .map(|seen| {
                         let key = part(&keys, seen);
                         let dot: f64 = query.iter().zip(key).map(|(&x, y)| f64::from(x) * y).sum();
-                        (dot * 0.125).exp()
+                        let cap = cap.map_or(1e9, f64::from);
+                        ((dot * 0.125 / cap).tanh() * cap).exp()
                     })
                     .collect();
                 let total: f64 = weights.iter().sum();
                 for number in 0..heads.size {
-                    let mean: f64 = (0..=token)
-                        .map(|seen| weights[seen] * part(&values, seen)[number])
+                    let mean: f64 = (from..=token)
+                        .map(|seen| weights[seen - from] * part(&values, seen)[number])
                         .sum();
                     expected.push(mean / total);
                 }
@@ -217,7 +228,7 @@ proptest! {
         }
         let compute = |kernels: &Kernels| {
             let mut out = vec![0.0; views.len() * q];
-            let queries = Queries { rows: &queries[first * q..], stride: q, scale: 0.125 };
+            let queries = Queries { rows: &queries[first * q..], stride: q, scale: 0.125, cap };
             kernels.attention(&layer, queries, &views, &mut out);
             out
         };
@@ -238,7 +249,7 @@ fn check_transform(transform: Transform<'_>, input: &[f32], columns: usize, expe
         }
     });
     let width = match transform {
-        Transform::SwiGlu => 2 * columns,
+        Transform::SwiGlu | Transform::GeGlu => 2 * columns,
         _ => columns,
     };
     let compute = |kernels: &Kernels| {
@@ -298,6 +309,20 @@ fn transforms_agree() {
         .collect();
     check_transform(Transform::SwiGlu, &input[..4 * columns], columns, &gated);
 
+    let gated: Vec<f64> = input[..4 * columns]
+        .chunks(2 * columns)
+        .flat_map(|row| {
+            let (gate, up) = row.split_at(columns);
+            let inner = |x: f64| (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+            let gelu = move |x: f64| 0.5 * x * (1.0 + inner(x).tanh());
+            gate.iter()
+                .zip(up)
+                .map(move |(g, u)| gelu(wide(g)) * wide(u))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    check_transform(Transform::GeGlu, &input[..4 * columns], columns, &gated);
+
     // The error function by its Taylor series, good to |x| = 3 in doubles.
     let erf = |x: f64| {
         let mut term = x;
@@ -313,6 +338,49 @@ fn transforms_agree() {
         .map(|x| 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)))
         .collect();
     check_transform(Transform::Gelu, &input, columns, &gelu);
+}
+
+#[test]
+fn an_added_rms_norm_agrees() {
+    for columns in [16, 40, 384] {
+        let (rows, states) = (noise(5, 9 * columns), noise(8, 9 * columns));
+        let weight = noise(6, columns);
+        let expected: Vec<f64> = rows
+            .chunks(columns)
+            .zip(states.chunks(columns))
+            .flat_map(|(row, state)| {
+                let squares = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+                let factor = 1.0 / (squares / columns as f64 + 1e-6).sqrt();
+                let places = row.iter().zip(&weight).zip(state);
+                places
+                    .map(|((&x, &w), &s)| f64::from(x) * factor * f64::from(w) + f64::from(s))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let compute = |kernels: &Kernels| {
+            let norm = RmsNorm {
+                weight: &weight,
+                epsilon: 1e-6,
+            };
+            let mut states = states.clone();
+            kernels.add_rms_norm(&rows, norm, &mut states);
+            states
+        };
+        check(compute, &expected, 1e-5);
+    }
+}
+
+#[test]
+fn soft_caps_agree() {
+    let numbers: Vec<f32> = noise(9, 9001).iter().map(|x| x * x * x * 300.0).collect();
+    let capped = |x: &f32| (f64::from(*x) / 30.0).tanh() * 30.0;
+    let expected: Vec<f64> = numbers.iter().map(capped).collect();
+    let compute = |kernels: &Kernels| {
+        let mut numbers = numbers.clone();
+        kernels.soft_cap(&mut numbers, 30.0);
+        numbers
+    };
+    check(compute, &expected, 1e-5);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(crate) struct Offer {
 }
 
 /// What the model is told of tools, and what its answer is held to and read by.
-pub(crate) struct Terms {
+pub(crate) struct Rules {
     pub(crate) tools: Vec<Tool>,
     pub(crate) grammar: Option<Grammar>,
     pub(crate) form: Option<CallForm>,
@@ -49,7 +49,7 @@ pub(crate) struct Terms {
 
 impl Offer {
     /// Checks the tools and the choice among them; `param` names where they stand.
-    pub(crate) fn check(&self) -> Result<(), ApiError> {
+    fn check(&self) -> Result<(), ApiError> {
         if self.tools.len() > MAX_TOOLS {
             let message = format!(
                 "there are {} tools: give {MAX_TOOLS} at most",
@@ -86,10 +86,10 @@ impl Offer {
 
     /// What holds for a model that writes calls in this form. An answer cannot be
     /// held to a `format` and be free to call tools.
-    pub(crate) fn terms(self, form: CallForm, format: Option<Grammar>) -> Result<Terms, ApiError> {
+    pub(crate) fn rules(self, form: CallForm, format: Option<Grammar>) -> Result<Rules, ApiError> {
         self.check()?;
         if self.tools.is_empty() || self.choice == Choice::None {
-            return Ok(Terms {
+            return Ok(Rules {
                 tools: Vec::new(),
                 grammar: format,
                 form: None,
@@ -99,7 +99,7 @@ impl Offer {
             let message = "an answer that may call tools cannot be held to a format as well: leave the format or the tools out";
             return Err(ApiError::invalid("tools", message));
         }
-        Ok(Terms {
+        Ok(Rules {
             grammar: Some(grammar::of(&self, form)),
             form: Some(form),
             tools: self.tools,

@@ -30,8 +30,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "andon-server",
         ],
     ),
-    ("xtask", &[]),
+    ("andon-specimen", &[]),
+    ("xtask", &["andon-specimen"]),
 ];
+
+/// What the tests of every crate may use, and nothing that is shipped.
+const FOR_TESTS: &str = "andon-specimen";
 
 /// What links SQL in, for the store alone.
 const SQL_LIBRARIES: &[&str] = &["rusqlite", "sqlx", "diesel", "libsqlite3-sys"];
@@ -46,10 +50,13 @@ pub(super) fn faults(name: &str, manifest: &str) -> anyhow::Result<Vec<String>> 
         )]);
     };
     let mut faults = Vec::new();
-    for dependency in dependencies(&manifest) {
+    for (dependency, kind) in dependencies(&manifest) {
         let is_ours = MAY_USE.iter().any(|(known, _)| *known == dependency)
             || dependency.starts_with("andon");
-        if is_ours && dependency != name && !allowed.contains(&dependency.as_str()) {
+        let is_allowed = dependency == name
+            || allowed.contains(&dependency.as_str())
+            || (dependency == FOR_TESTS && kind == "dev-dependencies");
+        if is_ours && !is_allowed {
             faults.push(format!("{name}: may not use '{dependency}'"));
         }
         if SQL_LIBRARIES.contains(&dependency.as_str()) && name != super::SQL_CRATE {
@@ -62,8 +69,9 @@ pub(super) fn faults(name: &str, manifest: &str) -> anyhow::Result<Vec<String>> 
     Ok(faults)
 }
 
-/// The packages that a manifest names, for whatever purpose and platform.
-fn dependencies(manifest: &Table) -> Vec<String> {
+/// The packages that a manifest names, for whatever platform, each with the table
+/// that says what for.
+fn dependencies(manifest: &Table) -> Vec<(String, &'static str)> {
     let mut found = Vec::new();
     let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
     let platforms = manifest.get("target").and_then(|target| target.as_table());
@@ -72,14 +80,12 @@ fn dependencies(manifest: &Table) -> Vec<String> {
         .filter_map(|table| table.as_table())
         .chain([manifest]);
     for table in tables {
-        for dependency in kinds
-            .iter()
-            .filter_map(|kind| table.get(*kind)?.as_table())
-            .flatten()
-        {
-            let (name, settings) = dependency;
-            let renamed = settings.get("package").and_then(|package| package.as_str());
-            found.push(renamed.unwrap_or(name).to_owned());
+        for kind in kinds {
+            let named = table.get(kind).and_then(|table| table.as_table());
+            for (name, settings) in named.into_iter().flatten() {
+                let renamed = settings.get("package").and_then(|package| package.as_str());
+                found.push((renamed.unwrap_or(name).to_owned(), kind));
+            }
         }
     }
     found

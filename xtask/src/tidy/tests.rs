@@ -74,6 +74,16 @@ fn dependencies_follow_the_table() {
         "[dependencies]\nrusqlite = '1'",
         &["andon-server: may not use 'rusqlite': SQL is in andon-store alone"],
     );
+    check(
+        "andon-task",
+        "[dev-dependencies]\nandon-specimen.workspace = true",
+        &[],
+    );
+    check(
+        "andon-task",
+        "[dependencies]\nandon-specimen.workspace = true",
+        &["andon-task: may not use 'andon-specimen'"],
+    );
     let unknown = dependency::faults("andon-extra", "").expect("TOML");
     assert!(unknown[0].contains("not in the table of crates"));
 }

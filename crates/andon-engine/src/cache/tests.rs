@@ -1,11 +1,14 @@
 use andon_kernels::kv::BLOCK;
 use proptest::prelude::*;
 
-use super::{Blocks, Held};
+use super::{Blocks, Found, Held};
 
 fn hold(blocks: &mut Blocks, tokens: &[u32]) -> (Held, usize) {
-    let mut held = blocks.match_prefix(tokens);
-    let cached = held.numbers().len() * BLOCK;
+    let Found {
+        mut held,
+        tokens: cached,
+        ..
+    } = blocks.match_prefix(tokens);
     assert!(blocks.grow(&mut held, tokens.len()));
     blocks.note(&mut held, tokens, tokens.len());
     (held, cached)
@@ -36,7 +39,7 @@ fn the_last_token_is_always_left_to_compute() {
     let tokens = text(0, 2 * BLOCK);
     let (held, _) = hold(&mut blocks, &tokens);
     blocks.release(held);
-    assert_eq!(hold(&mut blocks, &tokens).1, BLOCK);
+    assert_eq!(hold(&mut blocks, &tokens).1, 2 * BLOCK - 1);
 }
 
 #[test]
@@ -77,6 +80,45 @@ fn forks_share_whole_blocks_and_copy_the_rest() {
     assert_eq!(blocks.available(), 8);
 }
 
+#[test]
+fn of_a_block_that_goes_on_differently_the_beginning_is_copied() {
+    let mut blocks = Blocks::new(16);
+    let tokens = text(0, 40);
+    let (held, _) = hold(&mut blocks, &tokens);
+    let last = held.numbers()[2];
+    blocks.retire(held, &tokens, tokens.len());
+    // Five of the eight tokens of the last block are the same.
+    let other = [&tokens[..37], &text(500, 20)].concat();
+    let found = blocks.match_prefix(&other);
+    assert_eq!(found.tokens, 37);
+    let (from, to) = found.copy.expect("a copy");
+    assert_eq!((from, to), (last, found.held.numbers()[2]));
+    assert_ne!(from, to);
+    blocks.release(found.held);
+    // Nothing of the first block is the same.
+    let found = blocks.match_prefix(&text(7, 20));
+    assert_eq!((found.tokens, found.copy), (0, None));
+}
+
+#[test]
+fn what_is_pinned_is_found_to_its_last_token_whatever_else_comes() {
+    let mut blocks = Blocks::new(6);
+    let tokens = text(0, 40);
+    let (held, _) = hold(&mut blocks, &tokens);
+    let pinned = blocks.pin(held, &tokens);
+    assert_eq!(pinned.numbers().len(), 3);
+    assert_eq!(blocks.available(), 3);
+    for start in 1..20 {
+        let other = text(start * 1000, 40);
+        let (held, cached) = hold(&mut blocks, &other);
+        assert_eq!(cached, 0);
+        blocks.retire(held, &other, other.len());
+        let found = blocks.match_prefix(&[&tokens[..], &[9, 9]].concat());
+        assert_eq!(found.tokens, 40);
+        blocks.release(found.held);
+    }
+}
+
 proptest! {
     /// Whatever comes and goes: no block is lost or held by two texts, and a
     /// prefix that is found has the tokens that were asked for.
@@ -86,32 +128,41 @@ proptest! {
     ) {
         let mut blocks = Blocks::new(12);
         let mut content = vec![Vec::new(); 12];
-        let mut live: Vec<Held> = Vec::new();
+        let mut live: Vec<(Held, Vec<u32>)> = Vec::new();
         for (start, length, releases) in steps {
             if releases && !live.is_empty() {
-                let held = live.remove(length % live.len());
-                blocks.release(held);
+                let (held, tokens) = live.remove(length % live.len());
+                blocks.retire(held, &tokens, tokens.len());
                 continue;
             }
-            let tokens = text(start * 1000, length);
-            let mut held = blocks.match_prefix(&tokens);
-            for (at, &block) in held.numbers().iter().enumerate() {
-                prop_assert_eq!(&content[block as usize], &tokens[..(at + 1) * BLOCK]);
+            // Texts that part ways in the middle of a block.
+            let mut tokens = text(0, length);
+            if let Some(token) = tokens.get_mut(20 * start as usize + 3) {
+                *token = 1000 + start;
             }
-            let known = held.numbers().len();
+            let Found { mut held, tokens: known, copy } = blocks.match_prefix(&tokens);
+            prop_assert!(known < tokens.len().max(1));
+            if let Some((from, to)) = copy {
+                content[to as usize] = content[from as usize].clone();
+            }
+            for (at, &block) in held.numbers().iter().enumerate() {
+                let end = known.min((at + 1) * BLOCK);
+                prop_assert_eq!(&content[block as usize][..end], &tokens[..end]);
+            }
+            let known = known / BLOCK;
             if !blocks.grow(&mut held, tokens.len()) {
                 blocks.release(held);
                 continue;
             }
             for (at, &block) in held.numbers().iter().enumerate().skip(known) {
-                let is_shared = live.iter().any(|other| other.numbers().contains(&block));
+                let is_shared = live.iter().any(|(other, _)| other.numbers().contains(&block));
                 prop_assert!(!is_shared, "block {} is handed out twice", block);
                 content[block as usize] = tokens[..tokens.len().min((at + 1) * BLOCK)].to_vec();
             }
             blocks.note(&mut held, &tokens, tokens.len());
-            live.push(held);
+            live.push((held, tokens));
         }
-        for held in live {
+        for (held, _) in live {
             blocks.release(held);
         }
         prop_assert_eq!(blocks.available(), 12);

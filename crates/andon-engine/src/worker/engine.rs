@@ -14,8 +14,8 @@ use super::job::{Job, Work};
 use super::pin;
 use super::score::Scoring;
 use super::sequence::{Course, Purpose, Sequence};
-use crate::cache::{Blocks, Held};
-use crate::llama::{Slot, Workspace};
+use crate::cache::{Blocks, Found, Held};
+use crate::decoder::{Slot, Workspace};
 use crate::schedule::{Budget, Demand, Rank, plan};
 
 /// Jobs that run side by side.
@@ -126,17 +126,21 @@ impl Engine {
     }
 
     fn start(&mut self, mut job: Job) {
-        let blocks = &mut self.blocks;
-        let (sequences, scoring) = match &mut job.work {
-            Work::Generate(work) => (vec![Sequence::generate(work, blocks)], None),
+        let found = match job.work {
+            Work::Evaluate(_) | Work::Restore(_) => Found::default(),
+            _ => self.find(job.work.prompt()),
+        };
+        self.statistics.cached_tokens += found.tokens as u64;
+        let (sequence, scoring) = match &mut job.work {
+            Work::Generate(work) => (Sequence::generate(work, found), None),
             Work::Score(work) => {
-                let (sequence, scoring) = Scoring::start(work, blocks);
-                (vec![sequence], Some(scoring))
+                let (sequence, scoring) = Scoring::start(work, found);
+                (sequence, Some(scoring))
             }
-            Work::Evaluate(work) => (vec![Sequence::evaluate(work)], None),
-            Work::Pin(work) => (vec![Sequence::pin(&work.tokens, blocks)], None),
+            Work::Evaluate(work) => (Sequence::evaluate(work), None),
+            Work::Pin(work) => (Sequence::pin(&work.tokens, found), None),
             Work::Restore(work) => {
-                let restored = pin::restore(work, blocks, &mut self.cache);
+                let restored = pin::restore(work, &mut self.blocks, &mut self.cache);
                 let outcome = restored.map(|held| {
                     self.tenure.note_pin(&work.tokens);
                     self.pinned.push(held);
@@ -146,19 +150,25 @@ impl Engine {
                 return;
             }
         };
-        self.statistics.cached_tokens += sequences
-            .iter()
-            .map(|sequence| sequence.computed as u64)
-            .sum::<u64>();
         let at = self
             .running
             .partition_point(|other| other.job.rank < job.rank);
         let running = Running {
             job,
-            sequences,
+            sequences: vec![sequence],
             scoring,
         };
         self.running.insert(at, running);
+    }
+
+    /// The beginning of a text, as far as the cache has it.
+    fn find(&mut self, tokens: &[u32]) -> Found {
+        let found = self.blocks.match_prefix(tokens);
+        if let Some((from, to)) = found.copy {
+            let layers = self.cache.iter_mut();
+            layers.for_each(|layer| layer.copy_block(from, to));
+        }
+        found
     }
 
     /// How many tokens of every sequence are computed now; there are blocks for
@@ -341,7 +351,7 @@ impl Running {
     /// Gives all blocks back.
     fn release(&mut self, blocks: &mut Blocks) {
         for sequence in &mut self.sequences {
-            blocks.release(std::mem::take(&mut sequence.held));
+            sequence.retire(blocks);
         }
         if let Some(scoring) = &mut self.scoring {
             scoring.release(blocks);
@@ -367,7 +377,7 @@ impl Running {
             }
             _ => {}
         }
-        blocks.release(sequence.held);
+        sequence.retire(blocks);
         None
     }
 

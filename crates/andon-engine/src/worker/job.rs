@@ -83,9 +83,9 @@ pub(crate) struct Evaluate {
     pub(crate) outcome: SyncSender<Result<Vec<f32>, EngineError>>,
 }
 
-/// Compute a beginning and keep it: whole blocks, and nobody takes them away.
+/// Compute a beginning and keep it: nobody takes its blocks away.
 pub(crate) struct Pin {
-    /// The beginning, a whole number of blocks.
+    /// The beginning.
     pub(crate) tokens: Vec<u32>,
     /// Where the content of its blocks goes, layer after layer.
     pub(crate) outcome: SyncSender<Result<Vec<u16>, EngineError>>,
@@ -93,7 +93,7 @@ pub(crate) struct Pin {
 
 /// Take back a beginning that was computed before, and keep it.
 pub(crate) struct Restore {
-    /// The beginning, a whole number of blocks.
+    /// The beginning.
     pub(crate) tokens: Vec<u32>,
     /// The content of its blocks, as [`Pin`] gave it.
     pub(crate) content: Vec<u16>,

@@ -23,7 +23,7 @@ pub(super) fn restore(
     blocks: &mut Blocks,
     cache: &mut [kv::Layer],
 ) -> Result<Held, EngineError> {
-    let count = work.tokens.len() / kv::BLOCK;
+    let count = work.tokens.len().div_ceil(kv::BLOCK);
     let length: usize = cache.iter().map(kv::Layer::block_length).sum();
     if work.content.len() != count * length {
         return Err(EngineError::Invalid(
@@ -44,13 +44,5 @@ pub(super) fn restore(
             rest = after;
         }
     }
-    Ok(keep(held, &work.tokens, blocks))
-}
-
-/// Takes hold of the blocks under which a computed beginning is found.
-pub(super) fn keep(mut held: Held, tokens: &[u32], blocks: &mut Blocks) -> Held {
-    blocks.note(&mut held, tokens, tokens.len());
-    let found = blocks.hold_prefix(tokens);
-    blocks.release(held);
-    found
+    Ok(blocks.pin(held, &work.tokens))
 }

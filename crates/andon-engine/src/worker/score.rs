@@ -6,7 +6,7 @@ use andon_task::engine::{EngineError, Usage};
 
 use super::job::Score;
 use super::sequence::{Purpose, Sequence};
-use crate::cache::{Blocks, Held};
+use crate::cache::{Blocks, Found, Held};
 use crate::labels::{Branch, Labels};
 
 pub(super) struct Scoring {
@@ -22,8 +22,8 @@ pub(super) struct Scoring {
 }
 
 impl Scoring {
-    pub(super) fn start(work: &Score, blocks: &mut Blocks) -> (Sequence, Self) {
-        let sequence = Sequence::prompt(&work.prompt, blocks);
+    pub(super) fn start(work: &Score, found: Found) -> (Sequence, Self) {
+        let sequence = Sequence::prompt(&work.prompt, found);
         let scoring = Self {
             labels: Labels::new(work.labels.clone()),
             prompt: work.prompt.clone(),
@@ -107,7 +107,7 @@ impl Scoring {
 
     pub(super) fn release(&mut self, blocks: &mut Blocks) {
         if let Some(held) = self.held.take() {
-            blocks.release(held);
+            blocks.retire(held, &self.prompt, self.prompt.len());
         }
     }
 

@@ -7,9 +7,9 @@ use super::generating::Generating;
 use super::job::{Evaluate, Generate};
 use super::pin;
 use super::score::Scoring;
-use crate::cache::{Blocks, Held};
+use crate::cache::{Blocks, Found, Held};
+use crate::decoder::Slot;
 use crate::labels::Branch;
-use crate::llama::Slot;
 
 pub(super) struct Sequence {
     pub(super) tokens: Vec<u32>,
@@ -43,9 +43,14 @@ pub(super) enum Course {
 }
 
 impl Sequence {
-    fn new(tokens: Vec<u32>, held: Held, purpose: Purpose) -> Self {
+    fn new(tokens: Vec<u32>, found: Found, purpose: Purpose) -> Self {
+        let Found {
+            held,
+            tokens: computed,
+            ..
+        } = found;
         Self {
-            computed: held.numbers().len() * kv::BLOCK,
+            computed,
             wants_from: tokens.len() - 1,
             tokens,
             held,
@@ -54,37 +59,34 @@ impl Sequence {
     }
 
     /// A text to continue, or one that was continued before and had to wait.
-    pub(super) fn generate(work: &mut Generate, blocks: &mut Blocks) -> Self {
-        let held = blocks.match_prefix(&work.tokens);
+    pub(super) fn generate(work: &mut Generate, found: Found) -> Self {
         let usage = Usage {
             prompt_tokens: work.tokens.len(),
-            cached_tokens: held.numbers().len() * kv::BLOCK,
+            cached_tokens: found.tokens,
             completion_tokens: 0,
         };
         let state = match work.progress.take() {
             Some(state) => state,
             None => Box::new(Generating::new(work, usage)),
         };
-        Self::new(work.tokens.clone(), held, Purpose::Generate(state))
+        Self::new(work.tokens.clone(), found, Purpose::Generate(state))
     }
 
     pub(super) fn evaluate(work: &Evaluate) -> Self {
         let purpose = Purpose::Evaluate(Vec::new());
-        let mut sequence = Self::new(work.tokens.clone(), Held::default(), purpose);
+        let mut sequence = Self::new(work.tokens.clone(), Found::default(), purpose);
         sequence.wants_from = 0;
         sequence
     }
 
     /// The text before labels.
-    pub(super) fn prompt(tokens: &[u32], blocks: &mut Blocks) -> Self {
-        let held = blocks.match_prefix(tokens);
-        Self::new(tokens.to_vec(), held, Purpose::Prompt)
+    pub(super) fn prompt(tokens: &[u32], found: Found) -> Self {
+        Self::new(tokens.to_vec(), found, Purpose::Prompt)
     }
 
     /// A beginning to keep: nobody wants logits.
-    pub(super) fn pin(tokens: &[u32], blocks: &mut Blocks) -> Self {
-        let held = blocks.match_prefix(tokens);
-        let mut sequence = Self::new(tokens.to_vec(), held, Purpose::Pin);
+    pub(super) fn pin(tokens: &[u32], found: Found) -> Self {
+        let mut sequence = Self::new(tokens.to_vec(), found, Purpose::Pin);
         sequence.wants_from = tokens.len();
         sequence
     }
@@ -183,9 +185,18 @@ impl Sequence {
         }
     }
 
+    /// Gives all blocks back; what they hold may be found by others.
+    pub(super) fn retire(&mut self, blocks: &mut Blocks) {
+        let held = std::mem::take(&mut self.held);
+        // A prompt before labels has handed its blocks on.
+        if !held.numbers().is_empty() {
+            blocks.retire(held, &self.tokens, self.computed);
+        }
+    }
+
     /// Takes hold of the blocks of a beginning that is computed, and their content.
     pub(super) fn keep(self, blocks: &mut Blocks, cache: &[kv::Layer]) -> (Held, Vec<u16>) {
-        let held = pin::keep(self.held, &self.tokens, blocks);
+        let held = blocks.pin(self.held, &self.tokens);
         let content = pin::content(&held, cache);
         (held, content)
     }

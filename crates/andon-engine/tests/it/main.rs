@@ -3,6 +3,7 @@
 //! The models are those that `andon model pull` put under `ANDON_HOME`; small
 //! ones of random weights stand for what the default models do not show.
 
+mod families;
 mod faults;
 mod llama;
 mod minilm;
@@ -10,6 +11,8 @@ mod models;
 mod mutate;
 mod mutations;
 mod same_bits;
+mod specimens;
 mod tensor_kinds;
-mod tiny;
 mod tiny_encoder;
+mod tokenizer_laws;
+mod tokenizers;

@@ -1,10 +1,9 @@
 //! Ways to spoil a model file.
 
+use andon_specimen::{File, Value};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
-
-use crate::tiny::{File, Value};
 
 /// Damages bytes as disks, networks and fuzzers do.
 pub(crate) fn damage(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
@@ -48,18 +47,31 @@ pub(crate) fn damage(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
 
 /// Changes what a file says, as somebody would who knows the format.
 pub(crate) fn change(file: &mut File, random: &mut ChaCha8Rng) {
-    const SIZES: [&str; 10] = [
-        "llama.block_count",
-        "llama.context_length",
-        "llama.embedding_length",
-        "llama.feed_forward_length",
-        "llama.attention.head_count",
-        "llama.attention.head_count_kv",
-        "llama.rope.dimension_count",
+    const SIZES: [&str; 14] = [
+        "*.block_count",
+        "*.context_length",
+        "*.embedding_length",
+        "*.feed_forward_length",
+        "*.attention.head_count",
+        "*.attention.head_count_kv",
+        "*.attention.key_length",
+        "*.attention.sliding_window",
+        "*.rope.dimension_count",
+        "*.rope.scaling.original_context_length",
+        "*.expert_count",
         "general.alignment",
         "tokenizer.ggml.bos_token_id",
         "tokenizer.ggml.eos_token_id",
     ];
+    let family = match file
+        .metadata
+        .iter()
+        .find(|(key, _)| key == "general.architecture")
+    {
+        Some((_, Value::Text(name))) => name.clone(),
+        other => panic!("the architecture is {other:?}"),
+    };
+    let named = |key: &str| key.replace('*', &family);
     let any = |length: usize, random: &mut ChaCha8Rng| random.random_range(0..length);
     let tensor = any(file.tensors.len(), random);
     let entry = any(file.metadata.len(), random);
@@ -68,9 +80,12 @@ pub(crate) fn change(file: &mut File, random: &mut ChaCha8Rng) {
             let key = SIZES.choose(random).expect("some");
             let small = random.random_range(0..64);
             let values = [0, 1, 3, 16, 512, 1 << 12, 1 << 20, 1 << 24, u64::MAX, small];
-            file.set(key, Value::U64(*values.choose(random).expect("some")));
+            file.set(
+                &named(key),
+                Value::U64(*values.choose(random).expect("some")),
+            );
         }
-        2 => file.set("llama.context_length", Value::U32(1 << 24)),
+        2 => file.set(&named("*.context_length"), Value::U32(1 << 24)),
         3 => {
             let wrong = [
                 Value::U32(7),
@@ -85,12 +100,16 @@ pub(crate) fn change(file: &mut File, random: &mut ChaCha8Rng) {
         4 => drop(file.metadata.remove(entry)),
         5 => {
             let key = [
-                "llama.rope.freq_base",
-                "llama.attention.layer_norm_rms_epsilon",
+                "*.rope.freq_base",
+                "*.rope.scaling.factor",
+                "*.rope.scaling.attn_factor",
+                "*.attn_logit_softcapping",
+                "*.final_logit_softcapping",
+                "*.attention.layer_norm_rms_epsilon",
             ];
             let value = [0.0, -1.0, 1e-38, 1e38, f32::INFINITY, f32::NAN, 1e-5];
             let value = Value::F32(*value.choose(random).expect("some"));
-            file.set(key.choose(random).expect("some"), value);
+            file.set(&named(key.choose(random).expect("some")), value);
         }
         6 => {
             let tokens = file.texts("tokenizer.ggml.tokens");
@@ -103,7 +122,7 @@ pub(crate) fn change(file: &mut File, random: &mut ChaCha8Rng) {
             ];
             tokens[to] = texts.choose(random).expect("some").clone();
         }
-        7 => {
+        7 if file.has("tokenizer.ggml.merges") => {
             let merges = file.texts("tokenizer.ggml.merges");
             let (from, to) = (any(merges.len(), random), any(merges.len(), random));
             let same = merges[from].clone();
@@ -181,7 +200,7 @@ pub(crate) fn change(file: &mut File, random: &mut ChaCha8Rng) {
             all.zip(pattern.iter().cycle()).for_each(|(to, x)| *to = *x);
         }
         12 => {
-            let kinds = [0, 1, 2, 3, 8, 30, 12, 99, u32::MAX];
+            let kinds = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 20, 30, 10, 99, u32::MAX];
             file.tensors[tensor].kind = *kinds.choose(random).expect("some");
         }
         _ => {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use andon_engine::{Encoder, EncoderParts, LanguageModel};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
+use andon_specimen::{Family, File, Kind, Value};
 use andon_task::engine::{
     Embed, EngineError, Generate, GenerateRequest, Message, Prompt, Role, Score, ScoreRequest,
 };
@@ -18,7 +19,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::mutate::{change, damage, renumber};
-use crate::tiny::{File, Kind, Value};
+use crate::specimens::{FLAT, family, llama, long_blocks};
 use crate::tiny_encoder::Files;
 
 /// Names the process in which the mutations are tried.
@@ -61,8 +62,13 @@ fn ten_thousand_mutations_of_a_language_model() {
         || {
             let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
             let bases = [
-                File::new(1, &Kind::ALL, true),
-                File::new(2, &[Kind::Q4_1, Kind::Q8_0, Kind::F16], false),
+                llama(1, &FLAT, true),
+                llama(2, &[Kind::Q4_1, Kind::Q8_0, Kind::F16], false),
+                long_blocks(),
+                family(Family::Qwen2),
+                family(Family::Gemma2),
+                family(Family::Phi3),
+                family(Family::Llama),
             ];
             let mut loaded = 0;
             for seed in 0..10_000 {
@@ -156,6 +162,7 @@ fn use_encoder(files: &Files, kernels: &Arc<Kernels>) -> Result<bool, String> {
         weights: &files.weights,
         tokenizer: &files.tokenizer,
         config: &files.config,
+        pooling: None,
     };
     let Ok(encoder) = Encoder::from_parts("tiny", parts, Arc::clone(kernels)) else {
         return Ok(false);
@@ -179,7 +186,7 @@ fn use_encoder(files: &Files, kernels: &Arc<Kernels>) -> Result<bool, String> {
 /// Why a changed file is refused.
 #[track_caller]
 fn refused(change: impl FnOnce(&mut File), expected: &str) {
-    let mut file = File::new(1, &Kind::ALL, true);
+    let mut file = llama(1, &FLAT, true);
     change(&mut file);
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
     let error = LanguageModel::from_bytes("tiny", &file.bytes(), kernels)
@@ -237,15 +244,15 @@ fn what_is_wrong_is_named() {
         "the tensor 'output.weight'",
     );
     refused(
-        |file| file.tensor("output.weight").kind = 12,
-        "tensor type 12",
+        |file| file.tensor("output.weight").kind = 10,
+        "tensor type 10",
     );
 }
 
 #[test]
 fn megabytes_are_refused_before_their_tokens_are_counted() {
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-    let file = File::new(1, &Kind::ALL, true).bytes();
+    let file = llama(1, &FLAT, true).bytes();
     let model = LanguageModel::from_bytes("tiny", &file, Arc::clone(&kernels));
     let text = " ".repeat(10 << 20);
     let files = Files::new(1);
@@ -253,6 +260,7 @@ fn megabytes_are_refused_before_their_tokens_are_counted() {
         weights: &files.weights,
         tokenizer: &files.tokenizer,
         config: &files.config,
+        pooling: None,
     };
     let encoder = Encoder::from_parts("tiny", parts, kernels).expect("it loads");
     let refused = [
@@ -276,7 +284,7 @@ fn megabytes_are_refused_before_their_tokens_are_counted() {
 #[test]
 fn a_request_for_more_tokens_than_there_are_numbers_is_refused() {
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-    let file = File::new(1, &Kind::ALL, true).bytes();
+    let file = llama(1, &FLAT, true).bytes();
     let model = LanguageModel::from_bytes("tiny", &file, kernels).expect("it loads");
     let request = GenerateRequest {
         max_tokens: Some(usize::MAX),
@@ -294,7 +302,7 @@ fn a_long_context_of_a_small_model_takes_little() {
     confined(
         "mutations::a_long_context_of_a_small_model_takes_little",
         || {
-            let mut file = File::new(1, &Kind::ALL, true);
+            let mut file = llama(1, &FLAT, true);
             file.set("llama.context_length", Value::U32(1 << 24));
             let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
             assert_eq!(use_model(&file.bytes(), &kernels).ok(), Some(true));

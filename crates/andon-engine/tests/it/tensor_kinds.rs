@@ -6,11 +6,12 @@ use std::sync::Arc;
 use andon_engine::LanguageModel;
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
+use andon_specimen::{File, Kind, Shape};
 use andon_task::engine::{
     Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score, ScoreRequest,
 };
 
-use crate::tiny::{self, File, HEAD, INNER, KEYS, Kind, LAYERS, QUERIES, WIDTH};
+use crate::specimens::{FLAT, llama, specimen};
 
 const TEXT: &str = "pump 4 is leaking in the morning, the valve at station 12 too";
 
@@ -53,14 +54,19 @@ fn all(model: &LanguageModel) -> (Vec<u32>, Vec<u64>, String) {
 /// The model gives the same bits in every form of the kernels, and logits whose
 /// distributions are as near to the exact ones as activations of 8 bits are.
 fn check(kinds: &[Kind], has_output: bool) {
-    let file = File::new(1, kinds, has_output);
+    let specimen = specimen(1, kinds, has_output);
+    let file = specimen.file();
     let model = load(&file, Isa::scalar());
     let expected = all(&model);
     for isa in Isa::supported() {
         assert_eq!(all(&load(&file, isa)), expected, "{kinds:?} on {isa}");
     }
     let tokens = tokens(&model);
-    let exact = Reference(&file).logits(&tokens);
+    let exact = Reference {
+        file: &file,
+        shape: specimen.shape,
+    }
+    .logits(&tokens);
     let found = model.evaluate(&tokens).expect("logits");
     let divergences = exact.iter().zip(&found).map(|(exact, found)| {
         let found: Vec<f64> = found.iter().map(|&x| f64::from(x)).collect();
@@ -69,7 +75,7 @@ fn check(kinds: &[Kind], has_output: bool) {
         pairs.map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
     });
     let divergence = divergences.sum::<f64>() / tokens.len() as f64;
-    assert!(divergence < 1e-3, "{kinds:?}: KL {divergence}");
+    assert!(divergence < 4e-3, "{kinds:?}: KL {divergence}");
 }
 
 #[test]
@@ -77,6 +83,7 @@ fn every_kind_of_tensor_gives_its_logits() {
     for kind in Kind::ALL {
         check(&[kind], false);
     }
+    check(&FLAT, true);
     check(&Kind::ALL, true);
     check(&[Kind::Q8_0, Kind::Q4_1, Kind::Q8_0, Kind::F16], true);
 }
@@ -90,7 +97,7 @@ fn queries_keys_and_values_may_be_kept_differently() {
         &others[..],
     ]
     .concat();
-    let mut file = File::new(1, &kinds, false);
+    let mut file = llama(1, &kinds, false);
     for (part, kind) in [("q", Kind::Q4_1), ("k", Kind::Q8_0), ("v", Kind::F16)] {
         let tensor = file.tensor(&format!("blk.0.attn_{part}.weight"));
         assert_eq!(tensor.kind, kind as u32);
@@ -105,20 +112,24 @@ fn log_softmax(logits: &[f64]) -> Vec<f64> {
 }
 
 /// The Llama family as its paper has it, in double precision and without a cache.
-struct Reference<'a>(&'a File);
+struct Reference<'a> {
+    file: &'a File,
+    shape: Shape,
+}
 
 impl Reference<'_> {
     fn weight(&self, name: &str) -> Vec<f64> {
-        self.0.numbers(name).expect("the tensor is there")
+        self.file.numbers(name).expect("the tensor is there")
     }
 
     fn logits(&self, tokens: &[u32]) -> Vec<Vec<f64>> {
+        let Shape { width, head, .. } = self.shape;
         let embedding = self.weight("token_embd");
         let mut states: Vec<Vec<f64>> = tokens
             .iter()
-            .map(|&token| embedding[token as usize * WIDTH..][..WIDTH].to_vec())
+            .map(|&token| embedding[token as usize * width..][..width].to_vec())
             .collect();
-        for layer in 0..LAYERS {
+        for layer in 0..self.shape.layers {
             let weight = |part: &str| self.weight(&format!("blk.{layer}.{part}"));
             let [q, k, v] = ["attn_q", "attn_k", "attn_v"].map(weight);
             let [norm, out] = ["attn_norm", "attn_output"].map(weight);
@@ -126,11 +137,13 @@ impl Reference<'_> {
             let each = |matrix: &[f64]| -> Vec<Vec<f64>> {
                 normed.iter().map(|state| product(matrix, state)).collect()
             };
-            let (queries, keys, values) = (rotated(each(&q)), rotated(each(&k)), each(&v));
+            let (queries, keys, values) =
+                (rotated(each(&q), head), rotated(each(&k), head), each(&v));
             for (at, state) in states.iter_mut().enumerate() {
-                let heads = (0..QUERIES).flat_map(|head| {
-                    let shared = head / (QUERIES / KEYS) * HEAD;
-                    let query = &queries[at][head * HEAD..][..HEAD];
+                let group = self.shape.queries / self.shape.keys;
+                let heads = (0..self.shape.queries).flat_map(|index| {
+                    let shared = index / group * head;
+                    let query = &queries[at][index * head..][..head];
                     attend(query, &keys[..=at], &values[..=at], shared)
                 });
                 add(state, &product(&out, &heads.collect::<Vec<_>>()));
@@ -142,14 +155,14 @@ impl Reference<'_> {
                 let (gate, up) = (product(&gate, &normed), product(&up, &normed));
                 let pairs = gate.iter().zip(&up);
                 let inner: Vec<f64> = pairs.map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
-                assert_eq!(inner.len(), INNER);
+                assert_eq!(inner.len(), self.shape.inner);
                 add(state, &product(&down, &inner));
             }
         }
         let norm = self.weight("output_norm");
-        let head = self.0.numbers("output").unwrap_or(embedding);
+        let output = self.file.numbers("output").unwrap_or(embedding);
         let normed = states.iter().map(|state| rms(state, &norm));
-        normed.map(|state| product(&head, &state)).collect()
+        normed.map(|state| product(&output, &state)).collect()
     }
 }
 
@@ -161,7 +174,7 @@ fn product(matrix: &[f64], x: &[f64]) -> Vec<f64> {
 
 fn rms(x: &[f64], weight: &[f64]) -> Vec<f64> {
     let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
-    let factor = 1.0 / (mean + f64::from(tiny::EPSILON)).sqrt();
+    let factor = 1.0 / (mean + 1e-5).sqrt();
     x.iter().zip(weight).map(|(x, w)| x * factor * w).collect()
 }
 
@@ -170,10 +183,10 @@ fn add(state: &mut [f64], x: &[f64]) {
 }
 
 /// Neighbours turn together, each pair by its own angle.
-fn rotated(mut rows: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+fn rotated(mut rows: Vec<Vec<f64>>, head: usize) -> Vec<Vec<f64>> {
     for (position, row) in rows.iter_mut().enumerate() {
         for (index, pair) in row.chunks_exact_mut(2).enumerate() {
-            let exponent = -2.0 * (index % (HEAD / 2)) as f64 / HEAD as f64;
+            let exponent = -2.0 * (index % (head / 2)) as f64 / head as f64;
             let (sin, cos) = (position as f64 * 10_000f64.powf(exponent)).sin_cos();
             (pair[0], pair[1]) = (pair[0] * cos - pair[1] * sin, pair[0] * sin + pair[1] * cos);
         }
@@ -184,13 +197,13 @@ fn rotated(mut rows: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
 fn attend(query: &[f64], keys: &[Vec<f64>], values: &[Vec<f64>], shared: usize) -> Vec<f64> {
     let score = |key: &Vec<f64>| {
         let products = query.iter().zip(&key[shared..]);
-        products.map(|(q, k)| q * k).sum::<f64>() / (HEAD as f64).sqrt()
+        products.map(|(q, k)| q * k).sum::<f64>() / (query.len() as f64).sqrt()
     };
     let scores: Vec<f64> = keys.iter().map(score).collect();
     let weights = log_softmax(&scores);
-    let mut out = vec![0.0; HEAD];
+    let mut out = vec![0.0; query.len()];
     for (weight, value) in weights.iter().zip(values) {
-        let value: Vec<f64> = value[shared..][..HEAD]
+        let value: Vec<f64> = value[shared..][..query.len()]
             .iter()
             .map(|v| weight.exp() * v)
             .collect();

@@ -167,10 +167,10 @@ fn order(
         request.tool_choice,
         request.parallel_tool_calls,
     )?;
-    let terms = offer.terms(chosen.model.call_form(), format)?;
+    let rules = offer.rules(chosen.model.call_form(), format)?;
     let chat = Chat {
         messages: turn::messages(request.messages)?,
-        tools: terms.tools,
+        tools: rules.tools,
     };
     let wanted = parameters::at_least_one("max_completion_tokens", request.max_completion_tokens)?;
     let older = parameters::at_least_one("max_tokens", request.max_tokens)?;
@@ -180,7 +180,7 @@ fn order(
             max_tokens: wanted.or(older),
             sampling: parameters::sampling(request.temperature, request.top_p, request.seed)?,
             stop: parameters::stop_texts(request.stop)?,
-            grammar: terms.grammar,
+            grammar: rules.grammar,
             adapter: chosen.adapter,
             alternatives: logprobs::of_chat(request.logprobs, request.top_logprobs)?,
             ..GenerateRequest::new(Prompt::Chat(chat))
@@ -188,7 +188,7 @@ fn order(
         choices: parameters::choices(request.n)?,
         asked: asked.or(request.service_tier.and_then(ServiceTier::class)),
     };
-    Ok((order, terms.form))
+    Ok((order, rules.form))
 }
 
 /// How the answers of a request are read and shown.

@@ -267,13 +267,13 @@ fn order(
         },
         parallel: request.parallel_tool_calls.unwrap_or(false),
     };
-    let terms = offer.terms(chosen.model.call_form(), format)?;
+    let rules = offer.rules(chosen.model.call_form(), format)?;
     let instructions = request.instructions.filter(|text| !text.is_empty());
     let instructions = instructions.map(|text| Message::new(Role::System, text));
     let messages = instructions.into_iter().chain(request.input.messages()?);
     let chat = Chat {
         messages: messages.collect(),
-        tools: terms.tools,
+        tools: rules.tools,
     };
     let max_tokens = parameters::at_least_one("max_output_tokens", request.max_output_tokens)?;
     let order = Order {
@@ -281,14 +281,14 @@ fn order(
         request: GenerateRequest {
             max_tokens,
             sampling: parameters::sampling(request.temperature, request.top_p, request.seed)?,
-            grammar: terms.grammar,
+            grammar: rules.grammar,
             adapter: chosen.adapter,
             ..GenerateRequest::new(Prompt::Chat(chat))
         },
         choices: 1,
         asked: asked.or(request.service_tier.and_then(ServiceTier::class)),
     };
-    Ok((order, terms.form))
+    Ok((order, rules.form))
 }
 
 impl TextFormat {

@@ -121,8 +121,8 @@ fn grammars() {
         parallel,
     };
     let show = |choice, parallel, form| {
-        let terms = offer(choice, parallel).terms(form, None).expect("terms");
-        match terms.grammar {
+        let rules = offer(choice, parallel).rules(form, None).expect("rules");
+        match rules.grammar {
             Some(Grammar::Lark(text)) => text,
             other => panic!("{other:?}"),
         }
@@ -131,6 +131,6 @@ fn grammars() {
     insta::assert_snapshot!(show(Choice::Required, true, CallForm::Tagged));
     insta::assert_snapshot!(show(Choice::Auto, true, CallForm::Plain));
     insta::assert_snapshot!(show(Choice::Named("close".into()), false, CallForm::Plain));
-    let none = offer(Choice::None, true).terms(CallForm::Plain, None);
-    assert!(none.expect("terms").tools.is_empty());
+    let none = offer(Choice::None, true).rules(CallForm::Plain, None);
+    assert!(none.expect("rules").tools.is_empty());
 }

@@ -1,5 +1,8 @@
-//! The Llama family: a decoder with RMS norms, rotary positions, grouped
-//! queries and SwiGLU (Touvron et al. 2023).
+//! Decoders with RMS norms, rotary positions, grouped queries and gated
+//! feed-forward blocks: Llama (Touvron et al. 2023), Qwen 2, Gemma 2 and Phi 3.
+//!
+//! What a family has that others have not is in its [`config`]; the step below is
+//! one for all.
 
 use andon_kernels::Kernels;
 use andon_kernels::activation::{Activations, Input, Precision, Transform};
@@ -7,15 +10,20 @@ use andon_kernels::attention::{Queries, View};
 use andon_kernels::kv;
 use andon_kernels::matmul::{Output, row_stride};
 use andon_kernels::matrix::Matrix;
-use andon_kernels::rope::{Angles, Pairing, Span};
+use andon_kernels::norm::RmsNorm;
+use andon_kernels::rope::{Angles, Span};
 
-use crate::block;
-use crate::config::Config;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
+use crate::source::Source;
 
-/// A model of the Llama family: shape and packed weights, never changed.
-pub struct Llama {
+mod config;
+mod rotation;
+
+use config::{Config, Gate};
+
+/// A decoder: shape and packed weights, never changed.
+pub struct Decoder {
     config: Config,
     embedding: Matrix,
     layers: Vec<Layer>,
@@ -29,10 +37,12 @@ struct Layer {
     /// Queries, keys and values: one matrix where they are kept alike.
     qkv: Vec<Matrix>,
     attention_output: Matrix,
+    attention_post_norm: Option<Vec<f32>>,
     feed_forward_norm: Vec<f32>,
     /// Gate and up, one matrix where they are kept alike.
     gate_up: Vec<Matrix>,
     down: Matrix,
+    feed_forward_post_norm: Option<Vec<f32>>,
 }
 
 /// One token of a step.
@@ -57,48 +67,36 @@ impl Slot<'_> {
     }
 }
 
-impl Llama {
-    /// Reads shape and weights and packs them.
+impl Decoder {
+    /// Reads shape and weights and packs them. `most_context` says how many tokens
+    /// a sequence gets at most, whatever the model was made for, from the bytes that
+    /// keys and values of a token take.
     ///
     /// # Errors
-    /// If a tensor is missing or has another shape than the metadata say.
-    pub fn from_gguf(gguf: &Gguf<'_>, vocabulary: usize) -> Result<Self, LoadError> {
-        let config = Config::from_gguf(gguf, vocabulary)?;
+    /// If the family is not supported, or a tensor is missing, has another shape
+    /// than the metadata say, or is not known.
+    pub fn from_gguf(
+        gguf: &Gguf<'_>,
+        vocabulary: usize,
+        most_context: impl FnOnce(usize) -> usize,
+    ) -> Result<Self, LoadError> {
+        let source = Source::new(gguf);
+        let config = Config::read(gguf, &source, vocabulary, most_context)?;
         let width = config.width;
-        let matrix = |name: &str, rows, columns| {
-            Ok::<_, LoadError>(block::pack(&[gguf.tensor(name, rows, columns)?]))
-        };
-        let vector = |name: &str| Ok::<_, LoadError>(block::floats(gguf.tensor(name, 1, width)?));
-        let embedding = matrix("token_embd.weight", vocabulary, width)?;
+        let embedding = source.matrix("token_embd", vocabulary, width)?;
         let layers = (0..config.layers)
-            .map(|layer| {
-                let name = |part: &str| format!("blk.{layer}.{part}.weight");
-                let (queries, keys) = (config.query_width(), config.key_width());
-                Ok(Layer {
-                    attention_norm: vector(&name("attn_norm"))?,
-                    qkv: stack(&[
-                        gguf.tensor(&name("attn_q"), queries, width)?,
-                        gguf.tensor(&name("attn_k"), keys, width)?,
-                        gguf.tensor(&name("attn_v"), keys, width)?,
-                    ]),
-                    attention_output: matrix(&name("attn_output"), width, queries)?,
-                    feed_forward_norm: vector(&name("ffn_norm"))?,
-                    gate_up: stack(&[
-                        gguf.tensor(&name("ffn_gate"), config.feed_forward, width)?,
-                        gguf.tensor(&name("ffn_up"), config.feed_forward, width)?,
-                    ]),
-                    down: matrix(&name("ffn_down"), width, config.feed_forward)?,
-                })
-            })
-            .collect::<Result<_, LoadError>>()?;
-        let head = match gguf.has_tensor("output.weight") {
-            true => Some(matrix("output.weight", vocabulary, width)?),
+            .map(|layer| Layer::read(&source, &config, layer))
+            .collect::<Result<_, _>>()?;
+        let head = match source.has("output") {
+            true => Some(source.matrix("output", vocabulary, width)?),
             false => None,
         };
+        let norm = source.vector("output_norm", width)?;
+        source.finish()?;
         Ok(Self {
             embedding,
             layers,
-            norm: vector("output_norm.weight")?,
+            norm,
             head,
             config,
         })
@@ -132,10 +130,16 @@ impl Llama {
     ) -> Vec<f32> {
         let width = self.config.width;
         let positions = slots.iter().map(|slot| slot.position);
-        let angles = Angles::new(positions, &self.config.frequencies);
+        let rotation = &self.config.rotation;
+        let angles = Angles::new(positions, &rotation.frequencies, rotation.length);
         let states = at_least(&mut workspace.states, slots.len() * width);
         for (slot, state) in slots.iter().zip(states.chunks_exact_mut(width)) {
             self.embedding.row(slot.token as usize, state);
+            if self.config.embedding_scale != 1.0 {
+                state
+                    .iter_mut()
+                    .for_each(|x| *x *= self.config.embedding_scale);
+            }
         }
         let mut step = Step {
             kernels,
@@ -150,23 +154,45 @@ impl Llama {
                 slots.len() * self.config.query_width(),
             ),
         };
-        for (layer, cache) in self.layers.iter().zip(cache) {
-            step.attend(layer, cache);
+        for (index, (layer, cache)) in self.layers.iter().zip(cache).enumerate() {
+            step.attend(index, layer, cache);
             step.feed_forward(layer);
         }
         step.logits(&self.norm, self.head.as_ref().unwrap_or(&self.embedding))
     }
 }
 
-/// The weights of tensors over the same inputs: one matrix if they are kept alike.
-fn stack(tensors: &[&crate::gguf::Tensor<'_>]) -> Vec<Matrix> {
-    if tensors.iter().all(|tensor| tensor.kind == tensors[0].kind) {
-        vec![block::pack(tensors)]
-    } else {
-        tensors
-            .iter()
-            .map(|tensor| block::pack(&[tensor]))
-            .collect()
+impl Layer {
+    fn read(source: &Source<'_, '_>, config: &Config, layer: usize) -> Result<Self, LoadError> {
+        let (width, inner) = (config.width, config.feed_forward);
+        let (queries, keys) = (config.query_width(), config.key_width());
+        let name = |part: &str| format!("blk.{layer}.{part}");
+        let post_norm = |part: &str| match config.has_post_norms {
+            true => source.vector(&name(part), width).map(Some),
+            false => Ok(None),
+        };
+        let qkv = match source.has(&name("attn_qkv")) {
+            true => vec![(name("attn_qkv"), queries + 2 * keys)],
+            false => vec![
+                (name("attn_q"), queries),
+                (name("attn_k"), keys),
+                (name("attn_v"), keys),
+            ],
+        };
+        let gate_up = match config.has_fused_gate {
+            true => vec![(name("ffn_up"), 2 * inner)],
+            false => vec![(name("ffn_gate"), inner), (name("ffn_up"), inner)],
+        };
+        Ok(Self {
+            attention_norm: source.vector(&name("attn_norm"), width)?,
+            qkv: source.stack(&qkv, width)?,
+            attention_output: source.matrix(&name("attn_output"), width, queries)?,
+            attention_post_norm: post_norm("post_attention_norm")?,
+            feed_forward_norm: source.vector(&name("ffn_norm"), width)?,
+            gate_up: source.stack(&gate_up, width)?,
+            down: source.matrix(&name("ffn_down"), width, inner)?,
+            feed_forward_post_norm: post_norm("post_ffw_norm")?,
+        })
     }
 }
 
@@ -204,7 +230,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn attend(&mut self, layer: &Layer, cache: &mut kv::Layer) {
+    fn attend(&mut self, index: usize, layer: &Layer, cache: &mut kv::Layer) {
         let (queries, keys) = (self.config.query_width(), self.config.key_width());
         let heads = self.config.heads;
         let stride = queries + 2 * keys;
@@ -216,8 +242,8 @@ impl Step<'_> {
             size: heads.size,
         };
         let qkv = &mut self.wide[..self.slots.len() * stride];
-        self.kernels
-            .rope(qkv, span, Pairing::Neighbours, &self.angles);
+        let pairing = self.config.rotation.pairing;
+        self.kernels.rope(qkv, span, pairing, &self.angles);
         let places: Vec<kv::Place> = self.slots.iter().map(Slot::place).collect();
         let fresh = kv::Fresh {
             rows: &qkv[queries..],
@@ -230,20 +256,23 @@ impl Step<'_> {
             .iter()
             .map(|slot| View {
                 blocks: slot.blocks,
+                from: self.config.seen_from(index, slot.position),
                 visible: slot.position + 1,
             })
             .collect();
         let inputs = Queries {
             rows: qkv,
             stride,
-            scale: 1.0 / (heads.size as f32).sqrt(),
+            scale: self.config.query_scale,
+            cap: self.config.attention_cap,
         };
         let attended = &mut self.attended;
         self.kernels.attention(cache, inputs, &views, attended);
         let input = Input::of(attended, queries, queries);
         self.activations
             .fill(self.kernels, input, Transform::None, Precision::Single);
-        self.add_product(&layer.attention_output);
+        let norm = layer.attention_post_norm.as_deref();
+        self.add_product(&layer.attention_output, norm);
     }
 
     fn feed_forward(&mut self, layer: &Layer) {
@@ -252,9 +281,13 @@ impl Step<'_> {
         self.normed_product(&layer.feed_forward_norm, &layer.gate_up, stride);
         let gate_up = &self.wide[..self.slots.len() * stride];
         let input = Input::of(gate_up, stride, inner);
+        let transform = match self.config.gate {
+            Gate::Silu => Transform::SwiGlu,
+            Gate::Gelu => Transform::GeGlu,
+        };
         self.activations
-            .fill(self.kernels, input, Transform::SwiGlu, Precision::Single);
-        self.add_product(&layer.down);
+            .fill(self.kernels, input, transform, Precision::Single);
+        self.add_product(&layer.down, layer.feed_forward_post_norm.as_deref());
     }
 
     /// `wide = matrices · norm(states)`, the products side by side.
@@ -276,11 +309,23 @@ impl Step<'_> {
         }
     }
 
-    /// `states += matrix · activations`.
-    fn add_product(&mut self, matrix: &Matrix) {
-        let (width, out) = (self.config.width, &mut self.states);
+    /// `states += matrix · activations`, normalised where there is a norm.
+    fn add_product(&mut self, matrix: &Matrix, norm: Option<&[f32]>) {
+        let width = self.config.width;
+        let Some(weight) = norm else {
+            let out = &mut self.states;
+            return self
+                .kernels
+                .matmul(matrix, self.activations, Output::Add, out, width);
+        };
+        let out = &mut self.wide[..self.slots.len() * width];
         self.kernels
-            .matmul(matrix, self.activations, Output::Add, out, width);
+            .matmul(matrix, self.activations, Output::Replace, out, width);
+        let norm = RmsNorm {
+            weight,
+            epsilon: self.config.epsilon,
+        };
+        self.kernels.add_rms_norm(out, norm, self.states);
     }
 
     fn logits(self, norm: &[f32], head: &Matrix) -> Vec<f32> {
@@ -305,6 +350,9 @@ impl Step<'_> {
         let output = Output::Replace;
         self.kernels
             .matmul(head, self.activations, output, &mut logits, head.rows());
+        if let Some(cap) = self.config.logit_cap {
+            self.kernels.soft_cap(&mut logits, cap);
+        }
         logits
     }
 }
