@@ -32,7 +32,7 @@ impl Generating {
     /// The next token, sent on its way; `None` when the text has ended or nobody
     /// listens.
     pub(super) fn next(&mut self, kernels: &Kernels, logits: &[f32]) -> Option<u32> {
-        let Some(token) = self.sampler.draw(logits) else {
+        let Some(token) = self.sampler.draw(logits, None) else {
             let error = EngineError::Failed("the model's logits are no numbers".into());
             drop(self.events.send(Event::End(Err(error))));
             return None;

@@ -3,8 +3,10 @@
 //! The models are those that `andon model pull` put under `ANDON_HOME`; small
 //! ones of random weights stand for what the default models do not show.
 
+mod encoders;
 mod families;
 mod faults;
+mod grammar;
 mod llama;
 mod minilm;
 mod models;
