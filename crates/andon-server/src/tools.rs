@@ -2,9 +2,8 @@
 //! answer is held to, and how calls are read from it.
 
 mod answer;
-mod grammar;
 
-use andon_task::engine::{CallForm, Grammar, Tool};
+use andon_task::engine::{CallForm, Calls, Grammar, Tool};
 use serde_json::{Value, json};
 
 pub(crate) use answer::{Delta, Reader, Said};
@@ -99,8 +98,17 @@ impl Offer {
             let message = "an answer that may call tools cannot be held to a format as well: leave the format or the tools out";
             return Err(ApiError::invalid("tools", message));
         }
+        let mut callable = self.tools.clone();
+        if let Choice::Named(name) = &self.choice {
+            callable.retain(|tool| tool.name == *name);
+        }
         Ok(Rules {
-            grammar: Some(grammar::of(&self, form)),
+            grammar: Some(Grammar::Calls(Calls {
+                tools: callable,
+                form,
+                words: self.choice == Choice::Auto,
+                most: if self.parallel { MAX_CALLS } else { 1 },
+            })),
             form: Some(form),
             tools: self.tools,
         })

@@ -177,6 +177,22 @@ pub enum Grammar {
     Choice(Vec<String>),
     /// A text of this context-free grammar, in llguidance's form of Lark.
     Lark(String),
+    /// Calls of tools.
+    Calls(Calls),
+}
+
+/// Calls of tools as an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calls {
+    /// What may be called; the parameters are schemas of objects.
+    pub tools: Vec<Tool>,
+    /// How a call is written.
+    pub form: CallForm,
+    /// Whether the answer may be words as well: instead of calls and, where calls
+    /// have tags, before them.
+    pub words: bool,
+    /// How many calls there are at most; [`CallForm::Plain`] has room for one.
+    pub most: usize,
 }
 
 /// Who speaks in a chat.
@@ -242,6 +258,24 @@ pub enum CallForm {
     Tagged,
     /// `{"name": …, "parameters": …}` and nothing else.
     Plain,
+}
+
+impl CallForm {
+    /// The tag before a call of [`CallForm::Tagged`].
+    pub const TAG: &str = "<tool_call>";
+
+    /// A call, from the beginning of its JSON to the name.
+    pub fn before_name(self) -> &'static str {
+        "{\"name\": \""
+    }
+
+    /// A call, from the name to the arguments.
+    pub fn behind_name(self) -> &'static str {
+        match self {
+            Self::Tagged => "\", \"arguments\": ",
+            Self::Plain => "\", \"parameters\": ",
+        }
+    }
 }
 
 /// Turns, and the tools that the answer may call.

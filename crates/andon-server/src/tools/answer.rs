@@ -4,7 +4,8 @@
 
 use andon_task::engine::{CallForm, Drawn, Piece};
 
-use super::grammar::{Around as _, OPEN};
+/// What a call begins with where it stands between tags.
+const OPEN: &str = CallForm::TAG;
 
 /// What a piece of an answer turns out to be.
 #[derive(Clone, Debug, PartialEq)]

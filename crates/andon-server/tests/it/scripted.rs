@@ -129,12 +129,14 @@ impl Scripted {
             Some(Grammar::Json(_)) => cut("{\"ok\":true}".to_owned()),
             Some(Grammar::Regex(regex)) => vec![regex.clone()],
             Some(Grammar::Choice(choice)) => vec![choice[0].clone()],
-            Some(Grammar::Lark(_)) if has("CALL") => cut(CALL.to_owned()),
-            Some(Grammar::Lark(_)) if has("TWICE") => cut(format!("Let me see.\n{CALL}\n{CALL}")),
-            Some(Grammar::Lark(_)) | None if request.sampling.temperature > 0.0 => {
+            Some(Grammar::Calls(_)) if has("CALL") => cut(CALL.to_owned()),
+            Some(Grammar::Calls(_)) if has("TWICE") => cut(format!("Let me see.\n{CALL}\n{CALL}")),
+            Some(Grammar::Lark(_) | Grammar::Calls(_)) | None
+                if request.sampling.temperature > 0.0 =>
+            {
                 vec![format!("seed {}", request.sampling.seed)]
             }
-            Some(Grammar::Lark(_)) | None => said.collect(),
+            Some(Grammar::Lark(_) | Grammar::Calls(_)) | None => said.collect(),
         })
     }
 }
