@@ -1,21 +1,23 @@
 //! A language model that answers: text in, text or scores out.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use andon_kernels::{Kernels, kv};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    CallForm, Chat, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Identity,
-    Likelihood, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
+    CallForm, Chat, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Grammar,
+    Identity, Likelihood, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
 };
 
 use crate::chat::{CUT, Template, with_texts};
 use crate::decoder::Decoder;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
+use crate::grammar::{Constraint, Grammars};
 use crate::prefix::Prefixes;
 use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::{self, Event, Told, Work, Worker};
@@ -26,6 +28,9 @@ use stream::{OnPiece, TextStream};
 
 /// Where a file carries its chat template.
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+
+/// Prompts that begin with the same tokens are of one kind.
+const KIND_TOKENS: usize = 32;
 
 /// A cache holds so many whole contexts, at most.
 const MOST_CONTEXTS: usize = 64;
@@ -61,7 +66,9 @@ impl Default for Options {
 /// A language model, ready to answer many callers at once.
 pub struct LanguageModel {
     identity: Identity,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
+    /// Made when the first answer is to be held to something.
+    grammars: OnceLock<Grammars>,
     template: Option<Template>,
     vocabulary: usize,
     worker: Worker,
@@ -143,7 +150,8 @@ impl LanguageModel {
                 digest,
                 context_tokens: model.context().min((blocks - SPARE_BLOCKS) * kv::BLOCK),
             },
-            tokenizer,
+            tokenizer: Arc::new(tokenizer),
+            grammars: OnceLock::new(),
             template,
             vocabulary: model.vocabulary(),
             worker: Worker::start(model, kernels, blocks, options.patience)?,
@@ -282,7 +290,12 @@ impl Generate for LanguageModel {
             ));
         }
         self.check_fit(tokens.len(), most)?;
+        let constraint = match &request.grammar {
+            Some(grammar) => Some(Box::new(self.constrain(grammar)?)),
+            None => None,
+        };
         let prompt_tokens = tokens.len();
+        let kind = kind_of(&tokens);
         let (events, incoming) = sync_channel(most + 1);
         let work = Work::Generate(worker::Generate {
             tokens,
@@ -290,6 +303,8 @@ impl Generate for LanguageModel {
             ends: self.tokenizer.ends().to_vec(),
             sampling: request.sampling,
             alternatives: request.alternatives,
+            constraint,
+            kind,
             progress: None,
             events,
         });
@@ -446,6 +461,18 @@ impl LanguageModel {
         })
     }
 
+    fn constrain(&self, grammar: &Grammar) -> Result<Constraint, EngineError> {
+        let grammars = match self.grammars.get() {
+            Some(grammars) => grammars,
+            None => {
+                let made = Grammars::new(Arc::clone(&self.tokenizer))?;
+                // Another caller may have been faster: one is as good as the other.
+                self.grammars.get_or_init(|| made)
+            }
+        };
+        grammars.compile(grammar)
+    }
+
     fn drawn(&self, token: u32, told: Told) -> Drawn {
         let likelihood = |token, log_probability| Likelihood {
             bytes: self.tokenizer.bytes(token).to_vec(),
@@ -460,6 +487,13 @@ impl LanguageModel {
                 .collect(),
         }
     }
+}
+
+/// What a prompt has in common with others of its task: its first tokens.
+fn kind_of(prompt: &[u32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    prompt[..prompt.len().min(KIND_TOKENS)].hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The tokens that all prompts begin with.

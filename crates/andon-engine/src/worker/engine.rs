@@ -13,13 +13,20 @@ use super::board::{Choice, Report, Tenure};
 use super::job::{Job, Work};
 use super::pin;
 use super::score::Scoring;
-use super::sequence::{Course, Purpose, Sequence};
+use super::sequence::{Course, Drafts, Purpose, Sequence};
 use crate::cache::{Blocks, Found, Held};
 use crate::decoder::{Slot, Workspace};
+use crate::lookup::Acceptance;
 use crate::schedule::{Budget, Demand, Rank, plan};
 
 /// Jobs that run side by side.
 const MOST_RUNNING: usize = 256;
+
+/// Drafts pay where this share of them comes true: a step of nine tokens takes about
+/// twice as long as one of one.
+const DRAFTS_PAY_FROM: f64 = 0.2;
+/// Kinds of work for which it is known whether drafts pay.
+const MOST_KINDS: usize = 1024;
 
 pub(super) struct Engine {
     model: Arc<dyn Model>,
@@ -32,6 +39,8 @@ pub(super) struct Engine {
     running: Vec<Running>,
     /// Beginnings that are kept for good.
     pinned: Vec<Held>,
+    /// Where drafts pay.
+    acceptance: Acceptance<u64>,
     statistics: Statistics,
 }
 
@@ -59,6 +68,7 @@ impl Engine {
             blocks: Blocks::new(blocks),
             running: Vec::new(),
             pinned: Vec::new(),
+            acceptance: Acceptance::new(DRAFTS_PAY_FROM, MOST_KINDS),
             statistics: Statistics {
                 blocks,
                 ..Statistics::default()
@@ -132,7 +142,15 @@ impl Engine {
         };
         self.statistics.cached_tokens += found.tokens as u64;
         let (sequence, scoring) = match &mut job.work {
-            Work::Generate(work) => (Sequence::generate(work, found), None),
+            Work::Generate(work) => {
+                let drafts = match self.acceptance.allows(&work.kind) {
+                    true => Drafts::Made,
+                    false => Drafts::NotMade,
+                };
+                let sequence = Sequence::generate(work, found, drafts);
+                let Some(sequence) = sequence else { return };
+                (sequence, None)
+            }
             Work::Score(work) => {
                 let (sequence, scoring) = Scoring::start(work, found);
                 (sequence, Some(scoring))
@@ -273,6 +291,12 @@ impl Engine {
                 match sequence.settle(&self.kernels, &rows, scoring) {
                     Course::GoesOn => still.push(sequence),
                     Course::Ended => {
+                        if let (Purpose::Generate(state), Work::Generate(work)) =
+                            (&sequence.purpose, &running.job.work)
+                        {
+                            let (drafted, accepted) = state.drafts();
+                            self.acceptance.record(&work.kind, drafted, accepted);
+                        }
                         let kept = running.end(sequence, &mut self.blocks, &self.cache);
                         if let Some(held) = kept {
                             self.tenure.note_pin(running.job.work.prompt());

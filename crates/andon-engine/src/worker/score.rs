@@ -91,6 +91,7 @@ impl Scoring {
             let tokens = [self.prompt.as_slice(), path].concat();
             sequences.push(Sequence {
                 computed: prompt,
+                drafted: 0,
                 wants_from: tokens.len() - 1,
                 tokens,
                 held,

@@ -3,6 +3,7 @@
 //! The models are those that `andon model pull` put under `ANDON_HOME`; small
 //! ones of random weights stand for what the default models do not show.
 
+mod constrained;
 mod encoders;
 mod families;
 mod faults;
