@@ -13,6 +13,7 @@
 //! [`Grammar::Regex`], are ECMA-262's without look-around, back-references and word
 //! boundaries.
 
+mod calls;
 mod environment;
 mod format;
 mod lark;
@@ -27,12 +28,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use andon_task::digest::Digest;
-use andon_task::engine::{EngineError, Grammar};
+use andon_task::engine::{Calls, EngineError, Grammar};
 use llguidance::api::{ParserLimits, StopReason, TopLevelGrammar};
 use llguidance::earley::SlicedBiasComputer;
 use llguidance::toktrie::InferenceCapabilities;
 use llguidance::{JsonCompileOptions, Matcher, ParserFactory};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use mask::Mask;
 
@@ -134,6 +135,9 @@ impl Grammars {
                 lark::check(grammar)?;
                 TopLevelGrammar::from_lark(grammar.clone())
             }
+            Grammar::Calls(calls) => {
+                TopLevelGrammar::from_lark(calls::write(calls, restate_arguments)?)
+            }
         };
         let parser = self.factory.create_parser(written);
         let mut matcher = Matcher::new(parser);
@@ -195,6 +199,7 @@ fn digest(grammar: &Grammar) -> Result<Digest, EngineError> {
         Grammar::Regex(expression) => (b"regex", vec![expression.clone()]),
         Grammar::Choice(texts) => (b"choice", texts.clone()),
         Grammar::Lark(grammar) => (b"lark", vec![grammar.clone()]),
+        Grammar::Calls(calls) => (b"calls", parts_of(calls)),
     };
     let refuse = |why: String| Err(EngineError::Grammar(why));
     if texts.is_empty() {
@@ -214,6 +219,36 @@ fn digest(grammar: &Grammar) -> Result<Digest, EngineError> {
     }
     let parts = texts.iter().map(String::as_bytes);
     Ok(Digest::of_parts(std::iter::once(kind).chain(parts)))
+}
+
+/// What makes a grammar of calls another one.
+fn parts_of(calls: &Calls) -> Vec<String> {
+    let Calls {
+        tools,
+        form,
+        words,
+        most,
+    } = calls;
+    let tools = tools.iter();
+    let tools = tools.flat_map(|tool| [tool.name.clone(), tool.parameters.to_string()]);
+    let kind = format!("{form:?} {words} {most}");
+    std::iter::once(kind).chain(tools).collect()
+}
+
+/// The schema of a tool's arguments, written as templates write calls: with a blank
+/// behind commas and colons.
+fn restate_arguments(parameters: &Value) -> Result<Map<String, Value>, String> {
+    let mut restated = Value::Object(schema::restate(parameters)?);
+    let options = JsonCompileOptions {
+        item_separator: ", ".to_owned(),
+        key_separator: ": ".to_owned(),
+        ..json_options()
+    };
+    options.apply_to(&mut restated);
+    match restated {
+        Value::Object(schema) => Ok(schema),
+        _ => Err("it is no schema of an object".to_owned()),
+    }
 }
 
 /// Runs what calls llguidance; a panic in it is an error like any other.

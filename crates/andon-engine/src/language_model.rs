@@ -9,11 +9,11 @@ use std::time::Duration;
 use andon_kernels::{Kernels, kv};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Grammar, Identity,
-    Likelihood, Message, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
+    CallForm, Chat, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Grammar,
+    Identity, Likelihood, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
 };
 
-use crate::chat::{CUT, Template};
+use crate::chat::{CUT, Template, with_texts};
 use crate::decoder::Decoder;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
@@ -168,10 +168,7 @@ impl LanguageModel {
     pub fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         let bytes = match prompt {
             Prompt::Text(text) => text.len(),
-            Prompt::Chat(chat) => {
-                let lengths = chat.messages.iter().map(|message| message.content.len());
-                lengths.sum()
-            }
+            Prompt::Chat(chat) => bytes_of(chat),
         };
         let context_tokens = self.identity.context_tokens;
         let most_bytes = context_tokens * self.tokenizer.longest();
@@ -190,7 +187,7 @@ impl LanguageModel {
                     .chain(self.tokenizer.encode(text, Controls::Text))
                     .collect()
             }
-            Prompt::Chat(chat) => self.tokenize_chat(&chat.messages)?,
+            Prompt::Chat(chat) => self.tokenize_chat(chat)?,
         };
         if tokens.is_empty() {
             return Err(EngineError::Invalid("the prompt is empty".into()));
@@ -198,7 +195,7 @@ impl LanguageModel {
         Ok(tokens)
     }
 
-    fn tokenize_chat(&self, messages: &[Message]) -> Result<Vec<u32>, EngineError> {
+    fn tokenize_chat(&self, chat: &Chat) -> Result<Vec<u32>, EngineError> {
         let Some(template) = &self.template else {
             return Err(EngineError::Invalid(format!(
                 "the model '{}' has no chat template: use /v1/completions",
@@ -207,15 +204,12 @@ impl LanguageModel {
         };
         // What people write must not become control tokens: it is cut where it
         // would, and the parts are encoded one by one.
-        let messages: Vec<Message> = messages
-            .iter()
-            .map(|message| {
-                let content = message.content.replace(CUT, "\u{fffd}");
-                let parts = self.tokenizer.split_controls(&content);
-                Message::new(message.role, parts.join(&CUT.to_string()))
-            })
-            .collect();
-        let text = template.render(&messages).map_err(EngineError::Invalid)?;
+        let chat = with_texts(chat, &|text| {
+            let text = text.replace(CUT, "\u{fffd}");
+            let parts = self.tokenizer.split_controls(&text);
+            parts.join(&CUT.to_string())
+        });
+        let text = template.render(&chat).map_err(EngineError::Invalid)?;
         Ok(self.tokenizer.encode_parts(text.split(CUT)))
     }
 
@@ -265,6 +259,11 @@ impl LanguageModel {
 impl Generate for LanguageModel {
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn call_form(&self) -> CallForm {
+        let template = self.template.as_ref();
+        template.map_or(CallForm::Tagged, Template::call_form)
     }
 
     fn statistics(&self) -> Statistics {
@@ -388,6 +387,20 @@ impl Score for LanguageModel {
         }
         Ok(tokens.len())
     }
+}
+
+/// Bytes that a chat has at least, however its template writes it.
+fn bytes_of(chat: &Chat) -> usize {
+    let said = chat.messages.iter().map(|message| {
+        let calls = message.calls.iter();
+        let calls = calls.map(|call| call.arguments.to_string().len());
+        message.content.len() + calls.sum::<usize>()
+    });
+    let tools = chat.tools.iter().map(|tool| {
+        let description = tool.description.as_ref().map_or(0, String::len);
+        description + tool.parameters.to_string().len()
+    });
+    said.chain(tools).sum()
 }
 
 impl LanguageModel {

@@ -1,6 +1,7 @@
 //! Grammars on the default model's vocabulary.
 
 mod bench;
+mod calls;
 mod hostile;
 mod laws;
 mod suite;
