@@ -79,6 +79,9 @@ impl Kernels {
             "as many columns in the activations as in the matrix"
         );
         let out = Rows::spaced(out, tokens, stride, matrix.rows());
+        if tokens == 0 {
+            return;
+        }
         let rows = activations.rows();
         let passes = activations.passes();
         let list = panels;

@@ -509,3 +509,13 @@ fn a_worker_that_is_set_aside_delays_its_job_and_none_after_it() {
         assert_eq!(std::thread::current().id(), caller, "works alone now");
     });
 }
+
+#[test]
+fn no_tokens_are_no_work() {
+    for kernels in all() {
+        let matrix = Matrix::int8(40, 64, |_, _| Group8::quantise(&[1.0; GROUP]));
+        let mut activations = Activations::default();
+        activations.fill(&kernels, rows(&[], 64), Transform::None, Precision::Single);
+        kernels.matmul(&matrix, &activations, Output::Replace, &mut [], 40);
+    }
+}
