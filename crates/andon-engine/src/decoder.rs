@@ -4,12 +4,14 @@
 //! What a family has that others have not is in its [`config`]; the step below is
 //! one for all.
 
+use std::collections::BTreeSet;
+
 use andon_kernels::Kernels;
 use andon_kernels::activation::{Activations, Input, Precision, Transform};
 use andon_kernels::attention::{Queries, View};
 use andon_kernels::kv;
 use andon_kernels::matmul::{Output, row_stride};
-use andon_kernels::matrix::Matrix;
+use andon_kernels::matrix::{Matrix, PANEL};
 use andon_kernels::norm::RmsNorm;
 use andon_kernels::rope::{Angles, Pairing, Span};
 
@@ -55,10 +57,31 @@ pub struct Slot<'a> {
     pub position: usize,
     /// The blocks of its sequence, up to its own at least.
     pub blocks: &'a [u32],
-    /// Whether the logits after it are wanted.
-    pub wants_logits: bool,
+    /// Which logits after it are wanted.
+    pub wants: Wants<'a>,
     /// The adapter of its sequence.
     pub adapter: Option<&'a Applied>,
+}
+
+/// Which logits after a token are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants<'a> {
+    /// None.
+    Nothing,
+    /// Those of the whole vocabulary.
+    Everything,
+    /// Those of these tokens.
+    Tokens(&'a [u32]),
+}
+
+/// The logits of a step, in the order of its slots.
+#[derive(Debug, Default)]
+pub struct Logits {
+    /// For each slot that wants everything, a row over the vocabulary.
+    pub whole: Vec<f32>,
+    /// For each slot that wants some tokens, a row of the same length in which
+    /// these have their logits; the others say nothing.
+    pub partial: Vec<f32>,
 }
 
 impl Slot<'_> {
@@ -138,14 +161,14 @@ impl Decoder {
     }
 
     /// Computes one step: writes the keys and values of every token into
-    /// `cache` and returns the logits of those that want them, row after row.
+    /// `cache` and returns the logits that are wanted.
     pub fn step(
         &self,
         kernels: &Kernels,
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
-    ) -> Vec<f32> {
+    ) -> Logits {
         let width = self.config.width;
         let positions = slots.iter().map(|slot| slot.position);
         let rotation = &self.config.rotation;
@@ -370,15 +393,42 @@ impl Step<'_> {
         self.kernels.add_rms_norm(out, norm, self.states);
     }
 
-    fn logits(self, norm: &[f32], head: &Matrix) -> Vec<f32> {
+    fn logits(mut self, norm: &[f32], head: &Matrix) -> Logits {
+        let all: Vec<usize> = (0..head.rows().div_ceil(PANEL)).collect();
+        let tokens = self.slots.iter().filter_map(|slot| match slot.wants {
+            Wants::Tokens(tokens) => Some(tokens),
+            Wants::Nothing | Wants::Everything => None,
+        });
+        let some: BTreeSet<usize> = tokens
+            .flatten()
+            .map(|&token| token as usize / PANEL)
+            .collect();
+        let some: Vec<usize> = some.into_iter().collect();
+        Logits {
+            whole: self.head(norm, head, &all, |wants| wants == Wants::Everything),
+            partial: self.head(norm, head, &some, |wants| matches!(wants, Wants::Tokens(_))),
+        }
+    }
+
+    /// The logits of some panels of the head, for the slots that want them.
+    fn head(
+        &mut self,
+        norm: &[f32],
+        head: &Matrix,
+        panels: &[usize],
+        is_wanted: impl Fn(Wants<'_>) -> bool,
+    ) -> Vec<f32> {
         let width = self.config.width;
         let wanted: Vec<f32> = self
             .slots
             .iter()
             .zip(self.states.chunks_exact(width))
-            .filter(|(slot, _)| slot.wants_logits)
+            .filter(|(slot, _)| is_wanted(slot.wants))
             .flat_map(|(_, state)| state.iter().copied())
             .collect();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
         let input = Input::of(&wanted, width, width);
         let transform = Transform::RmsNorm {
             weight: norm,
@@ -388,10 +438,11 @@ impl Step<'_> {
         // largest matrix once all the same.
         self.activations
             .fill(self.kernels, input, transform, Precision::Double);
-        let mut logits = vec![0.0; input.tokens * head.rows()];
-        let output = Output::Replace;
+        let stride = head.rows();
+        let mut logits = vec![0.0; input.tokens * stride];
+        let (activations, output) = (&*self.activations, Output::Replace);
         self.kernels
-            .matmul(head, self.activations, output, &mut logits, head.rows());
+            .matmul_panels(head, activations, panels, output, &mut logits, stride);
         if let Some(cap) = self.config.logit_cap {
             self.kernels.soft_cap(&mut logits, cap);
         }

@@ -1,22 +1,24 @@
 //! A language model that answers: text in, text or scores out.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use andon_kernels::{Kernels, kv};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    Adapter, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Identity,
-    Likelihood, Message, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
+    Adapter, CallForm, Chat, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation,
+    Grammar, Identity, Likelihood, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
 };
 
 use crate::adapter::{Applied, Variant};
-use crate::chat::{CUT, Template};
+use crate::chat::{CUT, Template, with_texts};
 use crate::decoder::Decoder;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
+use crate::grammar::{Constraint, Grammars};
 use crate::prefix::Prefixes;
 use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::{self, Event, Told, Work, Worker};
@@ -29,6 +31,9 @@ use stream::{OnPiece, TextStream};
 
 /// Where a file carries its chat template.
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+
+/// Prompts that begin with the same tokens are of one kind.
+const KIND_TOKENS: usize = 32;
 
 /// A cache holds so many whole contexts, at most.
 const MOST_CONTEXTS: usize = 64;
@@ -64,7 +69,9 @@ impl Default for Options {
 /// A language model, ready to answer many callers at once.
 pub struct LanguageModel {
     identity: Identity,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
+    /// Made when the first answer is to be held to something.
+    grammars: OnceLock<Grammars>,
     template: Option<Template>,
     vocabulary: usize,
     worker: Worker,
@@ -147,7 +154,8 @@ impl LanguageModel {
                 digest,
                 context_tokens: model.context().min((blocks - SPARE_BLOCKS) * kv::BLOCK),
             },
-            tokenizer,
+            tokenizer: Arc::new(tokenizer),
+            grammars: OnceLock::new(),
             template,
             vocabulary: model.vocabulary(),
             adapters: Adapters::new(model.layout()),
@@ -165,10 +173,7 @@ impl LanguageModel {
     pub fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         let bytes = match prompt {
             Prompt::Text(text) => text.len(),
-            Prompt::Chat(chat) => {
-                let lengths = chat.messages.iter().map(|message| message.content.len());
-                lengths.sum()
-            }
+            Prompt::Chat(chat) => bytes_of(chat),
         };
         let context_tokens = self.identity.context_tokens;
         let most_bytes = context_tokens * self.tokenizer.longest();
@@ -187,7 +192,7 @@ impl LanguageModel {
                     .chain(self.tokenizer.encode(text, Controls::Text))
                     .collect()
             }
-            Prompt::Chat(chat) => self.tokenize_chat(&chat.messages)?,
+            Prompt::Chat(chat) => self.tokenize_chat(chat)?,
         };
         if tokens.is_empty() {
             return Err(EngineError::Invalid("the prompt is empty".into()));
@@ -195,7 +200,7 @@ impl LanguageModel {
         Ok(tokens)
     }
 
-    fn tokenize_chat(&self, messages: &[Message]) -> Result<Vec<u32>, EngineError> {
+    fn tokenize_chat(&self, chat: &Chat) -> Result<Vec<u32>, EngineError> {
         let Some(template) = &self.template else {
             return Err(EngineError::Invalid(format!(
                 "the model '{}' has no chat template: use /v1/completions",
@@ -204,15 +209,12 @@ impl LanguageModel {
         };
         // What people write must not become control tokens: it is cut where it
         // would, and the parts are encoded one by one.
-        let messages: Vec<Message> = messages
-            .iter()
-            .map(|message| {
-                let content = message.content.replace(CUT, "\u{fffd}");
-                let parts = self.tokenizer.split_controls(&content);
-                Message::new(message.role, parts.join(&CUT.to_string()))
-            })
-            .collect();
-        let text = template.render(&messages).map_err(EngineError::Invalid)?;
+        let chat = with_texts(chat, &|text| {
+            let text = text.replace(CUT, "\u{fffd}");
+            let parts = self.tokenizer.split_controls(&text);
+            parts.join(&CUT.to_string())
+        });
+        let text = template.render(&chat).map_err(EngineError::Invalid)?;
         Ok(self.tokenizer.encode_parts(text.split(CUT)))
     }
 
@@ -281,6 +283,11 @@ impl Generate for LanguageModel {
         self.adapters.names()
     }
 
+    fn call_form(&self) -> CallForm {
+        let template = self.template.as_ref();
+        template.map_or(CallForm::Tagged, Template::call_form)
+    }
+
     fn statistics(&self) -> Statistics {
         self.worker.statistics()
     }
@@ -306,7 +313,12 @@ impl Generate for LanguageModel {
             ));
         }
         self.check_fit(tokens.len(), most)?;
+        let constraint = match &request.grammar {
+            Some(grammar) => Some(Box::new(self.constrain(grammar)?)),
+            None => None,
+        };
         let prompt_tokens = tokens.len();
+        let kind = kind_of(&tokens);
         let (events, incoming) = sync_channel(most + 1);
         let work = Work::Generate(worker::Generate {
             tokens,
@@ -314,6 +326,8 @@ impl Generate for LanguageModel {
             ends: self.tokenizer.ends().to_vec(),
             sampling: request.sampling,
             alternatives: request.alternatives,
+            constraint,
+            kind,
             progress: None,
             events,
         });
@@ -474,6 +488,18 @@ impl LanguageModel {
         })
     }
 
+    fn constrain(&self, grammar: &Grammar) -> Result<Constraint, EngineError> {
+        let grammars = match self.grammars.get() {
+            Some(grammars) => grammars,
+            None => {
+                let made = Grammars::new(Arc::clone(&self.tokenizer))?;
+                // Another caller may have been faster: one is as good as the other.
+                self.grammars.get_or_init(|| made)
+            }
+        };
+        grammars.compile(grammar)
+    }
+
     fn drawn(&self, token: u32, told: Told) -> Drawn {
         let likelihood = |token, log_probability| Likelihood {
             bytes: self.tokenizer.bytes(token).to_vec(),
@@ -488,6 +514,27 @@ impl LanguageModel {
                 .collect(),
         }
     }
+}
+
+/// What a prompt has in common with others of its task: its first tokens.
+fn kind_of(prompt: &[u32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    prompt[..prompt.len().min(KIND_TOKENS)].hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Bytes that a chat has at least, however its template writes it.
+fn bytes_of(chat: &Chat) -> usize {
+    let said = chat.messages.iter().map(|message| {
+        let calls = message.calls.iter();
+        let calls = calls.map(|call| call.arguments.to_string().len());
+        message.content.len() + calls.sum::<usize>()
+    });
+    let tools = chat.tools.iter().map(|tool| {
+        let description = tool.description.as_ref().map_or(0, String::len);
+        description + tool.parameters.to_string().len()
+    });
+    said.chain(tools).sum()
 }
 
 /// The tokens that all prompts begin with.

@@ -15,7 +15,7 @@ use andon_kernels::{Kernels, kv};
 use andon_task::engine::{EngineError, Statistics, Terms};
 
 use crate::adapter::Applied;
-use crate::decoder::{Decoder, Slot, Workspace};
+use crate::decoder::{Decoder, Logits, Slot, Workspace};
 
 mod board;
 mod engine;
@@ -44,14 +44,14 @@ pub(crate) trait Model: Send + Sync + 'static {
     fn vocabulary(&self) -> usize;
 
     /// Computes one step: writes the keys and values of every token into `cache`
-    /// and returns the logits of those that want them, row after row.
+    /// and returns the logits that are wanted.
     fn step(
         &self,
         kernels: &Kernels,
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
-    ) -> Vec<f32>;
+    ) -> Logits;
 }
 
 impl Model for Decoder {
@@ -69,7 +69,7 @@ impl Model for Decoder {
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
-    ) -> Vec<f32> {
+    ) -> Logits {
         Decoder::step(self, kernels, workspace, cache, slots)
     }
 }

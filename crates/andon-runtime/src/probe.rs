@@ -1,4 +1,5 @@
-use andon_task::engine::{Embed, EngineError, Prompt, ScoreRequest};
+use andon_task::engine::{Embed, EngineError, Prompt, ScoreRequest, Terms};
+use andon_task::task::Class;
 
 use crate::model::LanguageModel;
 use crate::node::Node;
@@ -63,7 +64,11 @@ impl Node {
 
 fn score_something(model: &dyn LanguageModel) -> Result<(), EngineError> {
     let labels = vec!["yes".to_owned(), "no".to_owned()];
-    let request = ScoreRequest::new(Prompt::Text("ready".to_owned()), labels);
+    // Ahead of people's work: that a node is busy does not make it unready.
+    let request = ScoreRequest {
+        terms: Terms::of(Class::Machine),
+        ..ScoreRequest::new(Prompt::Text("ready".to_owned()), labels)
+    };
     let scores = model.score(&request)?;
     let sum: f64 = scores.shares.iter().sum();
     if scores.shares.len() == 2 && (sum - 1.0).abs() < 1e-3 {
@@ -86,7 +91,9 @@ fn embed_something(encoder: &dyn Embed) -> Result<(), EngineError> {
 fn answered(name: &str, result: Result<(), EngineError>) -> Check {
     let (ready, detail) = match result {
         Ok(()) => (true, None),
-        Err(busy @ EngineError::Overloaded { .. }) => (true, Some(busy.to_string())),
+        Err(busy @ (EngineError::Overloaded { .. } | EngineError::Late { .. })) => {
+            (true, Some(busy.to_string()))
+        }
         Err(error) => (false, Some(error.to_string())),
     };
     Check {

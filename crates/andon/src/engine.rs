@@ -96,9 +96,14 @@ impl Loader {
                 "the model '{name}' is not as it came ({reason}): remove it with `andon model rm {name}` and fetch it again"
             );
         }
-        let files = EncoderFiles::within(&located.folder);
-        Encoder::load(name, &files, Arc::clone(&self.kernels))
-            .with_context(|| format!("cannot load the model '{name}'"))
+        let kernels = Arc::clone(&self.kernels);
+        let is_gguf = located.weights.extension().is_some_and(|e| e == "gguf");
+        let loaded = if is_gguf {
+            Encoder::load_gguf(name, &located.weights, kernels)
+        } else {
+            Encoder::load(name, &EncoderFiles::within(&located.folder), kernels)
+        };
+        loaded.with_context(|| format!("cannot load the model '{name}'"))
     }
 
     fn locate(&self, name: &str) -> anyhow::Result<Located> {

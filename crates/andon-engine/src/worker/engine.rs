@@ -13,14 +13,21 @@ use super::board::{Choice, Report, Tenure};
 use super::job::{Job, Work};
 use super::pin;
 use super::score::Scoring;
-use super::sequence::{Course, Purpose, Sequence};
+use super::sequence::{Course, Drafts, Purpose, Sequence};
 use crate::adapter::Variant;
 use crate::cache::{Blocks, Found, Held};
-use crate::decoder::{Slot, Workspace};
+use crate::decoder::{Logits, Slot, Workspace};
+use crate::lookup::Acceptance;
 use crate::schedule::{Budget, Demand, plan};
 
 /// Jobs that run side by side.
 const MOST_RUNNING: usize = 256;
+
+/// Drafts pay where this share of them comes true: a step of nine tokens takes about
+/// twice as long as one of one.
+const DRAFTS_PAY_FROM: f64 = 0.2;
+/// Kinds of work for which it is known whether drafts pay.
+const MOST_KINDS: usize = 1024;
 
 pub(super) struct Engine {
     model: Arc<dyn Model>,
@@ -33,6 +40,8 @@ pub(super) struct Engine {
     running: Vec<Running>,
     /// Beginnings that are kept for good.
     pinned: Vec<Held>,
+    /// Where drafts pay.
+    acceptance: Acceptance<u64>,
     statistics: Statistics,
 }
 
@@ -60,6 +69,7 @@ impl Engine {
             blocks: Blocks::new(blocks),
             running: Vec::new(),
             pinned: Vec::new(),
+            acceptance: Acceptance::new(DRAFTS_PAY_FROM, MOST_KINDS),
             statistics: Statistics {
                 blocks,
                 ..Statistics::default()
@@ -137,7 +147,15 @@ impl Engine {
         };
         self.statistics.cached_tokens += found.tokens as u64;
         let (sequence, scoring) = match &mut job.work {
-            Work::Generate(work) => (Sequence::generate(work, found), None),
+            Work::Generate(work) => {
+                let drafts = match self.acceptance.allows(&work.kind) {
+                    true => Drafts::Made,
+                    false => Drafts::NotMade,
+                };
+                let sequence = Sequence::generate(work, found, drafts);
+                let Some(sequence) = sequence else { return };
+                (sequence, None)
+            }
             Work::Score(work) => {
                 let (sequence, scoring) = Scoring::start(work, found);
                 (sequence, Some(scoring))
@@ -253,7 +271,7 @@ impl Engine {
         self.tenure.put_back(running.job);
     }
 
-    fn run(&mut self, plan: &[usize]) -> Vec<f32> {
+    fn run(&mut self, plan: &[usize]) -> Logits {
         let sequences = self.running.iter().flat_map(|running| {
             let adapter = running.job.adapter.as_ref();
             let sequences = running.sequences.iter();
@@ -268,20 +286,32 @@ impl Engine {
     }
 
     /// Hands the logits to those who want them and lets go of who is done.
-    fn settle(&mut self, plan: &[usize], logits: &[f32]) {
-        let mut rows = logits.chunks_exact(self.model.vocabulary());
+    fn settle(&mut self, plan: &[usize], logits: &Logits) {
+        let vocabulary = self.model.vocabulary();
+        let mut whole = logits.whole.chunks_exact(vocabulary);
+        let mut partial = logits.partial.chunks_exact(vocabulary);
         let mut counts = plan.iter();
         for running in &mut self.running {
             let mut still = Vec::with_capacity(running.sequences.len());
             for mut sequence in std::mem::take(&mut running.sequences) {
                 let count = *counts.next().expect("a count for every sequence");
                 let wanted = sequence.wanted(count);
-                let rows: Vec<&[f32]> = rows.by_ref().take(wanted).collect();
+                let rows = match sequence.choices.is_empty() {
+                    true => &mut whole,
+                    false => &mut partial,
+                };
+                let rows: Vec<&[f32]> = rows.take(wanted).collect();
                 sequence.advance(count, &mut self.blocks);
                 let scoring = running.scoring.as_mut();
                 match sequence.settle(&self.kernels, &rows, scoring) {
                     Course::GoesOn => still.push(sequence),
                     Course::Ended => {
+                        if let (Purpose::Generate(state), Work::Generate(work)) =
+                            (&sequence.purpose, &running.job.work)
+                        {
+                            let (drafted, accepted) = state.drafts();
+                            self.acceptance.record(&work.kind, drafted, accepted);
+                        }
                         let kept = running.end(sequence, &mut self.blocks, &self.cache);
                         if let Some(held) = kept {
                             let job = &running.job;

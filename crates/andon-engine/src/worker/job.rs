@@ -7,6 +7,7 @@ use andon_task::engine::{EngineError, Finish, Sampling, Terms, Usage};
 
 use super::generating::Generating;
 use crate::adapter::{Applied, Variant};
+use crate::grammar::Constraint;
 use crate::schedule::Rank;
 
 /// Work for the model, with the place where its outcome goes. A place that nobody
@@ -36,6 +37,10 @@ pub(crate) struct Generate {
     pub(crate) sampling: Sampling,
     /// How many alternatives are told with each token; `None`: nothing is told.
     pub(crate) alternatives: Option<usize>,
+    /// What the text must satisfy.
+    pub(crate) constraint: Option<Box<Constraint>>,
+    /// The kind of work that it is: whether drafts pay is measured for each.
+    pub(crate) kind: u64,
     /// What the text has come to, if it was begun and had to wait.
     pub(crate) progress: Option<Box<Generating>>,
     /// Where events go; it has room for all of them.

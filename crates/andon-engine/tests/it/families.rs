@@ -1,7 +1,7 @@
 //! Every family and kind of tensor against llama.cpp, on small models of random
 //! weights.
 
-use andon_engine::decoder::{Decoder, Slot, Workspace};
+use andon_engine::decoder::{Decoder, Slot, Wants, Workspace};
 use andon_engine::gguf::Gguf;
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
@@ -82,13 +82,20 @@ impl Case {
                 token: self.tokens[position],
                 position,
                 blocks: &blocks,
-                wants_logits: position >= first,
+                wants: match position >= first {
+                    true => Wants::Everything,
+                    false => Wants::Nothing,
+                },
                 adapter: None,
             })
             .collect();
         let steps = slots.chunks(chunk);
         let logits: Vec<f32> = steps
-            .flat_map(|slots| decoder.step(&kernels, &mut workspace, &mut cache, slots))
+            .flat_map(|slots| {
+                decoder
+                    .step(&kernels, &mut workspace, &mut cache, slots)
+                    .whole
+            })
             .collect();
         let rows = logits.chunks_exact(decoder.vocabulary());
         rows.map(<[f32]>::to_vec).collect()

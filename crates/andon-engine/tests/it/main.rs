@@ -5,8 +5,11 @@
 
 mod adapter_mutations;
 mod adapters;
+mod constrained;
+mod encoders;
 mod families;
 mod faults;
+mod grammar;
 mod llama;
 mod minilm;
 mod models;
