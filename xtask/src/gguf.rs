@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use andon_specimen::{Encoder, Family, Kind, Mix, Shape, Specimen, Spelling};
+use andon_specimen::{Adapter, Encoder, Family, Kind, Mix, Shape, Specimen, Spelling};
 use anyhow::{Context, bail};
 
 /// How the command is called.
-pub(crate) const USAGE: &str = "cargo run -p xtask -- gguf --family llama|qwen2|gemma2|phi3|bert|xlm-r --shape tiny|135m|1b|3b --kind q4_0|q8_0|f16|q4_k_m|...[,KIND...] --out FILE [--output] [--seed N]";
+pub(crate) const USAGE: &str = "cargo run -p xtask -- gguf --family llama|qwen2|gemma2|phi3|bert|xlm-r --shape tiny|135m|1b|3b --kind q4_0|q8_0|f16|q4_k_m|...[,KIND...] --out FILE [--output] [--seed N] [--adapter RANK]";
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ struct Options {
     out: Option<PathBuf>,
     has_output: bool,
     seed: Option<u64>,
+    /// The rank of an adapter of the model, which is written in its stead.
+    adapter: Option<u16>,
 }
 
 impl Options {
@@ -41,6 +43,10 @@ impl Options {
                 "--seed" => {
                     let seed = value.parse::<u32>();
                     options.seed = Some(seed.context("a seed is a number below 2^32")?.into());
+                }
+                "--adapter" => {
+                    let rank = value.parse().ok().filter(|&rank| rank > 0);
+                    options.adapter = Some(rank.context("a rank is a number from 1 to 65535")?);
                 }
                 _ => bail!("'{name}' is no option; usage: {USAGE}"),
             }
@@ -126,8 +132,19 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let specimen = options.specimen()?;
     let file = File::create(path).with_context(cannot_write)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
-    specimen
-        .write(&mut out)
+    let written = match options.adapter {
+        None => specimen.write(&mut out),
+        Some(rank) => {
+            let adapter = Adapter {
+                seed: specimen.seed,
+                of: specimen,
+                rank: rank.into(),
+                alpha: 2.0 * f32::from(rank),
+            };
+            out.write_all(&adapter.file().bytes())
+        }
+    };
+    written
         .and_then(|()| out.flush())
         .with_context(cannot_write)
 }

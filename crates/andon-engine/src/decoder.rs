@@ -13,8 +13,9 @@ use andon_kernels::kv;
 use andon_kernels::matmul::{Output, row_stride};
 use andon_kernels::matrix::{Matrix, PANEL};
 use andon_kernels::norm::RmsNorm;
-use andon_kernels::rope::{Angles, Span};
+use andon_kernels::rope::{Angles, Pairing, Span};
 
+use crate::adapter::{Applied, Company, Layout, Rows, Scratch, Site};
 use crate::error::LoadError;
 use crate::gguf::Gguf;
 use crate::source::Source;
@@ -58,6 +59,8 @@ pub struct Slot<'a> {
     pub blocks: &'a [u32],
     /// Which logits after it are wanted.
     pub wants: Wants<'a>,
+    /// The adapter of its sequence.
+    pub adapter: Option<&'a Applied>,
 }
 
 /// Which logits after a token are wanted.
@@ -135,6 +138,21 @@ impl Decoder {
         self.config.vocabulary
     }
 
+    /// What adapters must fit.
+    pub(crate) fn layout(&self) -> Layout {
+        let config = &self.config;
+        Layout {
+            architecture: config.architecture,
+            layers: config.layers,
+            width: config.width,
+            queries: (config.query_width(), config.heads.queries),
+            keys: (config.key_width(), config.heads.keys),
+            feed_forward: config.feed_forward,
+            is_fused: config.has_fused_gate,
+            is_interleaved: config.rotation.pairing == Pairing::Neighbours,
+        }
+    }
+
     /// Room for the keys and values of `blocks` blocks in every layer.
     pub fn new_cache(&self, blocks: usize) -> Vec<kv::Layer> {
         (0..self.config.layers)
@@ -171,6 +189,8 @@ impl Decoder {
             angles,
             states,
             activations: &mut workspace.activations,
+            company: Company::of(slots.iter().map(|slot| slot.adapter)),
+            scratch: &mut workspace.adapters,
             wide: at_least(&mut workspace.wide, slots.len() * self.config.wide()),
             attended: at_least(
                 &mut workspace.attended,
@@ -179,7 +199,7 @@ impl Decoder {
         };
         for (index, (layer, cache)) in self.layers.iter().zip(cache).enumerate() {
             step.attend(index, layer, cache);
-            step.feed_forward(layer);
+            step.feed_forward(index, layer);
         }
         step.logits(&self.norm, self.head.as_ref().unwrap_or(&self.embedding))
     }
@@ -227,6 +247,7 @@ pub struct Workspace {
     wide: Vec<f32>,
     attended: Vec<f32>,
     activations: Activations,
+    adapters: Scratch,
 }
 
 /// The first `length` numbers of a buffer, which grows if it has to.
@@ -246,6 +267,8 @@ struct Step<'a> {
     /// `[token][width]`.
     states: &'a mut [f32],
     activations: &'a mut Activations,
+    company: Company<'a>,
+    scratch: &'a mut Scratch,
     /// What a layer computes between its products.
     wide: &'a mut [f32],
     /// What its attention gives.
@@ -257,7 +280,8 @@ impl Step<'_> {
         let (queries, keys) = (self.config.query_width(), self.config.key_width());
         let heads = self.config.heads;
         let stride = queries + 2 * keys;
-        self.normed_product(&layer.attention_norm, &layer.qkv, stride);
+        let at = (index, Site::Qkv);
+        self.normed_product(at, &layer.attention_norm, &layer.qkv, stride);
 
         let span = Span {
             stride,
@@ -295,13 +319,14 @@ impl Step<'_> {
         self.activations
             .fill(self.kernels, input, Transform::None, Precision::Single);
         let norm = layer.attention_post_norm.as_deref();
-        self.add_product(&layer.attention_output, norm);
+        self.add_product((index, Site::Output), &layer.attention_output, norm);
     }
 
-    fn feed_forward(&mut self, layer: &Layer) {
+    fn feed_forward(&mut self, index: usize, layer: &Layer) {
         let inner = self.config.feed_forward;
         let stride = row_stride(2 * inner);
-        self.normed_product(&layer.feed_forward_norm, &layer.gate_up, stride);
+        let at = (index, Site::GateUp);
+        self.normed_product(at, &layer.feed_forward_norm, &layer.gate_up, stride);
         let gate_up = &self.wide[..self.slots.len() * stride];
         let input = Input::of(gate_up, stride, inner);
         let transform = match self.config.gate {
@@ -310,11 +335,18 @@ impl Step<'_> {
         };
         self.activations
             .fill(self.kernels, input, transform, Precision::Single);
-        self.add_product(&layer.down, layer.feed_forward_post_norm.as_deref());
+        let norm = layer.feed_forward_post_norm.as_deref();
+        self.add_product((index, Site::Down), &layer.down, norm);
     }
 
     /// `wide = matrices · norm(states)`, the products side by side.
-    fn normed_product(&mut self, norm: &[f32], matrices: &[Matrix], stride: usize) {
+    fn normed_product(
+        &mut self,
+        at: (usize, Site),
+        norm: &[f32],
+        matrices: &[Matrix],
+        stride: usize,
+    ) {
         let width = self.config.width;
         let input = Input::of(self.states, width, width);
         let transform = Transform::RmsNorm {
@@ -330,20 +362,30 @@ impl Step<'_> {
                 .matmul(matrix, self.activations, Output::Replace, out, stride);
             column += matrix.rows();
         }
+        let out = Rows {
+            numbers: &mut self.wide[..self.slots.len() * stride],
+            stride,
+        };
+        self.company
+            .add(self.kernels, self.scratch, at, self.activations, out);
     }
 
     /// `states += matrix · activations`, normalised where there is a norm.
-    fn add_product(&mut self, matrix: &Matrix, norm: Option<&[f32]>) {
-        let width = self.config.width;
-        let Some(weight) = norm else {
-            let out = &mut self.states;
-            return self
-                .kernels
-                .matmul(matrix, self.activations, Output::Add, out, width);
+    fn add_product(&mut self, at: (usize, Site), matrix: &Matrix, norm: Option<&[f32]>) {
+        let stride = self.config.width;
+        let (numbers, output) = match norm {
+            None => (&mut *self.states, Output::Add),
+            Some(_) => (&mut self.wide[..self.slots.len() * stride], Output::Replace),
         };
-        let out = &mut self.wide[..self.slots.len() * width];
         self.kernels
-            .matmul(matrix, self.activations, Output::Replace, out, width);
+            .matmul(matrix, self.activations, output, numbers, stride);
+        let out = Rows { numbers, stride };
+        self.company
+            .add(self.kernels, self.scratch, at, self.activations, out);
+        let Some(weight) = norm else {
+            return;
+        };
+        let out = &self.wide[..self.slots.len() * stride];
         let norm = RmsNorm {
             weight,
             epsilon: self.config.epsilon,

@@ -9,10 +9,11 @@ use std::time::Duration;
 use andon_kernels::{Kernels, kv};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    CallForm, Chat, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Grammar,
-    Identity, Likelihood, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
+    Adapter, CallForm, Chat, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation,
+    Grammar, Identity, Likelihood, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
 };
 
+use crate::adapter::{Applied, Variant};
 use crate::chat::{CUT, Template, with_texts};
 use crate::decoder::Decoder;
 use crate::error::LoadError;
@@ -22,8 +23,10 @@ use crate::prefix::Prefixes;
 use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::{self, Event, Told, Work, Worker};
 
+mod adapters;
 mod stream;
 
+use adapters::Adapters;
 use stream::{OnPiece, TextStream};
 
 /// Where a file carries its chat template.
@@ -72,9 +75,10 @@ pub struct LanguageModel {
     template: Option<Template>,
     vocabulary: usize,
     worker: Worker,
+    adapters: Adapters,
     prefixes: Option<Prefixes>,
-    /// Beginnings that are pinned.
-    pinned: Mutex<Vec<Vec<u32>>>,
+    /// Beginnings that are pinned, and what computed them.
+    pinned: Mutex<Vec<(Variant, Vec<u32>)>>,
 }
 
 impl LanguageModel {
@@ -154,6 +158,7 @@ impl LanguageModel {
             grammars: OnceLock::new(),
             template,
             vocabulary: model.vocabulary(),
+            adapters: Adapters::new(model.layout()),
             worker: Worker::start(model, kernels, blocks, options.patience)?,
             prefixes: options.prefixes.map(|folder| Prefixes::new(folder, digest)),
             pinned: Mutex::new(Vec::new()),
@@ -218,6 +223,19 @@ impl LanguageModel {
     /// # Errors
     /// If the tokens do not fit, are not of the vocabulary, or the engine fails.
     pub fn evaluate(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.evaluate_with(tokens, None)
+    }
+
+    /// As [`LanguageModel::evaluate`], with an adapter.
+    ///
+    /// # Errors
+    /// As there, or if there is no such adapter.
+    pub fn evaluate_with(
+        &self,
+        tokens: &[u32],
+        adapter: Option<&Adapter>,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        let applied = self.applied(adapter)?;
         self.check_fit(tokens.len(), 0)?;
         if let Some(token) = tokens
             .iter()
@@ -231,7 +249,7 @@ impl LanguageModel {
             outcome,
         });
         let terms = Terms::default();
-        self.worker.submit(work, &terms)?;
+        self.worker.submit(work, applied, &terms)?;
         let logits = self.worker.wait(&logits, &terms)??;
         Ok(logits
             .chunks_exact(self.vocabulary)
@@ -261,6 +279,10 @@ impl Generate for LanguageModel {
         &self.identity
     }
 
+    fn adapters(&self) -> Vec<String> {
+        self.adapters.names()
+    }
+
     fn call_form(&self) -> CallForm {
         let template = self.template.as_ref();
         template.map_or(CallForm::Tagged, Template::call_form)
@@ -275,6 +297,7 @@ impl Generate for LanguageModel {
         request: &GenerateRequest,
         on_piece: &mut OnPiece<'_>,
     ) -> Result<Generation, EngineError> {
+        let applied = self.applied(request.adapter.as_ref())?;
         let tokens = self.tokenize(&request.prompt)?;
         let most = match request.max_tokens {
             Some(most) => most,
@@ -308,7 +331,7 @@ impl Generate for LanguageModel {
             progress: None,
             events,
         });
-        self.worker.submit(work, &request.terms)?;
+        self.worker.submit(work, applied, &request.terms)?;
         let mut stream = TextStream::new(&request.stop);
         let mut usage = Usage {
             prompt_tokens,
@@ -355,8 +378,9 @@ impl Score for LanguageModel {
             .iter()
             .map(|request| {
                 let (outcome, scores) = sync_channel(1);
+                let applied = self.applied(request.adapter.as_ref())?;
                 let work = Work::Score(self.to_score(request, outcome)?);
-                self.worker.submit(work, &request.terms)?;
+                self.worker.submit(work, applied, &request.terms)?;
                 Ok((scores, &request.terms))
             })
             // All are under way before the first is waited for.
@@ -371,6 +395,22 @@ impl Score for LanguageModel {
     }
 
     fn pin(&self, prompts: &[Prompt]) -> Result<usize, EngineError> {
+        self.pin_with(prompts, None)
+    }
+}
+
+impl LanguageModel {
+    /// As [`Score::pin`], for requests with an adapter.
+    ///
+    /// # Errors
+    /// As there, or if there is no such adapter.
+    pub fn pin_with(
+        &self,
+        prompts: &[Prompt],
+        adapter: Option<&Adapter>,
+    ) -> Result<usize, EngineError> {
+        let applied = self.applied(adapter)?;
+        let variant = Variant::of(applied.as_ref());
         let prompts = prompts
             .iter()
             .map(|prompt| self.tokenize(prompt))
@@ -381,33 +421,20 @@ impl Score for LanguageModel {
             return Ok(0);
         }
         let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
-        if !pinned.iter().any(|known| known == tokens) {
-            self.pin_tokens(tokens)?;
-            pinned.push(tokens.to_vec());
+        let is_it = |(other, known): &(Variant, Vec<u32>)| *other == variant && known == tokens;
+        if !pinned.iter().any(is_it) {
+            self.pin_tokens(tokens, applied)?;
+            pinned.push((variant, tokens.to_vec()));
         }
         Ok(tokens.len())
     }
-}
 
-/// Bytes that a chat has at least, however its template writes it.
-fn bytes_of(chat: &Chat) -> usize {
-    let said = chat.messages.iter().map(|message| {
-        let calls = message.calls.iter();
-        let calls = calls.map(|call| call.arguments.to_string().len());
-        message.content.len() + calls.sum::<usize>()
-    });
-    let tools = chat.tools.iter().map(|tool| {
-        let description = tool.description.as_ref().map_or(0, String::len);
-        description + tool.parameters.to_string().len()
-    });
-    said.chain(tools).sum()
-}
-
-impl LanguageModel {
     /// From disk, if it is there; computed and saved if not.
-    fn pin_tokens(&self, tokens: &[u32]) -> Result<(), EngineError> {
+    fn pin_tokens(&self, tokens: &[u32], applied: Option<Applied>) -> Result<(), EngineError> {
+        let variant = Variant::of(applied.as_ref());
         let terms = Terms::default();
-        let saved = self.prefixes.as_ref().and_then(|files| files.load(tokens));
+        let files = self.prefixes.as_ref();
+        let saved = files.and_then(|files| files.load(variant, tokens));
         if let Some(content) = saved {
             let (outcome, restored) = sync_channel(1);
             let work = Work::Restore(worker::Restore {
@@ -415,7 +442,7 @@ impl LanguageModel {
                 content,
                 outcome,
             });
-            self.worker.submit(work, &terms)?;
+            self.worker.submit(work, applied, &terms)?;
             return self.worker.wait(&restored, &terms)?;
         }
         let (outcome, content) = sync_channel(1);
@@ -423,10 +450,10 @@ impl LanguageModel {
             tokens: tokens.to_vec(),
             outcome,
         });
-        self.worker.submit(work, &terms)?;
+        self.worker.submit(work, applied, &terms)?;
         let content = self.worker.wait(&content, &terms)??;
-        if let Some(files) = &self.prefixes
-            && let Err(error) = files.save(tokens, &content)
+        if let Some(files) = files
+            && let Err(error) = files.save(variant, tokens, &content)
         {
             tracing::warn!(%error, "a pinned prefix cannot be saved: a restart will compute it again");
         }
@@ -494,6 +521,20 @@ fn kind_of(prompt: &[u32]) -> u64 {
     let mut hasher = DefaultHasher::new();
     prompt[..prompt.len().min(KIND_TOKENS)].hash(&mut hasher);
     hasher.finish()
+}
+
+/// Bytes that a chat has at least, however its template writes it.
+fn bytes_of(chat: &Chat) -> usize {
+    let said = chat.messages.iter().map(|message| {
+        let calls = message.calls.iter();
+        let calls = calls.map(|call| call.arguments.to_string().len());
+        message.content.len() + calls.sum::<usize>()
+    });
+    let tools = chat.tools.iter().map(|tool| {
+        let description = tool.description.as_ref().map_or(0, String::len);
+        description + tool.parameters.to_string().len()
+    });
+    said.chain(tools).sum()
 }
 
 /// The tokens that all prompts begin with.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use andon_kernels::{Kernels, kv};
 use andon_task::engine::{EngineError, Statistics, Terms};
 
+use crate::adapter::Applied;
 use crate::decoder::{Decoder, Logits, Slot, Workspace};
 
 mod board;
@@ -110,12 +111,17 @@ impl Worker {
         })
     }
 
-    /// Puts a job before the thread.
+    /// Puts a job before the thread, to be computed with an adapter.
     ///
     /// # Errors
     /// If as many jobs wait as may, the job cannot be done before its deadline, or
     /// it needs more memory than there is.
-    pub(crate) fn submit(&self, work: Work, terms: &Terms) -> Result<(), EngineError> {
+    pub(crate) fn submit(
+        &self,
+        work: Work,
+        adapter: Option<Applied>,
+        terms: &Terms,
+    ) -> Result<(), EngineError> {
         let blocks = work.blocks();
         if blocks > self.blocks {
             return Err(EngineError::Invalid(format!(
@@ -123,7 +129,7 @@ impl Worker {
                 self.blocks
             )));
         }
-        self.board.put(work, terms)
+        self.board.put(work, adapter, terms)
     }
 
     /// The next message of a job. Nobody waits for what cannot come any more: not

@@ -480,6 +480,31 @@ fn callers_from_many_threads_all_get_their_work_done() {
 }
 
 #[test]
+fn gathered_rows_give_the_products_that_they_give_at_their_places() {
+    let matrix = int8(1, 70, 64);
+    let input = noise(2, 5 * 64);
+    for kernels in all() {
+        for precision in [Precision::Single, Precision::Double] {
+            let mut activations = Activations::default();
+            let input = rows(&input, 64);
+            activations.fill(&kernels, input, Transform::None, precision);
+            let multiply = |activations: &Activations| {
+                let mut out = vec![0.0; activations.tokens() * 70];
+                kernels.matmul(&matrix, activations, Output::Replace, &mut out, 70);
+                out
+            };
+            let whole = multiply(&activations);
+            let mut gathered = Activations::default();
+            for tokens in [&[3, 0, 3][..], &[4], &[]] {
+                gathered.gather(&activations, tokens);
+                let expected = tokens.iter().flat_map(|token| &whole[token * 70..][..70]);
+                assert_eq!(multiply(&gathered), expected.copied().collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+#[test]
 fn every_form_measures_its_limits() {
     for isa in Isa::supported() {
         let limits = Kernels::new(isa, 2).limits();

@@ -7,6 +7,7 @@
 //! they say means nothing, but numbers stay in the range that real models
 //! keep. Nothing that is shipped uses this crate.
 
+mod adapter;
 mod encoder;
 mod family;
 mod file;
@@ -18,6 +19,7 @@ mod tensor;
 mod tests;
 mod vocabulary;
 
+pub use adapter::{Adapter, Peft};
 pub use encoder::{Encoder, Spelling};
 pub use family::Family;
 pub use file::{File, Value};

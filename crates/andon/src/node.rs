@@ -10,14 +10,14 @@ use andon_task::plant::Plant;
 use anyhow::{Context, bail};
 
 use crate::clock;
-use crate::engine::Loader;
+use crate::engine::{self, AdapterFile, Loader};
 use crate::settings::Settings;
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs<'a> {
-    /// All that the plant names.
-    Everything,
+    /// All that the plant names, and these adapters.
+    Everything(&'a [AdapterFile]),
     /// What answers this task: no language model where a head does.
     Task(&'a str),
 }
@@ -46,6 +46,9 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         }
     }
     let language_model = loader.language_model(&plant.settings.language_model)?;
+    if let Needs::Everything(adapters) = needs {
+        engine::add_adapters(&language_model, adapters)?;
+    }
     assemble(plant, Some(Arc::new(language_model)))
 }
 

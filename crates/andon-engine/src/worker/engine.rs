@@ -14,10 +14,11 @@ use super::job::{Job, Work};
 use super::pin;
 use super::score::Scoring;
 use super::sequence::{Course, Drafts, Purpose, Sequence};
+use crate::adapter::Variant;
 use crate::cache::{Blocks, Found, Held};
 use crate::decoder::{Logits, Slot, Workspace};
 use crate::lookup::Acceptance;
-use crate::schedule::{Budget, Demand, Rank, plan};
+use crate::schedule::{Budget, Demand, plan};
 
 /// Jobs that run side by side.
 const MOST_RUNNING: usize = 256;
@@ -122,7 +123,7 @@ impl Engine {
                 if needed > blocks.available() && !is_first {
                     return Choice::Stop;
                 }
-                let is_computed = |other: &Running| other.is_computing(prompt, job.rank, blocks);
+                let is_computed = |other: &Running| other.is_computing(job, blocks);
                 match running.iter().any(is_computed) {
                     true => Choice::Leave,
                     false => Choice::Take,
@@ -136,9 +137,13 @@ impl Engine {
     }
 
     fn start(&mut self, mut job: Job) {
+        let variant = job.variant();
         let found = match job.work {
-            Work::Evaluate(_) | Work::Restore(_) => Found::default(),
-            _ => self.find(job.work.prompt()),
+            Work::Evaluate(_) | Work::Restore(_) => Found {
+                held: self.blocks.begin(variant),
+                ..Found::default()
+            },
+            _ => self.find(variant, job.work.prompt()),
         };
         self.statistics.cached_tokens += found.tokens as u64;
         let (sequence, scoring) = match &mut job.work {
@@ -155,12 +160,12 @@ impl Engine {
                 let (sequence, scoring) = Scoring::start(work, found);
                 (sequence, Some(scoring))
             }
-            Work::Evaluate(work) => (Sequence::evaluate(work), None),
+            Work::Evaluate(work) => (Sequence::evaluate(work, found), None),
             Work::Pin(work) => (Sequence::pin(&work.tokens, found), None),
             Work::Restore(work) => {
-                let restored = pin::restore(work, &mut self.blocks, &mut self.cache);
+                let restored = pin::restore(work, found.held, &mut self.blocks, &mut self.cache);
                 let outcome = restored.map(|held| {
-                    self.tenure.note_pin(&work.tokens);
+                    self.tenure.note_pin(&work.tokens, job.adapter.as_ref());
                     self.pinned.push(held);
                 });
                 // A caller that has left needs no answer.
@@ -180,8 +185,8 @@ impl Engine {
     }
 
     /// The beginning of a text, as far as the cache has it.
-    fn find(&mut self, tokens: &[u32]) -> Found {
-        let found = self.blocks.match_prefix(tokens);
+    fn find(&mut self, variant: Variant, tokens: &[u32]) -> Found {
+        let found = self.blocks.match_prefix(variant, tokens);
         if let Some((from, to)) = found.copy {
             let layers = self.cache.iter_mut();
             layers.for_each(|layer| layer.copy_block(from, to));
@@ -267,10 +272,14 @@ impl Engine {
     }
 
     fn run(&mut self, plan: &[usize]) -> Logits {
-        let sequences = self.running.iter().flat_map(|running| &running.sequences);
+        let sequences = self.running.iter().flat_map(|running| {
+            let adapter = running.job.adapter.as_ref();
+            let sequences = running.sequences.iter();
+            sequences.map(move |sequence| (sequence, adapter))
+        });
         let slots: Vec<Slot<'_>> = sequences
             .zip(plan)
-            .flat_map(|(sequence, &count)| sequence.slots(count))
+            .flat_map(|((sequence, adapter), &count)| sequence.slots(count, adapter))
             .collect();
         let (workspace, cache) = (&mut self.workspace, &mut self.cache);
         self.model.step(&self.kernels, workspace, cache, &slots)
@@ -305,7 +314,9 @@ impl Engine {
                         }
                         let kept = running.end(sequence, &mut self.blocks, &self.cache);
                         if let Some(held) = kept {
-                            self.tenure.note_pin(running.job.work.prompt());
+                            let job = &running.job;
+                            self.tenure
+                                .note_pin(job.work.prompt(), job.adapter.as_ref());
                             self.pinned.push(held);
                         }
                     }
@@ -356,13 +367,15 @@ impl Engine {
 }
 
 impl Running {
-    /// Whether this job, not behind `rank`, is about to compute more of the
-    /// beginning of `prompt` than the cache has: who waits a little saves that.
-    fn is_computing(&self, prompt: &[u32], rank: Rank, blocks: &Blocks) -> bool {
-        self.job.rank < rank
+    /// Whether this job, not behind `other` in rank, is about to compute more of the
+    /// beginning of its prompt than the cache has: who waits a little saves that.
+    fn is_computing(&self, other: &Job, blocks: &Blocks) -> bool {
+        let (prompt, variant) = (other.work.prompt(), other.variant());
+        self.job.rank < other.rank
+            && self.job.variant() == variant
             && self.sequences.iter().any(|sequence| {
                 let common = sequence.common_blocks(prompt);
-                common * kv::BLOCK > sequence.computed && common > blocks.known(prompt) + 1
+                common * kv::BLOCK > sequence.computed && common > blocks.known(variant, prompt) + 1
             })
     }
 

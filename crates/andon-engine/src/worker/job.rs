@@ -6,6 +6,7 @@ use andon_kernels::kv;
 use andon_task::engine::{EngineError, Finish, Sampling, Terms, Usage};
 
 use super::generating::Generating;
+use crate::adapter::{Applied, Variant};
 use crate::grammar::Constraint;
 use crate::schedule::Rank;
 
@@ -149,8 +150,17 @@ impl Work {
 pub(crate) struct Job {
     /// What.
     pub(crate) work: Work,
+    /// The adapter that it is computed with.
+    pub(crate) adapter: Option<Applied>,
     /// Until when, and for whom.
     pub(crate) terms: Terms,
     /// Its place among others.
     pub(crate) rank: Rank,
+}
+
+impl Job {
+    /// What shapes its keys and values beside its tokens.
+    pub(super) fn variant(&self) -> Variant {
+        Variant::of(self.adapter.as_ref())
+    }
 }

@@ -7,6 +7,7 @@ use super::generating::{Generating, Next};
 use super::job::{Evaluate, Generate};
 use super::pin;
 use super::score::Scoring;
+use crate::adapter::Applied;
 use crate::cache::{Blocks, Found, Held};
 use crate::decoder::{Slot, Wants};
 use crate::labels::Branch;
@@ -99,9 +100,9 @@ impl Sequence {
         Some(Self::new(tokens, found, Purpose::Generate(state)))
     }
 
-    pub(super) fn evaluate(work: &Evaluate) -> Self {
+    pub(super) fn evaluate(work: &Evaluate, found: Found) -> Self {
         let purpose = Purpose::Evaluate(Vec::new());
-        let mut sequence = Self::new(work.tokens.clone(), Found::default(), purpose);
+        let mut sequence = Self::new(work.tokens.clone(), found, purpose);
         sequence.wants_from = 0;
         sequence
     }
@@ -149,9 +150,13 @@ impl Sequence {
             .count()
     }
 
-    /// The next `count` tokens.
-    pub(super) fn slots(&self, count: usize) -> impl Iterator<Item = Slot<'_>> {
-        (self.computed..self.computed + count).map(|position| Slot {
+    /// The next `count` tokens, computed with an adapter.
+    pub(super) fn slots<'a>(
+        &'a self,
+        count: usize,
+        adapter: Option<&'a Applied>,
+    ) -> impl Iterator<Item = Slot<'a>> {
+        (self.computed..self.computed + count).map(move |position| Slot {
             token: self.tokens[position],
             position,
             blocks: self.held.numbers(),
@@ -160,6 +165,7 @@ impl Sequence {
                 [] => Wants::Everything,
                 choices => Wants::Tokens(choices),
             },
+            adapter,
         })
     }
 

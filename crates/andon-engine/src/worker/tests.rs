@@ -128,7 +128,7 @@ fn continued(
         progress: None,
         events,
     });
-    worker.submit(work, terms)?;
+    worker.submit(work, None, terms)?;
     let mut drawn = Vec::new();
     loop {
         match worker.wait(&incoming, terms)? {
@@ -283,7 +283,7 @@ fn the_queue_is_bounded() {
             progress: None,
             events,
         });
-        worker.submit(work, &terms).err()
+        worker.submit(work, None, &terms).err()
     });
     assert!(
         matches!(full, Some(EngineError::Overloaded { .. })),
@@ -359,6 +359,7 @@ fn a_beginning_in_common_is_computed_once() {
                     labels,
                     outcome,
                 }),
+                None,
                 &terms,
             )
             .expect("taken");
@@ -386,7 +387,7 @@ fn what_is_pinned_stays_and_comes_back() {
         tokens: tokens.clone(),
         outcome,
     };
-    worker.submit(Work::Pin(pin), &terms).expect("taken");
+    worker.submit(Work::Pin(pin), None, &terms).expect("taken");
     let content = worker.wait(&content, &terms).expect("heard").expect("kept");
     assert_eq!(content.len(), 2 * 2 * 16 * kv::BLOCK);
     let cached = |prompt: &[u32]| {
@@ -411,7 +412,7 @@ fn what_is_pinned_stays_and_comes_back() {
         outcome,
     };
     worker
-        .submit(Work::Restore(restore), &terms)
+        .submit(Work::Restore(restore), None, &terms)
         .expect("taken");
     worker
         .wait(&restored, &terms)

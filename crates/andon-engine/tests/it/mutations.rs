@@ -28,7 +28,7 @@ const CONFINED: &str = "ANDON_TEST_CONFINED";
 const MEMORY_KB: &str = "1500000";
 
 /// Runs `body` in a process of its own with little memory.
-fn confined(test: &str, body: impl FnOnce()) {
+pub(crate) fn confined(test: &str, body: impl FnOnce()) {
     if std::env::var_os(CONFINED).is_some() {
         return body();
     }
@@ -120,7 +120,7 @@ fn use_model(bytes: &[u8], kernels: &Arc<Kernels>) -> Result<bool, EngineError> 
 }
 
 /// Passes on what only a panic in the engine gives.
-fn sound(outcome: Result<(), EngineError>) -> Result<(), EngineError> {
+pub(crate) fn sound(outcome: Result<(), EngineError>) -> Result<(), EngineError> {
     match outcome {
         Err(EngineError::Failed(reason)) if !reason.contains("no numbers") => {
             Err(EngineError::Failed(reason))

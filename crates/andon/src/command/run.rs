@@ -44,7 +44,7 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
         let run = match node.run(&typed.task, &taken, &terms) {
             // A note that is too long for the head.
             Err(Error::NothingAnswers(_)) if node.language_model().is_none() => {
-                node = node::open(settings, plant.clone(), Needs::Everything)?;
+                node = node::open(settings, plant.clone(), Needs::Everything(&[]))?;
                 node.run(&typed.task, &taken, &terms)
             }
             run => run,
