@@ -1,0 +1,89 @@
+//! Schemas that are small to send and endless to obey.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::models::command;
+use crate::node::Home;
+use crate::up::Up;
+
+/// No schema may keep the one who sends it waiting for longer, busy machine or not.
+const MOST: Duration = Duration::from_secs(30);
+
+fn chat(schema: &Value) -> Value {
+    json!({
+        "model": "smollm2:135m",
+        "messages": [{"role": "user", "content": "A pump leaks."}],
+        "max_tokens": 8,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "bomb", "strict": true, "schema": schema},
+        },
+    })
+}
+
+/// A schema of `levels` definitions, each of which `make`s something of the next.
+fn levels(levels: usize, make: impl Fn(Value) -> Value) -> Value {
+    let mut definitions = serde_json::Map::new();
+    for level in 0..levels {
+        let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+        definitions.insert(format!("l{level}"), make(next));
+    }
+    definitions.insert(format!("l{levels}"), json!({"type": "string"}));
+    json!({"$ref": "#/$defs/l0", "$defs": definitions})
+}
+
+#[test]
+fn schemas_that_explode_are_refused_soon() {
+    let home = Home::new();
+    let node = Up::start(
+        &home,
+        command(&home, &["up", "--listen", "127.0.0.1:0", "--json"]),
+    );
+    let check = |what: &str, schema: &Value| {
+        let began = Instant::now();
+        let answer = node.post("/v1/chat/completions", &chat(schema));
+        assert_eq!(answer.status, 400, "{what}: {answer:?}");
+        assert!(!answer.message().is_empty(), "{what}: {answer:?}");
+        assert!(began.elapsed() < MOST, "{what} took {:?}", began.elapsed());
+    };
+    let nested = |depth: usize| {
+        (0..depth).fold(
+            json!({"type": "string"}),
+            |inner, _| json!({"type": "array", "items": inner}),
+        )
+    };
+    check("a deep one", &nested(60));
+    check("a deeper one", &nested(500));
+    let words: Vec<String> = (0..60_000).map(|word| format!("word-{word}")).collect();
+    check("many words", &json!({"enum": words}));
+    let one_of = |next: Value| json!({"oneOf": [next.clone(), next]});
+    check("doubled choices", &levels(40, one_of));
+    let all_of = |next: Value| json!({"allOf": [next.clone(), next]});
+    check("doubled conditions", &levels(40, all_of));
+    check("itself", &json!({"$ref": "#"}));
+    check(
+        "a pattern of patterns",
+        &json!({"type": "string", "pattern": "^((a{1,500}){1,500}){1,500}$"}),
+    );
+    check(
+        "a long text",
+        &json!({"type": "string", "minLength": 4_000_000_000_u64}),
+    );
+    let long = json!({"type": "array", "items": {"type": "integer"}, "minItems": 1_000_000_000});
+    check("a long list", &long);
+    let boxes =
+        |next: Value| json!({"type": "array", "items": next, "minItems": 900, "maxItems": 900});
+    check("boxes of boxes", &levels(30, boxes));
+
+    node.is_ready();
+    let sound = json!({
+        "type": "object",
+        "properties": {"leaks": {"type": "boolean"}},
+        "required": ["leaks"],
+        "additionalProperties": false,
+    });
+    let answer = node.post("/v1/chat/completions", &chat(&sound));
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
