@@ -78,10 +78,13 @@ fn schemas_that_explode_cost_nobody_much() {
         &json!({"type": "string", "minLength": 4_000_000_000_u64}),
     );
     let long = json!({"type": "array", "items": {"type": "integer"}, "minItems": 1_000_000_000});
-    check("a long list", &long);
+    obey("a long list", &long);
     let boxes =
         |next: Value| json!({"type": "array", "items": next, "minItems": 900, "maxItems": 900});
     obey("boxes of boxes", &levels(30, boxes));
+
+    let endless = json!({"type": "array", "items": {"$ref": "#"}, "minItems": 1, "maxItems": 1});
+    obey("a list of itself", &endless);
 
     node.is_ready();
     let sound = json!({

@@ -11,8 +11,8 @@ use crate::models::{command, run};
 use crate::node::Home;
 use crate::up::{Answer, Up};
 
-/// Requests at twice the capacity; all ten thousand where this is set.
-const WHOLE: &str = "ANDON_WHOLE_FAULTS";
+/// Requests at twice the capacity.
+const COUNT: usize = 10_000;
 /// Clients for whom there are places at once.
 const PLACES: usize = 24;
 /// Clients, more than the node has places.
@@ -102,10 +102,6 @@ fn send(
 
 #[test]
 fn twice_what_the_node_can_do_is_answered_or_refused() {
-    let count = match std::env::var_os(WHOLE) {
-        Some(_) => 10_000,
-        None => 2_000,
-    };
     let home = Home::new();
     run(&home, &["learn", "failure"], b"").succeeded();
     let node = Up::start(
@@ -125,7 +121,7 @@ fn twice_what_the_node_can_do_is_answered_or_refused() {
     let (memory, free) = (node.memory(), node.metric("andon_engine_free_blocks "));
 
     let interval = each / 2;
-    let told = send(&node, count, CLIENTS, |number| interval * number as u32);
+    let told = send(&node, COUNT, CLIENTS, |number| interval * number as u32);
     let mut answered = 0;
     for Told { answer, .. } in &told {
         match answer.status {
@@ -138,10 +134,10 @@ fn twice_what_the_node_can_do_is_answered_or_refused() {
             _ => panic!("{answer:?}"),
         }
     }
-    assert_eq!(told.len(), count);
+    assert_eq!(told.len(), COUNT);
     assert!(
-        answered > count / 10,
-        "only {answered} of {count} were answered"
+        answered > COUNT / 10,
+        "only {answered} of {COUNT} were answered"
     );
     for route in [
         "/v1/chat/completions",
@@ -178,9 +174,9 @@ fn twice_what_the_node_can_do_is_answered_or_refused() {
     }
     let mut took: Vec<Duration> = told.iter().map(|told| told.took).collect();
     took.sort();
-    let share = |of: usize| took[(count - 1) * of / 1000];
+    let share = |of: usize| took[(COUNT - 1) * of / 1000];
     let said = format!(
-        "{count} requests every {interval:?}: {answered} answered; median {:?}, p99 {:?}, longest {:?}; {memory:?} MiB before, {:?} after\n",
+        "{COUNT} requests every {interval:?}: {answered} answered; median {:?}, p99 {:?}, longest {:?}; {memory:?} MiB before, {:?} after\n",
         share(500),
         share(990),
         share(1000),
