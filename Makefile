@@ -11,7 +11,7 @@ PEERS := $(CARGO_TARGET_DIR)/peers
 LARGE := random-1b-q4_0 random-1b-q4_k_m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo up test lint bench bench-peers audit
+.PHONY: help setup build demo up test lint bench bench-peers fuzz sanitize audit
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,16 @@ $(PEERS)/models/random-1b-%.gguf: | setup
 	@mkdir -p $(@D)
 	cargo run --locked --release -p xtask -- gguf --family llama --shape 1b --kind $* --out $@.partial
 	@mv $@.partial $@
+
+# The tests try the same readers with spoilt bytes; this needs a C++ compiler.
+SECONDS_EACH ?= 30
+fuzz: setup ## give the readers of files and grammars to libFuzzer for a while
+	scripts/fuzz $(SECONDS_EACH)
+
+# The sanitizer's runtime comes with stable Rust, its flag does not.
+sanitize: setup ## run the kernels' tests under AddressSanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --locked -p andon-kernels \
+		--target "$$(rustc -vV | sed -n 's/^host: //p')" --target-dir $(CARGO_TARGET_DIR)/sanitize
 
 audit: setup ## licences, advisories and spelling, before a release
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

@@ -31,6 +31,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("andon-specimen", &[]),
+    (
+        "andon-fuzz",
+        &[
+            "andon-task",
+            "andon-kernels",
+            "andon-engine",
+            "andon-specimen",
+        ],
+    ),
     ("xtask", &["andon-specimen"]),
     (
         "andon-peers",

@@ -157,6 +157,16 @@ impl Board {
 }
 
 impl State {
+    /// What the thread says replaces what it said before.
+    fn stand(&mut self, standing: Standing) {
+        self.backlog = standing.backlog;
+        self.statistics = Statistics {
+            refused: self.statistics.refused,
+            replaced: self.statistics.replaced,
+            ..standing.statistics
+        };
+    }
+
     /// How long it takes until `tokens` tokens of a job of this rank are computed,
     /// with all that comes before it; `None`: after everything.
     fn time_for(&self, rank: Option<Rank>, tokens: usize) -> Duration {
@@ -188,10 +198,8 @@ pub(super) struct Tenure {
     board: Arc<Board>,
 }
 
-/// What a thread leaves on the board after a step.
-pub(super) struct Report {
-    pub(super) tokens: usize,
-    pub(super) took: Duration,
+/// What runs on a thread, and all that it has done.
+pub(super) struct Standing {
     pub(super) backlog: Vec<(Rank, usize)>,
     pub(super) statistics: Statistics,
 }
@@ -291,26 +299,20 @@ impl Tenure {
         }
     }
 
-    /// The step is over.
-    pub(super) fn end(&self, report: Report) {
+    /// The step of so many tokens is over.
+    pub(super) fn end(&self, tokens: usize, took: Duration, standing: Standing) {
         if let Some(mut state) = self.state() {
             state.step = None;
-            state.speed.note(report.tokens, report.took);
-            state.backlog = report.backlog;
-            let kept = state.statistics;
-            state.statistics = Statistics {
-                refused: kept.refused,
-                replaced: kept.replaced,
-                ..report.statistics
-            };
+            state.speed.note(tokens, took);
+            state.stand(standing);
         }
     }
 
-    /// The step broke off: nothing runs any more.
-    pub(super) fn break_off(&self) {
+    /// There was nothing to compute, or the step broke off.
+    pub(super) fn tell(&self, standing: Standing) {
         if let Some(mut state) = self.state() {
             state.step = None;
-            state.backlog.clear();
+            state.stand(standing);
         }
     }
 }

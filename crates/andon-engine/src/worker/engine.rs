@@ -9,7 +9,7 @@ use andon_kernels::{Kernels, kv};
 use andon_task::engine::{EngineError, Statistics};
 
 use super::Model;
-use super::board::{Choice, Report, Tenure};
+use super::board::{Choice, Standing, Tenure};
 use super::job::{Job, Work};
 use super::pin;
 use super::score::Scoring;
@@ -96,6 +96,9 @@ impl Engine {
         let plan = self.schedule();
         let tokens = plan.iter().sum();
         if tokens == 0 {
+            // Who has left is not to be counted any longer.
+            let standing = self.standing();
+            self.tenure.tell(standing);
             return;
         }
         self.tenure.begin(tokens);
@@ -337,18 +340,22 @@ impl Engine {
     fn report(&mut self, tokens: usize, began: Instant) {
         self.statistics.steps += 1;
         self.statistics.computed_tokens += tokens as u64;
+        let standing = self.standing();
+        self.tenure.end(tokens, began.elapsed(), standing);
+    }
+
+    /// What runs, and what it takes.
+    fn standing(&mut self) -> Standing {
         self.statistics.running = self.running.len();
         self.statistics.free_blocks = self.blocks.available();
         let backlog = self.running.iter().map(|running| {
             let left = running.sequences.iter().map(Sequence::left).sum();
             (running.job.rank, left)
         });
-        self.tenure.end(Report {
-            tokens,
-            took: began.elapsed(),
+        Standing {
             backlog: backlog.collect(),
             statistics: self.statistics,
-        });
+        }
     }
 
     /// After a panic: fails what ran and forgets all blocks.
@@ -361,7 +368,8 @@ impl Engine {
         self.running.clear();
         self.pinned.clear();
         self.blocks = Blocks::new(self.blocks.count());
-        self.tenure.break_off();
+        let standing = self.standing();
+        self.tenure.tell(standing);
         self.tenure.renew_pins();
     }
 }

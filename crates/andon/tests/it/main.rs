@@ -1,10 +1,15 @@
 //! The binary as a user runs it: real processes, real files, real sockets.
 
+mod bombs;
 mod command;
+mod damage;
+mod departures;
 mod import;
 mod models;
 mod node;
+mod overload;
 mod plant;
 mod pull;
 mod server;
 mod state;
+mod up;

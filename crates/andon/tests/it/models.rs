@@ -258,7 +258,8 @@ fn a_model_that_was_changed_does_not_answer() {
     learn().failed(&["has 1000 bytes and not", "andon model pull minilm:l6"]);
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with all that it holds.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("writable");
     for entry in fs::read_dir(from).expect("a model") {
         let path = entry.expect("readable").path();
