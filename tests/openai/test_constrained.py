@@ -80,7 +80,14 @@ def test_a_schema_drawn_and_streamed(client):
 
 
 def test_an_answer_that_is_cut_says_so(client):
-    reply = chat(client, max_tokens=3, response_format={"type": "json_object"})
+    schema = {
+        "type": "object",
+        "properties": {"the_place_of_the_leak": {"type": "string"}},
+        "required": ["the_place_of_the_leak"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "leak", "schema": schema}}
+    reply = chat(client, max_tokens=3, response_format=form)
     assert reply.choices[0].finish_reason == "length"
 
 

@@ -82,8 +82,9 @@ struct Turns {
 
 impl Turns {
     fn add(&mut self, item: InputItem, at: &str) -> Result<(), ApiError> {
-        // What an item of an earlier answer has beside.
-        let known = ["id", "status", "phase"];
+        // What an item of an earlier answer has beside; OpenAI's client adds the
+        // arguments of a call as it has read them.
+        let known = ["id", "status", "phase", "parsed_arguments"];
         let rest = item.rest.iter();
         let mut rest =
             rest.filter(|(name, value)| !value.is_null() && !known.contains(&name.as_str()));
