@@ -11,7 +11,7 @@ PEERS := $(CARGO_TARGET_DIR)/peers
 LARGE := random-1b-q4_0 random-1b-q4_k_m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo up test lint bench bench-peers fuzz sanitize audit
+.PHONY: help setup build demo up test test-arm lint bench bench-peers fuzz sanitize audit
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: setup $(VENV)/stamp ## all tests, with the default models and the real cli
 	@for model in $(MODELS); do $(TESTS) model pull $$model || exit 1; done
 	cargo test --locked --workspace
 	ANDON_BIN=$(abspath $(TESTS)) $(VENV)/bin/python -m pytest -q tests/openai
+
+test-arm: ## the kernels' tests for 64-bit Arm, in an emulator
+	@sh scripts/test-arm
 
 lint: setup ## format, clippy, the project's own rules
 	cargo fmt --all --check

@@ -15,6 +15,12 @@ pub(crate) enum Form {
     AvxVnni,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    I8mm,
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     Scalar,
 }
 
@@ -52,6 +58,17 @@ impl Isa {
                 forms.push(Self(Form::Avx2));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            let has_dotprod = std::arch::is_aarch64_feature_detected!("dotprod");
+            if has_dotprod && std::arch::is_aarch64_feature_detected!("i8mm") {
+                forms.push(Self(Form::I8mm));
+            }
+            if has_dotprod {
+                forms.push(Self(Form::Dotprod));
+            }
+            forms.push(Self(Form::Neon));
+        }
         forms.push(Self(Form::Scalar));
         forms
     }
@@ -65,6 +82,12 @@ impl Isa {
             Form::AvxVnni => "AVX-VNNI",
             #[cfg(target_arch = "x86_64")]
             Form::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Form::I8mm => "NEON i8mm",
+            #[cfg(target_arch = "aarch64")]
+            Form::Dotprod => "NEON dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Form::Neon => "NEON",
             Form::Scalar => "scalar",
         }
     }
@@ -101,6 +124,11 @@ macro_rules! dispatch {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above; floats have no more of it than AVX2.
                 $crate::isa::Form::AvxVnni | $crate::isa::Form::Avx2 => unsafe { avx2($($arg),*) },
+                #[cfg(target_arch = "aarch64")]
+                // SAFETY: every processor of this architecture has NEON.
+                $crate::isa::Form::I8mm | $crate::isa::Form::Dotprod | $crate::isa::Form::Neon => unsafe {
+                    $generic::<$crate::lanes::Neon>($($arg),*)
+                },
                 // SAFETY: the caller's contract is passed on.
                 $crate::isa::Form::Scalar => unsafe { $generic::<$crate::lanes::Scalar>($($arg),*) },
             }

@@ -10,6 +10,8 @@
 //! product that takes nearly all of the time.
 
 pub mod activation;
+#[cfg(target_arch = "aarch64")]
+mod arm;
 pub mod attention;
 mod cap;
 pub mod isa;

@@ -15,6 +15,8 @@ use crate::lanes::{LANES, Lanes};
 use crate::matmul::{Output, row_stride};
 use crate::matrix::{Group8, Matrix};
 
+#[cfg(target_arch = "aarch64")]
+mod arm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -146,6 +148,10 @@ fn operations_per_round(isa: Isa) -> usize {
         Form::Avx512 => x86::CHAINS * 128,
         #[cfg(target_arch = "x86_64")]
         Form::AvxVnni | Form::Avx2 => x86::CHAINS * 64,
+        #[cfg(target_arch = "aarch64")]
+        Form::I8mm => arm::CHAINS * 64,
+        #[cfg(target_arch = "aarch64")]
+        Form::Dotprod | Form::Neon => arm::CHAINS * 32,
         Form::Scalar => 2 * LANES,
     }
 }
@@ -162,6 +168,15 @@ fn multiply_add(isa: Isa, rounds: usize) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Form::Avx2 => unsafe { x86::avx2(rounds) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Form::I8mm => unsafe { arm::i8mm(rounds) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Form::Dotprod => unsafe { arm::dotprod(rounds) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Form::Neon => unsafe { arm::neon(rounds) },
         Form::Scalar => {
             let mut sums = [0i32; LANES];
             let factor = black_box(3);
@@ -190,6 +205,8 @@ unsafe fn sum_lanes<L: Lanes>(numbers: &[f32]) -> f32 {
                 let from = chunk.as_ptr().add(part * LANES);
                 #[cfg(target_arch = "x86_64")]
                 x86::prefetch(from.wrapping_add(AHEAD));
+                #[cfg(target_arch = "aarch64")]
+                crate::arm::prefetch(from.wrapping_add(AHEAD).cast());
                 *sum = sum.add(L::load(from));
             }
         }

@@ -14,6 +14,8 @@ use crate::share::Rows;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 
 /// How far apart rows of `columns` floats are best put: not a multiple of a
@@ -169,6 +171,15 @@ impl Job<'_> {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Form::Avx2 => unsafe { avx2::run_avx2(self) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Form::I8mm => unsafe { neon::run_i8mm(self) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Form::Dotprod => unsafe { neon::run_dotprod(self) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Form::Neon => unsafe { neon::run_neon(self) },
             Form::Scalar => scalar::run(self),
         }
     }

@@ -10,6 +10,14 @@ use half::f16;
 
 use crate::activation::GROUP;
 
+/// What 8-bit codes are packed with (exclusive or): the forms for x86 take weights
+/// without a sign, 128 too large; those for Arm take them as they are.
+pub(crate) const FLIP: u8 = if cfg!(target_arch = "aarch64") {
+    0
+} else {
+    0x80
+};
+
 /// Rows of a panel.
 pub const PANEL: usize = 32;
 
@@ -118,8 +126,7 @@ impl Matrix {
         matrix.pack(|bytes, lane, row, at| {
             let Group8 { scale, codes } = group(row, at);
             for (column, code) in codes.into_iter().enumerate() {
-                // Unsigned, as the integer multiply-add wants its first factor.
-                bytes[column / 4 * 128 + lane * 4 + column % 4] = code as u8 ^ 0x80;
+                bytes[column / 4 * 128 + lane * 4 + column % 4] = code as u8 ^ FLIP;
             }
             let scales = Format::Int8.code_bytes() + 2 * lane;
             bytes[scales..scales + 2].copy_from_slice(&scale.to_le_bytes());
@@ -225,7 +232,7 @@ impl Matrix {
             for (column, value) in out.iter_mut().enumerate() {
                 *value = match self.format {
                     Format::Int8 => {
-                        let code = bytes[column / 4 * 128 + lane * 4 + column % 4] ^ 0x80;
+                        let code = bytes[column / 4 * 128 + lane * 4 + column % 4] ^ FLIP;
                         scale * f32::from(code as i8)
                     }
                     Format::Int4 => {

@@ -238,6 +238,20 @@ proptest! {
     }
 }
 
+/// Forms may take long rows in parts.
+#[test]
+fn products_of_long_rows_agree() {
+    let (outputs, inputs) = (40, 35 * GROUP - 9);
+    for tokens in [1, 2, 3, 13] {
+        let input = noise(tokens as u64, tokens * inputs);
+        for matrix in [int8(11, outputs, inputs), int4(12, outputs, inputs)] {
+            let expected = product(&matrix, &input);
+            let compute = |kernels: &Kernels| multiply(kernels, &matrix, &input, Precision::Single);
+            check(compute, &expected, 1e-4);
+        }
+    }
+}
+
 /// The floats that a transform quantises, to half a step of the codes.
 fn check_transform(transform: Transform<'_>, input: &[f32], columns: usize, expected: &[f64]) {
     let identity = Matrix::int8(columns, columns, |row, group| {
@@ -501,6 +515,17 @@ fn gathered_rows_give_the_products_that_they_give_at_their_places() {
                 assert_eq!(multiply(&gathered), expected.copied().collect::<Vec<_>>());
             }
         }
+    }
+}
+
+#[test]
+fn the_fastest_form_comes_first_and_the_plain_one_last() {
+    let forms = Isa::supported();
+    assert_eq!(forms[0], Isa::detect());
+    assert_eq!(forms.last(), Some(&Isa::scalar()));
+    // `scripts/test-arm` knows what an emulated processor must get.
+    if let Ok(name) = std::env::var("ANDON_TEST_FORM") {
+        assert_eq!(forms[0].name(), name);
     }
 }
 

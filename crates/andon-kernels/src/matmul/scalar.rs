@@ -4,7 +4,7 @@ use half::f16;
 
 use super::Job;
 use crate::activation::Group;
-use crate::matrix::{Format, PANEL};
+use crate::matrix::{FLIP, Format, PANEL};
 
 pub(super) fn run(job: &Job<'_>) {
     for (token, row) in job.rows.iter().enumerate() {
@@ -26,7 +26,7 @@ fn product(panel: &[u8], format: Format, lane: usize, row: &[Group]) -> f32 {
             .map(|(column, &activation)| {
                 let weight = match format {
                     Format::Int8 => {
-                        (bytes[column / 4 * 128 + lane * 4 + column % 4] ^ 0x80) as i8 as i32
+                        (bytes[column / 4 * 128 + lane * 4 + column % 4] ^ FLIP) as i8 as i32
                     }
                     Format::Int4 => {
                         let byte = bytes[column % 16 / 4 * 128 + lane * 4 + column % 4];
