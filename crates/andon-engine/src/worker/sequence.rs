@@ -229,7 +229,8 @@ impl Sequence {
         for (row, logits) in rows.iter().enumerate() {
             // The row of a draft that turned out wrong, or of a token that had to
             // come after another, says nothing.
-            if first + row + 1 != self.certain() {
+            let position = first + row;
+            if position + 1 != self.certain() || position >= self.computed {
                 continue;
             }
             let Purpose::Generate(state) = &mut self.purpose else {

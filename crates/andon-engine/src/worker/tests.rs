@@ -441,3 +441,12 @@ fn drafts_save_steps_and_change_nothing() {
     assert_eq!(tokens, expected(*wrong.last().expect("tokens"), 1));
     assert_eq!(usage.cached_tokens, 33);
 }
+
+#[test]
+fn what_follows_a_wrong_draft_is_not_believed() {
+    let worker = worker(&Counter::default(), 256);
+    // After 7 and 8 the prompt goes on with 20, the answer with 9.
+    let prompt = [5, 6, 7, 8, 20, 21, 22, 23, 24, 5, 6];
+    let (tokens, _) = generate(&worker, &prompt, 9, &Terms::default()).expect("an answer");
+    assert_eq!(tokens, expected(6, 9));
+}

@@ -90,6 +90,40 @@ fn threads_cache_and_company_change_no_bit() {
     });
 }
 
+/// Texts that copy from their prompt are drafted from it; what is said is what the
+/// logits say all the same.
+#[test]
+fn drafts_change_no_text() {
+    for (system, question) in [
+        ("Answer in one word.", "The capital of France?"),
+        (
+            "Repeat the text.",
+            "gate valve DN50, gate valve DN65, gate ball DN50, gate valve",
+        ),
+    ] {
+        let prompt = Prompt::chat(vec![
+            Message::new(Role::System, system),
+            Message::new(Role::User, question),
+        ]);
+        let request = GenerateRequest {
+            max_tokens: Some(24),
+            ..GenerateRequest::new(prompt.clone())
+        };
+        let generation = SMOLLM2.generate(&request, &mut |_| ControlFlow::Continue(()));
+        let text = generation.expect("text is generated").text;
+        let start = SMOLLM2.tokenize(&prompt).expect("the prompt has tokens");
+        let said = SMOLLM2.tokenize(&Prompt::Text(text)).expect("tokens");
+        let logits = SMOLLM2
+            .evaluate(&[start.clone(), said.clone()].concat())
+            .expect("the text is evaluated");
+        for (at, &token) in said.iter().enumerate() {
+            let row = &logits[start.len() + at - 1];
+            let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(row[token as usize], best, "token {at} after {question}");
+        }
+    }
+}
+
 #[test]
 fn labels_have_the_shares_that_full_enumeration_gives() {
     let prompt = chat("oil under the gearbox");
