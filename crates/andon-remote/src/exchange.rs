@@ -16,7 +16,7 @@ use crate::line::Call;
 /// The most bytes of an answer that is not a stream.
 const MOST_BYTES: u64 = 32 << 20;
 /// The most bytes of an answer that says what is wrong.
-const MOST_ERROR_BYTES: u64 = 64 << 10;
+const MOST_ERROR_BYTES: u64 = 1 << 20;
 /// The most of a server's own words that are passed on.
 const LONGEST_WORDS: usize = 400;
 /// When to come again if the server does not say.

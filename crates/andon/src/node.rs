@@ -45,8 +45,11 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             return Ok(node);
         }
     }
-    let language_model = loader.language_model(&plant.settings.language_model)?;
-    assemble(plant, Some(Arc::new(language_model)))
+    let language_model: Arc<dyn LanguageModel> = match &settings.language_model {
+        Some(remote) => Arc::new(remote.connect()?),
+        None => Arc::new(loader.language_model(&plant.settings.language_model)?),
+    };
+    assemble(plant, Some(language_model))
 }
 
 /// The store of a state directory, which is made if there is none.
