@@ -40,11 +40,8 @@ impl Remote {
 
     /// The model, once it has answered.
     pub(crate) fn connect(&self) -> anyhow::Result<RemoteModel> {
-        let model = RemoteModel::connect(
-            self.endpoint.clone(),
-            self.key.clone(),
-            Patience::default(),
-        )?;
+        let model =
+            RemoteModel::connect(self.endpoint.clone(), self.key.clone(), Patience::default())?;
         Ok(model)
     }
 }

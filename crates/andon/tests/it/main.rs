@@ -6,5 +6,6 @@ mod models;
 mod node;
 mod plant;
 mod pull;
+mod remote;
 mod server;
 mod state;
