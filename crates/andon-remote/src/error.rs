@@ -14,13 +14,21 @@ pub enum ConnectError {
     /// The key cannot be sent.
     #[error("the key is empty or holds what no header can carry: give printable ASCII alone")]
     Key,
-    /// The server has no model of this name, or several and none was named.
-    #[error("the server at {server} has {found} and not '{wanted}': name one of them after '#'")]
-    Model {
+    /// The server has no model of this name.
+    #[error("the server at {server} has no model '{wanted}': it has {found}")]
+    NoSuchModel {
         /// The server.
         server: String,
-        /// The model that was asked for; empty if none was.
+        /// The model that was asked for.
         wanted: String,
+        /// The models that it has.
+        found: String,
+    },
+    /// No model was named, and the server does not have one alone.
+    #[error("the server at {server} has {found}: name the model that is meant after '#'")]
+    Unnamed {
+        /// The server.
+        server: String,
         /// The models that it has.
         found: String,
     },

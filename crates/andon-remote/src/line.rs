@@ -5,127 +5,30 @@
 //! keeps silent; the connection is then closed, which is how a server learns
 //! that its work is not wanted any more.
 
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+mod watch;
+mod watched;
 
-use andon_task::engine::{Departure, EngineError, Terms};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use andon_task::engine::{EngineError, Terms};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, RustlsConnector, TcpConnector, Transport,
-    time,
-};
+use ureq::unversioned::transport::{Connector, NextTimeout, RustlsConnector, TcpConnector};
 use ureq::{Agent, Error};
 
 use crate::endpoint::is_near;
 
-/// How often a call looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(20);
+pub use self::watch::Patience;
+use self::watch::{Post, Watch};
+use self::watched::Watching;
 
 /// The most calls at once; more are refused.
 const MOST_CALLS: usize = 64;
-
-/// How long a server may take, apart from what a request's own deadline says.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// Until there is a connection.
-    pub connect: Duration,
-    /// Until the first token, with all of the prompt before it.
-    pub first_token: Duration,
-    /// From token to token.
-    pub between_tokens: Duration,
-    /// For all of it.
-    pub total: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(3),
-            first_token: Duration::from_secs(60),
-            between_tokens: Duration::from_secs(15),
-            total: Duration::from_secs(600),
-        }
-    }
-}
-
-/// Why a call was ended from this side.
-#[derive(Clone, Debug)]
-enum End {
-    Left,
-    Deadline,
-    Silence(&'static str, Duration),
-}
-
-/// What a call in progress is watched for.
-#[derive(Debug)]
-struct Watch {
-    departure: Departure,
-    deadline: Option<Instant>,
-    patience: Patience,
-    began: Instant,
-    /// Until when the next token has to come, and what that wait is called.
-    next: (Instant, &'static str, Duration),
-    ended: Option<End>,
-}
-
-impl Watch {
-    fn new(terms: &Terms, patience: Patience) -> Self {
-        let began = Instant::now();
-        Self {
-            departure: terms.departure.clone(),
-            deadline: terms.deadline,
-            patience,
-            began,
-            next: (
-                began + patience.first_token,
-                "before its first token",
-                patience.first_token,
-            ),
-            ended: None,
-        }
-    }
-
-    /// How long nothing but a departure ends the call; `None` once it has ended.
-    fn left(&mut self) -> Option<Duration> {
-        let now = Instant::now();
-        let (silent, wait, allowed) = self.next;
-        if self.departure.is_announced() {
-            self.ended = Some(End::Left);
-        } else if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.ended = Some(End::Deadline);
-        } else if self.began + self.patience.total <= now {
-            self.ended = Some(End::Silence("until it was done", self.patience.total));
-        } else if silent <= now {
-            self.ended = Some(End::Silence(wait, allowed));
-        }
-        if self.ended.is_some() {
-            return None;
-        }
-        let ends = silent.min(self.began + self.patience.total);
-        let ends = self.deadline.map_or(ends, |deadline| ends.min(deadline));
-        Some(ends - now)
-    }
-}
-
-/// The watch of the call that a connection is in, if it is in one.
-#[derive(Clone, Debug, Default)]
-struct Post(Arc<Mutex<Option<Watch>>>);
-
-impl Post {
-    fn with<T>(&self, work: impl FnOnce(&mut Option<Watch>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// How long the call may still take; `None` once it has ended.
-    fn left(&self) -> Option<Duration> {
-        self.with(|watch| watch.as_mut().map_or(Some(LOOK), Watch::left))
-    }
-}
 
 /// One connection at a time to a server, kept for the next call.
 struct Line {
@@ -198,15 +101,14 @@ impl Lines {
             places.idle.pop()
         };
         let line = line.unwrap_or_else(|| Line::new(self.config.clone()));
-        line.post
-            .with(|watch| *watch = Some(Watch::new(terms, self.patience)));
+        line.post.begin(Watch::new(terms, self.patience));
         let call = Call {
             lines: self,
             line: Some(line),
         };
-        match call.line().post.left() {
-            Some(_) => Ok(call),
-            None => Err(call.ended().expect("a watch that has ended says why")),
+        match call.ended() {
+            None => Ok(call),
+            Some(ended) => Err(ended),
         }
     }
 
@@ -241,38 +143,17 @@ impl Call<'_> {
 
     /// A token has come: from here on the next one is waited for.
     pub(crate) fn token_came(&self) {
-        self.line().post.with(|watch| {
-            if let Some(watch) = watch {
-                let allowed = watch.patience.between_tokens;
-                watch.next = (Instant::now() + allowed, "between two tokens", allowed);
-            }
-        });
+        self.line().post.token_came();
     }
 
     /// The answer is whole: what still comes is waited for only briefly.
     pub(crate) fn wind_up(&self) {
-        self.line().post.with(|watch| {
-            if let Some(watch) = watch {
-                watch.next = (Instant::now() + LOOK, "to end its answer", LOOK);
-            }
-        });
+        self.line().post.wind_up();
     }
 
     /// Whether the call was ended from this side, or is to be; and why.
     pub(crate) fn ended(&self) -> Option<EngineError> {
-        self.line().post.left();
-        let end = self
-            .line()
-            .post
-            .with(|watch| watch.as_ref().and_then(|watch| watch.ended.clone()))?;
-        Some(match end {
-            End::Left => EngineError::Cancelled,
-            End::Deadline => EngineError::DeadlinePassed,
-            End::Silence(wait, allowed) => EngineError::Failed(format!(
-                "the server took more than {} ms {wait}",
-                allowed.as_millis()
-            )),
-        })
+        self.line().post.ended()
     }
 
     fn line(&self) -> &Line {
@@ -287,7 +168,7 @@ impl Drop for Call<'_> {
         let mut places = self.lines.places();
         places.taken -= 1;
         if let Some(line) = self.line.take() {
-            line.post.with(|watch| *watch = None);
+            line.post.end();
             places.idle.push(line);
         }
     }
@@ -317,74 +198,5 @@ impl Resolver for Near {
                 ),
             ))),
         }
-    }
-}
-
-/// Puts a watch on each connection.
-#[derive(Debug)]
-struct Watching(Post);
-
-impl<In: Transport> Connector<In> for Watching {
-    type Out = Watched<In>;
-
-    fn connect(
-        &self,
-        _: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, Error> {
-        Ok(chained.map(|inner| Watched {
-            inner,
-            post: self.0.clone(),
-        }))
-    }
-}
-
-/// A connection that waits no longer than its call.
-#[derive(Debug)]
-struct Watched<T> {
-    inner: T,
-    post: Post,
-}
-
-impl<T: Transport> Transport for Watched<T> {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.inner.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let left = self.post.left().ok_or_else(ended)?;
-        self.inner.transmit_output(amount, within(timeout, left))
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let began = Instant::now();
-        loop {
-            let left = self.post.left().ok_or_else(ended)?;
-            match self.inner.await_input(within(timeout, left.min(LOOK))) {
-                Err(Error::Timeout(_)) if began.elapsed() < *timeout.after => {}
-                result => return result,
-            }
-        }
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.inner.is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        self.inner.is_tls()
-    }
-}
-
-fn ended() -> Error {
-    Error::Io(io::Error::other("the call was ended"))
-}
-
-/// `timeout`, but at most `left`.
-fn within(timeout: NextTimeout, left: Duration) -> NextTimeout {
-    let least = Duration::from_millis(1);
-    NextTimeout {
-        after: time::Duration::Exact(left.min(*timeout.after).max(least)),
-        ..timeout
     }
 }

@@ -207,13 +207,18 @@ fn choose<'a>(endpoint: &Endpoint, models: &'a Value) -> Result<&'a Value, Conne
     };
     found.ok_or_else(|| {
         let names: Vec<&str> = named().take(20).filter_map(name).collect();
-        ConnectError::Model {
-            server: endpoint.to_string(),
-            wanted: endpoint.model().unwrap_or_default().to_owned(),
-            found: match names.is_empty() {
-                true => "no models".to_owned(),
-                false => names.join(", "),
+        let found = match names.is_empty() {
+            true => "no models".to_owned(),
+            false => names.join(", "),
+        };
+        let server = endpoint.to_string();
+        match endpoint.model() {
+            Some(wanted) => ConnectError::NoSuchModel {
+                server,
+                wanted: wanted.to_owned(),
+                found,
             },
+            None => ConnectError::Unnamed { server, found },
         }
     })
 }

@@ -36,8 +36,8 @@ fn the_model_is_found_by_name_or_because_it_is_alone() {
     };
     let two = || json!([{"id": "a"}, {"id": "b"}]);
     check(two(), "#b", Ok("b"));
-    check(two(), "", Err("has a, b and not ''"));
-    check(two(), "#c", Err("has a, b and not 'c'"));
+    check(two(), "", Err("has a, b: name"));
+    check(two(), "#c", Err("no model 'c': it has a, b"));
     check(json!([{"id": "a"}]), "", Ok("a"));
     check(
         json!([{"id": "a", "kind": "language"}, {"id": "e", "kind": "encoder"}]),
