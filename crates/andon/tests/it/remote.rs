@@ -1,6 +1,7 @@
 //! A node whose language model is that of another node.
 
 use std::fs;
+use std::path::Path;
 use std::process::Child;
 
 use serde_json::{Value, json};
@@ -99,20 +100,14 @@ fn an_address_or_a_key_that_cannot_be_is_refused() {
         1,
         "the server at http://127.0.0.1:1/v1 cannot be used",
     );
-    let with_key = |file: &str| [&nobody[..], &["--language-model-key-file", file]].concat();
+    let check_key = |file: &Path, part: &str| {
+        let file = file.to_str().expect("UTF-8");
+        let arguments = [&nobody[..], &["--language-model-key-file", file]].concat();
+        check(&arguments, 1, part);
+    };
     fs::write(home.beside("plant/key"), "secret").expect("writable");
-    let within = home.beside("plant/key");
-    check(
-        &with_key(within.to_str().expect("UTF-8")),
-        1,
-        "lies in the plant's directory",
-    );
-    check(&with_key("/nowhere/key"), 1, "cannot read the key");
+    check_key(&home.beside("plant/key"), "lies in the plant's directory");
+    check_key(Path::new("/nowhere/key"), "cannot read the key");
     fs::write(home.beside("key"), "two words").expect("writable");
-    let wrong = home.beside("key");
-    check(
-        &with_key(wrong.to_str().expect("UTF-8")),
-        1,
-        "what no header can carry",
-    );
+    check_key(&home.beside("key"), "what no header can carry");
 }
