@@ -192,7 +192,7 @@ fn after_a_failure_the_next_request_is_answered() {
         _ => Reply::chat(&["A jam."], "stop"),
     });
     let model = server.connect();
-    let mut ask = || model.generate(&question(), &mut |_| ControlFlow::Continue(()));
+    let ask = || model.generate(&question(), &mut |_| ControlFlow::Continue(()));
     ask().expect_err("the first is cut");
     assert_eq!(ask().expect("the second is answered").text, "A jam.");
 }
