@@ -7,12 +7,14 @@ VENV := .venv
 MODELS := smollm2:135m minilm:l6
 PEOPLE := $(CARGO_TARGET_DIR)/release/andon
 TESTS := $(CARGO_TARGET_DIR)/debug/andon
+PEERS := $(CARGO_TARGET_DIR)/peers
+LARGE := random-1b-q4_0 random-1b-q4_k_m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo up test lint bench audit
+.PHONY: help setup build demo up test lint bench bench-peers audit
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: Rust, a C compiler, Python with pip
 	@sh scripts/setup
@@ -41,6 +43,20 @@ lint: setup ## format, clippy, the project's own rules
 
 bench: build ## measure speed on this machine, as JSON
 	@$(PEOPLE) bench
+
+# The peer is built once; so are the models of random weights. `FLAGS=--quick` sees
+# in a minute or two whether everything works.
+bench-peers: build $(LARGE:%=$(PEERS)/models/%.gguf) ## measure Andon and llama.cpp side by side, on an idle machine
+	cargo build --locked --release -p andon-peers
+	@programs=$$(scripts/build-peer $(PEERS)) && \
+		$(CARGO_TARGET_DIR)/release/andon-peers --andon $(PEOPLE) --programs "$$programs" \
+			--work $(PEERS) $(foreach model,$(LARGE),--large $(model)=$(PEERS)/models/$(model).gguf) \
+			--json $(PEERS)/peers.json $(FLAGS)
+
+$(PEERS)/models/random-1b-%.gguf: | setup
+	@mkdir -p $(@D)
+	cargo run --locked --release -p xtask -- gguf --family llama --shape 1b --kind $* --out $@.partial
+	@mv $@.partial $@
 
 audit: setup ## licences, advisories and spelling, before a release
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

@@ -51,8 +51,9 @@ def log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def compute(path, context, count, last):
-    model = Llama(path, n_ctx=context, n_batch=context, n_threads=2, logits_all=True, verbose=False)
+def compute(path, context, count, last, **options):
+    options |= {"n_ctx": context, "n_batch": context, "n_threads": 2, "logits_all": True}
+    model = Llama(path, verbose=False, **options)
     assert model.n_ctx() == context
     state, tokens = 1, []
     for _ in range(count):

@@ -261,10 +261,9 @@ def test_an_embedding_that_does_not_fit_is_refused(client):
 @pytest.mark.parametrize(
     "name, value",
     [
-        ("tools", [{"type": "function", "function": {"name": "f"}}]),
-        ("response_format", {"type": "json_object"}),
-        ("logprobs", True),
-        ("n", 2),
+        ("functions", [{"name": "f"}]),
+        ("function_call", "auto"),
+        ("reasoning_effort", "high"),
         ("logit_bias", {"5": 1}),
     ],
 )

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use andon_specimen::{Family, Kind, Mix, Shape, Specimen};
+use andon_specimen::{Adapter, Encoder, Family, Kind, Mix, Shape, Specimen, Spelling};
 use anyhow::{Context, bail};
 
 /// How the command is called.
-pub(crate) const USAGE: &str = "cargo run -p xtask -- gguf --family llama|qwen2|gemma2|phi3 --shape tiny|135m|1b|3b --kind q4_0|q8_0|f16|q4_k_m|...[,KIND...] --out FILE [--output] [--seed N]";
+pub(crate) const USAGE: &str = "cargo run -p xtask -- gguf --family llama|qwen2|gemma2|phi3|bert|xlm-r --shape tiny|135m|1b|3b --kind q4_0|q8_0|f16|q4_k_m|...[,KIND...] --out FILE [--output] [--seed N] [--adapter RANK]";
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ struct Options {
     out: Option<PathBuf>,
     has_output: bool,
     seed: Option<u64>,
+    /// The rank of an adapter of the model, which is written in its stead.
+    adapter: Option<u16>,
 }
 
 impl Options {
@@ -42,17 +44,38 @@ impl Options {
                     let seed = value.parse::<u32>();
                     options.seed = Some(seed.context("a seed is a number below 2^32")?.into());
                 }
+                "--adapter" => {
+                    let rank = value.parse().ok().filter(|&rank| rank > 0);
+                    options.adapter = Some(rank.context("a rank is a number from 1 to 65535")?);
+                }
                 _ => bail!("'{name}' is no option; usage: {USAGE}"),
             }
         }
         Ok(options)
     }
 
-    fn specimen(&self) -> anyhow::Result<Specimen> {
-        let wanted = |value: &Option<String>, name: &str| {
-            let value = value.clone();
-            value.with_context(|| format!("--{name} is missing; usage: {USAGE}"))
+    /// The encoder that is asked for, if one is.
+    fn encoder(&self) -> anyhow::Result<Option<Encoder>> {
+        let spelling = match self.family.as_deref() {
+            Some("bert") => Spelling::WordPiece,
+            Some("xlm-r") => Spelling::Unigram,
+            _ => return Ok(None),
         };
+        if self.shape.as_deref() != Some("tiny") {
+            bail!("encoders are tiny: --shape tiny");
+        }
+        let kind = match mix(&wanted(&self.kind, "kind")?)? {
+            Mix::InTurn(kinds) if kinds.len() == 1 && kinds[0].block() <= 32 => kinds[0],
+            _ => bail!("encoders have one kind, with blocks of 32 numbers at most"),
+        };
+        Ok(Some(Encoder {
+            spelling,
+            kind,
+            seed: self.seed.unwrap_or(1),
+        }))
+    }
+
+    fn specimen(&self) -> anyhow::Result<Specimen> {
         let family = wanted(&self.family, "family")?;
         let family = Family::ALL
             .into_iter()
@@ -79,6 +102,11 @@ impl Options {
     }
 }
 
+fn wanted(value: &Option<String>, name: &str) -> anyhow::Result<String> {
+    let value = value.clone();
+    value.with_context(|| format!("--{name} is missing; usage: {USAGE}"))
+}
+
 fn mix(names: &str) -> anyhow::Result<Mix> {
     if names == "q4_k_m" {
         return Ok(Mix::Q4KM);
@@ -95,14 +123,28 @@ fn mix(names: &str) -> anyhow::Result<Mix> {
 /// Writes the file that the arguments ask for.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
+    let path = options.out.as_ref();
+    let path = path.with_context(|| format!("--out is missing; usage: {USAGE}"))?;
+    let cannot_write = || format!("cannot write '{}'", path.display());
+    if let Some(encoder) = options.encoder()? {
+        return std::fs::write(path, encoder.file().bytes()).with_context(cannot_write);
+    }
     let specimen = options.specimen()?;
-    let path = options
-        .out
-        .with_context(|| format!("--out is missing; usage: {USAGE}"))?;
-    let file = File::create(&path).with_context(|| format!("cannot write '{}'", path.display()))?;
+    let file = File::create(path).with_context(cannot_write)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
-    specimen
-        .write(&mut out)
+    let written = match options.adapter {
+        None => specimen.write(&mut out),
+        Some(rank) => {
+            let adapter = Adapter {
+                seed: specimen.seed,
+                of: specimen,
+                rank: rank.into(),
+                alpha: 2.0 * f32::from(rank),
+            };
+            out.write_all(&adapter.file().bytes())
+        }
+    };
+    written
         .and_then(|()| out.flush())
-        .with_context(|| format!("cannot write '{}'", path.display()))
+        .with_context(cannot_write)
 }

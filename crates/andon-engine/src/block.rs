@@ -7,7 +7,10 @@
 use andon_kernels::activation::GROUP;
 use andon_kernels::matrix::{Format, Group4, Group8, Matrix};
 use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 
+use crate::error::{LoadError, unsupported};
 use crate::gguf::{Tensor, TensorKind};
 
 mod long;
@@ -76,6 +79,17 @@ pub(crate) fn floats(tensor: &Tensor<'_>) -> Vec<f32> {
         }
     }
     out
+}
+
+/// The numbers of a tensor of a safetensors file as floats; `name` is for the error.
+pub(crate) fn view_floats(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, LoadError> {
+    let kind = match view.dtype() {
+        Dtype::F32 => TensorKind::F32,
+        Dtype::F16 => TensorKind::F16,
+        Dtype::BF16 => TensorKind::Bf16,
+        other => return Err(unsupported!("the tensor '{name}' of type {other:?}")),
+    };
+    Ok(plain(kind, view.data()).collect())
 }
 
 fn half(bytes: &[u8], at: usize) -> f16 {

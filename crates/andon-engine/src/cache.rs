@@ -3,7 +3,8 @@
 //! This is bookkeeping alone: it hands out block numbers and never touches the
 //! blocks. They form a tree over tokens: a block is kept for others after its owner
 //! has gone, under everything that shaped its content: the tokens in it and all
-//! before it (the model is the cache's own). A full block is shared as it is. Of a
+//! before it, and the adapter that they were computed with (the model is the cache's
+//! own). A full block is shared as it is. Of a
 //! block that begins with the right tokens and goes on with others, or ends early,
 //! the beginning is copied. Blocks that nobody holds are given up by least recent
 //! use, the end of a sequence before its beginning.
@@ -11,6 +12,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use andon_kernels::kv::BLOCK;
+
+use crate::adapter::Variant;
+
+/// Roots of adapters that are remembered without blocks behind them.
+const MOST_BARE_ROOTS: usize = 64;
 
 /// Blocks by number: held, kept or free.
 #[derive(Debug)]
@@ -25,6 +31,9 @@ pub struct Blocks {
     idle: BTreeMap<u64, u32>,
     clock: u64,
     contents: u64,
+    /// The number before every text that is computed with an adapter; that of the
+    /// model alone is 0.
+    roots: HashMap<Variant, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +79,8 @@ pub struct Held {
     blocks: Vec<u32>,
     /// Blocks at the beginning that are under their key.
     known: usize,
+    /// The number before its first block.
+    root: u64,
     /// The number of the content of the last known block.
     content: u64,
     /// A fork is short-lived and like no other: its blocks are not kept.
@@ -77,6 +88,15 @@ pub struct Held {
 }
 
 impl Held {
+    /// No blocks yet, behind a root.
+    fn behind(root: u64) -> Self {
+        Self {
+            root,
+            content: root,
+            ..Self::default()
+        }
+    }
+
     /// The block numbers, in order.
     pub fn numbers(&self) -> &[u32] {
         &self.blocks
@@ -94,7 +114,26 @@ impl Blocks {
             idle: BTreeMap::new(),
             clock: 0,
             contents: 0,
+            roots: HashMap::new(),
         }
+    }
+
+    /// A sequence without blocks that is computed by a variant of the model.
+    pub fn begin(&mut self, variant: Variant) -> Held {
+        if variant == Variant::ALONE {
+            return Held::default();
+        }
+        if let Some(&root) = self.roots.get(&variant) {
+            return Held::behind(root);
+        }
+        if self.roots.len() >= MOST_BARE_ROOTS {
+            // Numbers are never used twice: who is still behind a root that goes
+            // is found by nobody, and wrong for nobody.
+            self.roots.retain(|_, root| self.behind.contains_key(root));
+        }
+        self.contents += 1;
+        self.roots.insert(variant, self.contents);
+        Held::behind(self.contents)
     }
 
     /// Blocks that could be handed out now.
@@ -107,11 +146,12 @@ impl Blocks {
         self.blocks.len()
     }
 
-    /// Takes hold of the longest known prefix of `tokens`, leaving at least the
-    /// last token to be computed.
-    pub fn match_prefix(&mut self, tokens: &[u32]) -> Found {
+    /// Takes hold of the longest known prefix of `tokens`, as a variant of the model
+    /// computed it, leaving at least the last token to be computed.
+    pub fn match_prefix(&mut self, variant: Variant, tokens: &[u32]) -> Found {
         let tokens = &tokens[..tokens.len().saturating_sub(1)];
-        let mut held = self.hold_prefix(tokens);
+        let begun = self.begin(variant);
+        let mut held = self.hold_prefix(begun.root, tokens);
         let whole = held.blocks.len() * BLOCK;
         let Some((from, common)) = self.most_alike(held.content, &tokens[whole..]) else {
             return Found {
@@ -148,9 +188,10 @@ impl Blocks {
         (common > 0).then_some((block, common))
     }
 
-    /// Takes hold of the longest known prefix of `tokens`, in whole blocks.
-    fn hold_prefix(&mut self, tokens: &[u32]) -> Held {
-        let mut held = Held::default();
+    /// Takes hold of the longest known prefix of `tokens` behind a root, in whole
+    /// blocks.
+    fn hold_prefix(&mut self, root: u64, tokens: &[u32]) -> Held {
+        let mut held = Held::behind(root);
         for tokens in tokens.chunks_exact(BLOCK) {
             let key = Key {
                 before: held.content,
@@ -167,9 +208,16 @@ impl Blocks {
         held
     }
 
-    /// How many of the first blocks of `tokens` are known.
-    pub fn known(&self, tokens: &[u32]) -> usize {
-        let mut before = 0;
+    /// How many of the first blocks of `tokens` are known, as a variant of the model
+    /// computed them.
+    pub fn known(&self, variant: Variant, tokens: &[u32]) -> usize {
+        let root = match variant {
+            Variant::ALONE => Some(0),
+            _ => self.roots.get(&variant).copied(),
+        };
+        let Some(mut before) = root else {
+            return 0;
+        };
         let blocks = tokens.chunks_exact(BLOCK).map_while(|tokens| {
             let key = Key {
                 before,
@@ -262,8 +310,9 @@ impl Blocks {
     /// Gives the blocks of a computed text back and takes hold of those under which
     /// it is found, to its last token.
     pub fn pin(&mut self, held: Held, tokens: &[u32]) -> Held {
+        let root = held.root;
         self.retire(held, tokens, tokens.len());
-        let mut found = self.hold_prefix(tokens);
+        let mut found = self.hold_prefix(root, tokens);
         let rest = &tokens[found.blocks.len() * BLOCK..];
         if let Some((block, _)) = self.most_alike(found.content, rest) {
             self.hold(block);

@@ -1,16 +1,15 @@
 //! Chat templates: the model's own, as its file carries it.
 
-use andon_task::engine::{Message, Role};
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value, context, filters};
+mod json;
+mod tools;
+
+use andon_task::engine::{CallForm, Chat, Message, Role, Tool, ToolCall};
+use minijinja::{Environment, Error, ErrorKind, Value, context};
 use minijinja_contrib::pycompat;
 
 use crate::error::{LoadError, damaged};
 
 const NAME: &str = "chat";
-
-/// Spaces that `tojson` indents by, at most.
-const WIDEST_INDENT: usize = 16;
 
 /// A model's chat template.
 #[derive(Debug)]
@@ -18,6 +17,8 @@ pub struct Template {
     environment: Environment<'static>,
     begin: String,
     end: String,
+    knows_tools: bool,
+    call_form: CallForm,
 }
 
 /// Stands in a message where text that reads like a control token is cut, so
@@ -47,7 +48,7 @@ impl Template {
         environment.set_fuel(Some(1_000_000));
         environment.remove_filter("indent");
         environment.remove_filter("format");
-        environment.add_filter("tojson", narrow_json);
+        environment.add_filter("tojson", json::filter);
         environment
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| damaged!("the chat template: {error}"))?;
@@ -55,28 +56,41 @@ impl Template {
             environment,
             begin,
             end,
+            knows_tools: source.contains("tools"),
+            call_form: tools::form(source),
         })
     }
 
-    /// The text that asks for the answer to the last message.
+    /// How the model writes the call of a tool.
+    pub fn call_form(&self) -> CallForm {
+        self.call_form
+    }
+
+    /// The text that asks for the answer to the last message. Tools of which the
+    /// template knows nothing are described in words, and calls are written as
+    /// the words ask for them.
     ///
     /// # Errors
     /// If the template refuses these messages; the text says why.
-    pub fn render(&self, messages: &[Message]) -> Result<String, String> {
-        let messages: Vec<_> = messages
-            .iter()
-            .map(|message| {
-                let role = match message.role {
-                    Role::System => "system",
-                    Role::User => "user",
-                    Role::Assistant => "assistant",
-                    Role::Tool => "tool",
-                };
-                context! { role => role, content => message.content }
-            })
-            .collect();
+    pub fn render(&self, chat: &Chat) -> Result<String, String> {
+        if self.knows_tools {
+            return self.fill(&chat.messages, &chat.tools);
+        }
+        let turns = tools::spell_out(&chat.messages);
+        if chat.tools.is_empty() {
+            return self.fill(&turns, &[]);
+        }
+        // Some templates refuse a system turn.
+        self.fill(&tools::told_by_system(&turns, &chat.tools), &[])
+            .or_else(|_| self.fill(&tools::told_by_user(&turns, &chat.tools), &[]))
+    }
+
+    fn fill(&self, messages: &[Message], tools: &[Tool]) -> Result<String, String> {
+        let messages: Vec<Value> = messages.iter().map(turn).collect();
+        let tools: Vec<Value> = tools.iter().map(tools::value).collect();
         let values = context! {
             messages => messages,
+            tools => (!tools.is_empty()).then_some(tools),
             add_generation_prompt => true,
             bos_token => self.begin,
             eos_token => self.end,
@@ -88,15 +102,53 @@ impl Template {
     }
 }
 
-/// The filter `tojson` with an indentation of bounded width.
-fn narrow_json(value: &Value, indent: Option<Value>, named: Kwargs) -> Result<Value, Error> {
-    let width = match &indent {
-        Some(indent) => usize::try_from(indent.clone()).ok(),
-        None => named.peek::<usize>("indent").ok(),
+/// A turn as templates expect it. Some ask whether `tool_calls` is there, not
+/// whether it is empty.
+fn turn(message: &Message) -> Value {
+    let role = match message.role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
     };
-    if width.is_some_and(|width| width > WIDEST_INDENT) {
-        let message = format!("tojson indents by {WIDEST_INDENT} spaces at most");
-        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    if message.calls.is_empty() {
+        return context! { role => role, content => message.content };
     }
-    filters::tojson(value, indent, named)
+    let call = |call: &ToolCall| {
+        context! {
+            type => "function",
+            function => context! { name => call.name, arguments => call.arguments },
+        }
+    };
+    let calls: Vec<Value> = message.calls.iter().map(call).collect();
+    context! { role => role, content => message.content, tool_calls => calls }
 }
+
+/// The chat with each of its texts, those of tools and calls too, put through
+/// `cut`.
+pub fn with_texts(chat: &Chat, cut: &impl Fn(&str) -> String) -> Chat {
+    let message = |message: &Message| Message {
+        role: message.role,
+        content: cut(&message.content),
+        calls: message
+            .calls
+            .iter()
+            .map(|call| ToolCall {
+                name: cut(&call.name),
+                arguments: json::with_texts(&call.arguments, cut),
+            })
+            .collect(),
+    };
+    let tool = |tool: &Tool| Tool {
+        name: cut(&tool.name),
+        description: tool.description.as_deref().map(cut),
+        parameters: json::with_texts(&tool.parameters, cut),
+    };
+    Chat {
+        messages: chat.messages.iter().map(message).collect(),
+        tools: chat.tools.iter().map(tool).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,15 +4,18 @@
 //! What a family has that others have not is in its [`config`]; the step below is
 //! one for all.
 
+use std::collections::BTreeSet;
+
 use andon_kernels::Kernels;
 use andon_kernels::activation::{Activations, Input, Precision, Transform};
 use andon_kernels::attention::{Queries, View};
 use andon_kernels::kv;
 use andon_kernels::matmul::{Output, row_stride};
-use andon_kernels::matrix::Matrix;
+use andon_kernels::matrix::{Matrix, PANEL};
 use andon_kernels::norm::RmsNorm;
-use andon_kernels::rope::{Angles, Span};
+use andon_kernels::rope::{Angles, Pairing, Span};
 
+use crate::adapter::{Applied, Company, Layout, Rows, Scratch, Site};
 use crate::error::LoadError;
 use crate::gguf::Gguf;
 use crate::source::Source;
@@ -54,8 +57,31 @@ pub struct Slot<'a> {
     pub position: usize,
     /// The blocks of its sequence, up to its own at least.
     pub blocks: &'a [u32],
-    /// Whether the logits after it are wanted.
-    pub wants_logits: bool,
+    /// Which logits after it are wanted.
+    pub wants: Wants<'a>,
+    /// The adapter of its sequence.
+    pub adapter: Option<&'a Applied>,
+}
+
+/// Which logits after a token are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants<'a> {
+    /// None.
+    Nothing,
+    /// Those of the whole vocabulary.
+    Everything,
+    /// Those of these tokens.
+    Tokens(&'a [u32]),
+}
+
+/// The logits of a step, in the order of its slots.
+#[derive(Debug, Default)]
+pub struct Logits {
+    /// For each slot that wants everything, a row over the vocabulary.
+    pub whole: Vec<f32>,
+    /// For each slot that wants some tokens, a row of the same length in which
+    /// these have their logits; the others say nothing.
+    pub partial: Vec<f32>,
 }
 
 impl Slot<'_> {
@@ -112,6 +138,21 @@ impl Decoder {
         self.config.vocabulary
     }
 
+    /// What adapters must fit.
+    pub(crate) fn layout(&self) -> Layout {
+        let config = &self.config;
+        Layout {
+            architecture: config.architecture,
+            layers: config.layers,
+            width: config.width,
+            queries: (config.query_width(), config.heads.queries),
+            keys: (config.key_width(), config.heads.keys),
+            feed_forward: config.feed_forward,
+            is_fused: config.has_fused_gate,
+            is_interleaved: config.rotation.pairing == Pairing::Neighbours,
+        }
+    }
+
     /// Room for the keys and values of `blocks` blocks in every layer.
     pub fn new_cache(&self, blocks: usize) -> Vec<kv::Layer> {
         (0..self.config.layers)
@@ -120,14 +161,14 @@ impl Decoder {
     }
 
     /// Computes one step: writes the keys and values of every token into
-    /// `cache` and returns the logits of those that want them, row after row.
+    /// `cache` and returns the logits that are wanted.
     pub fn step(
         &self,
         kernels: &Kernels,
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
-    ) -> Vec<f32> {
+    ) -> Logits {
         let width = self.config.width;
         let positions = slots.iter().map(|slot| slot.position);
         let rotation = &self.config.rotation;
@@ -148,6 +189,8 @@ impl Decoder {
             angles,
             states,
             activations: &mut workspace.activations,
+            company: Company::of(slots.iter().map(|slot| slot.adapter)),
+            scratch: &mut workspace.adapters,
             wide: at_least(&mut workspace.wide, slots.len() * self.config.wide()),
             attended: at_least(
                 &mut workspace.attended,
@@ -156,7 +199,7 @@ impl Decoder {
         };
         for (index, (layer, cache)) in self.layers.iter().zip(cache).enumerate() {
             step.attend(index, layer, cache);
-            step.feed_forward(layer);
+            step.feed_forward(index, layer);
         }
         step.logits(&self.norm, self.head.as_ref().unwrap_or(&self.embedding))
     }
@@ -204,6 +247,7 @@ pub struct Workspace {
     wide: Vec<f32>,
     attended: Vec<f32>,
     activations: Activations,
+    adapters: Scratch,
 }
 
 /// The first `length` numbers of a buffer, which grows if it has to.
@@ -223,6 +267,8 @@ struct Step<'a> {
     /// `[token][width]`.
     states: &'a mut [f32],
     activations: &'a mut Activations,
+    company: Company<'a>,
+    scratch: &'a mut Scratch,
     /// What a layer computes between its products.
     wide: &'a mut [f32],
     /// What its attention gives.
@@ -234,7 +280,8 @@ impl Step<'_> {
         let (queries, keys) = (self.config.query_width(), self.config.key_width());
         let heads = self.config.heads;
         let stride = queries + 2 * keys;
-        self.normed_product(&layer.attention_norm, &layer.qkv, stride);
+        let at = (index, Site::Qkv);
+        self.normed_product(at, &layer.attention_norm, &layer.qkv, stride);
 
         let span = Span {
             stride,
@@ -272,13 +319,14 @@ impl Step<'_> {
         self.activations
             .fill(self.kernels, input, Transform::None, Precision::Single);
         let norm = layer.attention_post_norm.as_deref();
-        self.add_product(&layer.attention_output, norm);
+        self.add_product((index, Site::Output), &layer.attention_output, norm);
     }
 
-    fn feed_forward(&mut self, layer: &Layer) {
+    fn feed_forward(&mut self, index: usize, layer: &Layer) {
         let inner = self.config.feed_forward;
         let stride = row_stride(2 * inner);
-        self.normed_product(&layer.feed_forward_norm, &layer.gate_up, stride);
+        let at = (index, Site::GateUp);
+        self.normed_product(at, &layer.feed_forward_norm, &layer.gate_up, stride);
         let gate_up = &self.wide[..self.slots.len() * stride];
         let input = Input::of(gate_up, stride, inner);
         let transform = match self.config.gate {
@@ -287,11 +335,18 @@ impl Step<'_> {
         };
         self.activations
             .fill(self.kernels, input, transform, Precision::Single);
-        self.add_product(&layer.down, layer.feed_forward_post_norm.as_deref());
+        let norm = layer.feed_forward_post_norm.as_deref();
+        self.add_product((index, Site::Down), &layer.down, norm);
     }
 
     /// `wide = matrices · norm(states)`, the products side by side.
-    fn normed_product(&mut self, norm: &[f32], matrices: &[Matrix], stride: usize) {
+    fn normed_product(
+        &mut self,
+        at: (usize, Site),
+        norm: &[f32],
+        matrices: &[Matrix],
+        stride: usize,
+    ) {
         let width = self.config.width;
         let input = Input::of(self.states, width, width);
         let transform = Transform::RmsNorm {
@@ -307,20 +362,30 @@ impl Step<'_> {
                 .matmul(matrix, self.activations, Output::Replace, out, stride);
             column += matrix.rows();
         }
+        let out = Rows {
+            numbers: &mut self.wide[..self.slots.len() * stride],
+            stride,
+        };
+        self.company
+            .add(self.kernels, self.scratch, at, self.activations, out);
     }
 
     /// `states += matrix · activations`, normalised where there is a norm.
-    fn add_product(&mut self, matrix: &Matrix, norm: Option<&[f32]>) {
-        let width = self.config.width;
-        let Some(weight) = norm else {
-            let out = &mut self.states;
-            return self
-                .kernels
-                .matmul(matrix, self.activations, Output::Add, out, width);
+    fn add_product(&mut self, at: (usize, Site), matrix: &Matrix, norm: Option<&[f32]>) {
+        let stride = self.config.width;
+        let (numbers, output) = match norm {
+            None => (&mut *self.states, Output::Add),
+            Some(_) => (&mut self.wide[..self.slots.len() * stride], Output::Replace),
         };
-        let out = &mut self.wide[..self.slots.len() * width];
         self.kernels
-            .matmul(matrix, self.activations, Output::Replace, out, width);
+            .matmul(matrix, self.activations, output, numbers, stride);
+        let out = Rows { numbers, stride };
+        self.company
+            .add(self.kernels, self.scratch, at, self.activations, out);
+        let Some(weight) = norm else {
+            return;
+        };
+        let out = &self.wide[..self.slots.len() * stride];
         let norm = RmsNorm {
             weight,
             epsilon: self.config.epsilon,
@@ -328,15 +393,42 @@ impl Step<'_> {
         self.kernels.add_rms_norm(out, norm, self.states);
     }
 
-    fn logits(self, norm: &[f32], head: &Matrix) -> Vec<f32> {
+    fn logits(mut self, norm: &[f32], head: &Matrix) -> Logits {
+        let all: Vec<usize> = (0..head.rows().div_ceil(PANEL)).collect();
+        let tokens = self.slots.iter().filter_map(|slot| match slot.wants {
+            Wants::Tokens(tokens) => Some(tokens),
+            Wants::Nothing | Wants::Everything => None,
+        });
+        let some: BTreeSet<usize> = tokens
+            .flatten()
+            .map(|&token| token as usize / PANEL)
+            .collect();
+        let some: Vec<usize> = some.into_iter().collect();
+        Logits {
+            whole: self.head(norm, head, &all, |wants| wants == Wants::Everything),
+            partial: self.head(norm, head, &some, |wants| matches!(wants, Wants::Tokens(_))),
+        }
+    }
+
+    /// The logits of some panels of the head, for the slots that want them.
+    fn head(
+        &mut self,
+        norm: &[f32],
+        head: &Matrix,
+        panels: &[usize],
+        is_wanted: impl Fn(Wants<'_>) -> bool,
+    ) -> Vec<f32> {
         let width = self.config.width;
         let wanted: Vec<f32> = self
             .slots
             .iter()
             .zip(self.states.chunks_exact(width))
-            .filter(|(slot, _)| slot.wants_logits)
+            .filter(|(slot, _)| is_wanted(slot.wants))
             .flat_map(|(_, state)| state.iter().copied())
             .collect();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
         let input = Input::of(&wanted, width, width);
         let transform = Transform::RmsNorm {
             weight: norm,
@@ -346,10 +438,11 @@ impl Step<'_> {
         // largest matrix once all the same.
         self.activations
             .fill(self.kernels, input, transform, Precision::Double);
-        let mut logits = vec![0.0; input.tokens * head.rows()];
-        let output = Output::Replace;
+        let stride = head.rows();
+        let mut logits = vec![0.0; input.tokens * stride];
+        let (activations, output) = (&*self.activations, Output::Replace);
         self.kernels
-            .matmul(head, self.activations, output, &mut logits, head.rows());
+            .matmul_panels(head, activations, panels, output, &mut logits, stride);
         if let Some(cap) = self.config.logit_cap {
             self.kernels.soft_cap(&mut logits, cap);
         }

@@ -143,6 +143,14 @@ impl Encoder {
         Ok(encoder)
     }
 
+    /// Loads an encoder from a GGUF file, under the name that it is to be known by.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged or is not supported.
+    pub fn load_gguf(name: &str, path: &Path, kernels: Arc<Kernels>) -> Result<Self, LoadError> {
+        Self::from_gguf(name, &std::fs::read(path)?, kernels)
+    }
+
     /// Loads an encoder from the bytes of a GGUF file, under the name that it is to
     /// be known by.
     ///

@@ -8,11 +8,17 @@ pub enum LoadError {
     #[error("the file could not be read")]
     Io(#[from] std::io::Error),
     /// The file is damaged, cut short or was made wrongly.
-    #[error("the model file is damaged: {0}; fetch it again")]
+    #[error("the file is damaged: {0}; fetch it again")]
     Damaged(String),
     /// The file is sound but holds something that this version does not run.
     #[error("not supported: {0}")]
     Unsupported(String),
+    /// The file is sound, but an adapter of another model.
+    #[error("the adapter is for another model: {0}")]
+    Foreign(String),
+    /// There is an adapter of this name already.
+    #[error("there is an adapter '{0}' already: give this one another name")]
+    NameTaken(String),
 }
 
 /// A [`LoadError::Damaged`] with a formatted reason.
@@ -26,3 +32,9 @@ macro_rules! unsupported {
     ($($arg:tt)*) => { $crate::error::LoadError::Unsupported(format!($($arg)*)) };
 }
 pub(crate) use unsupported;
+
+/// A [`LoadError::Foreign`] with a formatted reason.
+macro_rules! foreign {
+    ($($arg:tt)*) => { $crate::error::LoadError::Foreign(format!($($arg)*)) };
+}
+pub(crate) use foreign;

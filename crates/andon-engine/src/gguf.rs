@@ -238,10 +238,7 @@ impl<'a> Gguf<'a> {
         rows: usize,
         columns: usize,
     ) -> Result<&Tensor<'a>, LoadError> {
-        let tensor = self
-            .tensors
-            .get(name)
-            .ok_or_else(|| damaged!("the tensor '{name}' is missing"))?;
+        let tensor = self.any_tensor(name)?;
         if (tensor.rows, tensor.columns) != (rows, columns) {
             return Err(damaged!(
                 "the tensor '{name}' is {} x {}, not {rows} x {columns}",
@@ -250,6 +247,12 @@ impl<'a> Gguf<'a> {
             ));
         }
         Ok(tensor)
+    }
+
+    /// A tensor that must be there, whatever its shape.
+    pub fn any_tensor(&self, name: &str) -> Result<&Tensor<'a>, LoadError> {
+        let tensor = self.tensors.get(name);
+        tensor.ok_or_else(|| damaged!("the tensor '{name}' is missing"))
     }
 
     /// The names of all tensors, in no order.

@@ -96,14 +96,24 @@ impl Labels {
         &self.tokens[label]
     }
 
-    /// Notes what the model thinks of the tokens that may follow the first `depth`
-    /// tokens of a label: their logits.
-    pub(crate) fn learn(&mut self, label: usize, depth: usize, logit: impl Fn(u32) -> f32) {
-        let mut node = 0;
-        for &token in &self.tokens[label][..depth] {
+    /// The tokens among which the model has to choose at a node.
+    pub(crate) fn choices(&self, at: Branch) -> Vec<u32> {
+        let children = self.nodes[self.node(at)].children.iter();
+        children.map(|&child| self.nodes[child].token).collect()
+    }
+
+    fn node(&self, at: Branch) -> usize {
+        let path = &self.tokens[at.label][..at.depth];
+        path.iter().fold(0, |node, &token| {
             let child = self.child(node, token);
-            node = child.expect("a label's path is in the trie");
-        }
+            child.expect("a label's path is in the trie")
+        })
+    }
+
+    /// Notes what the model thinks of the tokens that may follow at a node: their
+    /// logits.
+    pub(crate) fn learn(&mut self, at: Branch, logit: impl Fn(u32) -> f32) {
+        let node = self.node(at);
         let Some(share) = self.nodes[node].share else {
             return;
         };

@@ -1,31 +1,39 @@
 //! A language model that answers: text in, text or scores out.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use andon_kernels::{Kernels, kv};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    Drawn, EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Likelihood,
-    Message, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
+    Adapter, CallForm, Chat, Drawn, EngineError, Finish, Generate, GenerateRequest, Generation,
+    Grammar, Identity, Likelihood, Prompt, Score, ScoreRequest, Scores, Statistics, Terms, Usage,
 };
 
-use crate::chat::{CUT, Template};
+use crate::adapter::{Applied, Variant};
+use crate::chat::{CUT, Template, with_texts};
 use crate::decoder::Decoder;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
+use crate::grammar::{Constraint, Grammars};
 use crate::prefix::Prefixes;
 use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::{self, Event, Told, Work, Worker};
 
+mod adapters;
 mod stream;
 
+use adapters::Adapters;
 use stream::{OnPiece, TextStream};
 
 /// Where a file carries its chat template.
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+
+/// Prompts that begin with the same tokens are of one kind.
+const KIND_TOKENS: usize = 32;
 
 /// A cache holds so many whole contexts, at most.
 const MOST_CONTEXTS: usize = 64;
@@ -61,13 +69,16 @@ impl Default for Options {
 /// A language model, ready to answer many callers at once.
 pub struct LanguageModel {
     identity: Identity,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
+    /// Made when the first answer is to be held to something.
+    grammars: OnceLock<Grammars>,
     template: Option<Template>,
     vocabulary: usize,
     worker: Worker,
+    adapters: Adapters,
     prefixes: Option<Prefixes>,
-    /// Beginnings that are pinned.
-    pinned: Mutex<Vec<Vec<u32>>>,
+    /// Beginnings that are pinned, and what computed them.
+    pinned: Mutex<Vec<(Variant, Vec<u32>)>>,
 }
 
 impl LanguageModel {
@@ -143,9 +154,11 @@ impl LanguageModel {
                 digest,
                 context_tokens: model.context().min((blocks - SPARE_BLOCKS) * kv::BLOCK),
             },
-            tokenizer,
+            tokenizer: Arc::new(tokenizer),
+            grammars: OnceLock::new(),
             template,
             vocabulary: model.vocabulary(),
+            adapters: Adapters::new(model.layout()),
             worker: Worker::start(model, kernels, blocks, options.patience)?,
             prefixes: options.prefixes.map(|folder| Prefixes::new(folder, digest)),
             pinned: Mutex::new(Vec::new()),
@@ -160,10 +173,7 @@ impl LanguageModel {
     pub fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         let bytes = match prompt {
             Prompt::Text(text) => text.len(),
-            Prompt::Chat(chat) => {
-                let lengths = chat.messages.iter().map(|message| message.content.len());
-                lengths.sum()
-            }
+            Prompt::Chat(chat) => bytes_of(chat),
         };
         let context_tokens = self.identity.context_tokens;
         let most_bytes = context_tokens * self.tokenizer.longest();
@@ -182,7 +192,7 @@ impl LanguageModel {
                     .chain(self.tokenizer.encode(text, Controls::Text))
                     .collect()
             }
-            Prompt::Chat(chat) => self.tokenize_chat(&chat.messages)?,
+            Prompt::Chat(chat) => self.tokenize_chat(chat)?,
         };
         if tokens.is_empty() {
             return Err(EngineError::Invalid("the prompt is empty".into()));
@@ -190,7 +200,7 @@ impl LanguageModel {
         Ok(tokens)
     }
 
-    fn tokenize_chat(&self, messages: &[Message]) -> Result<Vec<u32>, EngineError> {
+    fn tokenize_chat(&self, chat: &Chat) -> Result<Vec<u32>, EngineError> {
         let Some(template) = &self.template else {
             return Err(EngineError::Invalid(format!(
                 "the model '{}' has no chat template: use /v1/completions",
@@ -199,15 +209,12 @@ impl LanguageModel {
         };
         // What people write must not become control tokens: it is cut where it
         // would, and the parts are encoded one by one.
-        let messages: Vec<Message> = messages
-            .iter()
-            .map(|message| {
-                let content = message.content.replace(CUT, "\u{fffd}");
-                let parts = self.tokenizer.split_controls(&content);
-                Message::new(message.role, parts.join(&CUT.to_string()))
-            })
-            .collect();
-        let text = template.render(&messages).map_err(EngineError::Invalid)?;
+        let chat = with_texts(chat, &|text| {
+            let text = text.replace(CUT, "\u{fffd}");
+            let parts = self.tokenizer.split_controls(&text);
+            parts.join(&CUT.to_string())
+        });
+        let text = template.render(&chat).map_err(EngineError::Invalid)?;
         Ok(self.tokenizer.encode_parts(text.split(CUT)))
     }
 
@@ -216,6 +223,19 @@ impl LanguageModel {
     /// # Errors
     /// If the tokens do not fit, are not of the vocabulary, or the engine fails.
     pub fn evaluate(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.evaluate_with(tokens, None)
+    }
+
+    /// As [`LanguageModel::evaluate`], with an adapter.
+    ///
+    /// # Errors
+    /// As there, or if there is no such adapter.
+    pub fn evaluate_with(
+        &self,
+        tokens: &[u32],
+        adapter: Option<&Adapter>,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        let applied = self.applied(adapter)?;
         self.check_fit(tokens.len(), 0)?;
         if let Some(token) = tokens
             .iter()
@@ -229,7 +249,7 @@ impl LanguageModel {
             outcome,
         });
         let terms = Terms::default();
-        self.worker.submit(work, &terms)?;
+        self.worker.submit(work, applied, &terms)?;
         let logits = self.worker.wait(&logits, &terms)??;
         Ok(logits
             .chunks_exact(self.vocabulary)
@@ -259,6 +279,15 @@ impl Generate for LanguageModel {
         &self.identity
     }
 
+    fn adapters(&self) -> Vec<String> {
+        self.adapters.names()
+    }
+
+    fn call_form(&self) -> CallForm {
+        let template = self.template.as_ref();
+        template.map_or(CallForm::Tagged, Template::call_form)
+    }
+
     fn statistics(&self) -> Statistics {
         self.worker.statistics()
     }
@@ -268,6 +297,7 @@ impl Generate for LanguageModel {
         request: &GenerateRequest,
         on_piece: &mut OnPiece<'_>,
     ) -> Result<Generation, EngineError> {
+        let applied = self.applied(request.adapter.as_ref())?;
         let tokens = self.tokenize(&request.prompt)?;
         let most = match request.max_tokens {
             Some(most) => most,
@@ -283,7 +313,12 @@ impl Generate for LanguageModel {
             ));
         }
         self.check_fit(tokens.len(), most)?;
+        let constraint = match &request.grammar {
+            Some(grammar) => Some(Box::new(self.constrain(grammar)?)),
+            None => None,
+        };
         let prompt_tokens = tokens.len();
+        let kind = kind_of(&tokens);
         let (events, incoming) = sync_channel(most + 1);
         let work = Work::Generate(worker::Generate {
             tokens,
@@ -291,10 +326,12 @@ impl Generate for LanguageModel {
             ends: self.tokenizer.ends().to_vec(),
             sampling: request.sampling,
             alternatives: request.alternatives,
+            constraint,
+            kind,
             progress: None,
             events,
         });
-        self.worker.submit(work, &request.terms)?;
+        self.worker.submit(work, applied, &request.terms)?;
         let mut stream = TextStream::new(&request.stop);
         let mut usage = Usage {
             prompt_tokens,
@@ -341,8 +378,9 @@ impl Score for LanguageModel {
             .iter()
             .map(|request| {
                 let (outcome, scores) = sync_channel(1);
+                let applied = self.applied(request.adapter.as_ref())?;
                 let work = Work::Score(self.to_score(request, outcome)?);
-                self.worker.submit(work, &request.terms)?;
+                self.worker.submit(work, applied, &request.terms)?;
                 Ok((scores, &request.terms))
             })
             // All are under way before the first is waited for.
@@ -357,6 +395,22 @@ impl Score for LanguageModel {
     }
 
     fn pin(&self, prompts: &[Prompt]) -> Result<usize, EngineError> {
+        self.pin_with(prompts, None)
+    }
+}
+
+impl LanguageModel {
+    /// As [`Score::pin`], for requests with an adapter.
+    ///
+    /// # Errors
+    /// As there, or if there is no such adapter.
+    pub fn pin_with(
+        &self,
+        prompts: &[Prompt],
+        adapter: Option<&Adapter>,
+    ) -> Result<usize, EngineError> {
+        let applied = self.applied(adapter)?;
+        let variant = Variant::of(applied.as_ref());
         let prompts = prompts
             .iter()
             .map(|prompt| self.tokenize(prompt))
@@ -367,19 +421,20 @@ impl Score for LanguageModel {
             return Ok(0);
         }
         let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
-        if !pinned.iter().any(|known| known == tokens) {
-            self.pin_tokens(tokens)?;
-            pinned.push(tokens.to_vec());
+        let is_it = |(other, known): &(Variant, Vec<u32>)| *other == variant && known == tokens;
+        if !pinned.iter().any(is_it) {
+            self.pin_tokens(tokens, applied)?;
+            pinned.push((variant, tokens.to_vec()));
         }
         Ok(tokens.len())
     }
-}
 
-impl LanguageModel {
     /// From disk, if it is there; computed and saved if not.
-    fn pin_tokens(&self, tokens: &[u32]) -> Result<(), EngineError> {
+    fn pin_tokens(&self, tokens: &[u32], applied: Option<Applied>) -> Result<(), EngineError> {
+        let variant = Variant::of(applied.as_ref());
         let terms = Terms::default();
-        let saved = self.prefixes.as_ref().and_then(|files| files.load(tokens));
+        let files = self.prefixes.as_ref();
+        let saved = files.and_then(|files| files.load(variant, tokens));
         if let Some(content) = saved {
             let (outcome, restored) = sync_channel(1);
             let work = Work::Restore(worker::Restore {
@@ -387,7 +442,7 @@ impl LanguageModel {
                 content,
                 outcome,
             });
-            self.worker.submit(work, &terms)?;
+            self.worker.submit(work, applied, &terms)?;
             return self.worker.wait(&restored, &terms)?;
         }
         let (outcome, content) = sync_channel(1);
@@ -395,10 +450,10 @@ impl LanguageModel {
             tokens: tokens.to_vec(),
             outcome,
         });
-        self.worker.submit(work, &terms)?;
+        self.worker.submit(work, applied, &terms)?;
         let content = self.worker.wait(&content, &terms)??;
-        if let Some(files) = &self.prefixes
-            && let Err(error) = files.save(tokens, &content)
+        if let Some(files) = files
+            && let Err(error) = files.save(variant, tokens, &content)
         {
             tracing::warn!(%error, "a pinned prefix cannot be saved: a restart will compute it again");
         }
@@ -433,6 +488,18 @@ impl LanguageModel {
         })
     }
 
+    fn constrain(&self, grammar: &Grammar) -> Result<Constraint, EngineError> {
+        let grammars = match self.grammars.get() {
+            Some(grammars) => grammars,
+            None => {
+                let made = Grammars::new(Arc::clone(&self.tokenizer))?;
+                // Another caller may have been faster: one is as good as the other.
+                self.grammars.get_or_init(|| made)
+            }
+        };
+        grammars.compile(grammar)
+    }
+
     fn drawn(&self, token: u32, told: Told) -> Drawn {
         let likelihood = |token, log_probability| Likelihood {
             bytes: self.tokenizer.bytes(token).to_vec(),
@@ -447,6 +514,27 @@ impl LanguageModel {
                 .collect(),
         }
     }
+}
+
+/// What a prompt has in common with others of its task: its first tokens.
+fn kind_of(prompt: &[u32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    prompt[..prompt.len().min(KIND_TOKENS)].hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Bytes that a chat has at least, however its template writes it.
+fn bytes_of(chat: &Chat) -> usize {
+    let said = chat.messages.iter().map(|message| {
+        let calls = message.calls.iter();
+        let calls = calls.map(|call| call.arguments.to_string().len());
+        message.content.len() + calls.sum::<usize>()
+    });
+    let tools = chat.tools.iter().map(|tool| {
+        let description = tool.description.as_ref().map_or(0, String::len);
+        description + tool.parameters.to_string().len()
+    });
+    said.chain(tools).sum()
 }
 
 /// The tokens that all prompts begin with.

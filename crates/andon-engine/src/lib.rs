@@ -11,8 +11,10 @@
 //! puts a job before the [`worker`], the one thread that drives the model in
 //! steps of three words: schedule, run, settle. [`decoder`] computes a step,
 //! [`cache`] keeps keys and values and shares the prefixes that requests have
-//! in common.
+//! in common; an
+//! [`adapter`] changes what the model says to some of them.
 
+pub mod adapter;
 pub mod bert;
 mod block;
 pub mod cache;
@@ -21,8 +23,10 @@ pub mod decoder;
 pub mod encoder;
 pub mod error;
 pub mod gguf;
+pub mod grammar;
 mod labels;
 pub mod language_model;
+pub mod lookup;
 mod prefix;
 mod sample;
 mod schedule;

@@ -2,7 +2,7 @@
 //! after a restart.
 //!
 //! A file holds one beginning under the digest of everything that shaped it: the
-//! model's file, how numbers are computed, the tokens. It ends with a SHA-256 of
+//! model's file, adapter and scale, how numbers are computed, the tokens. It ends with a SHA-256 of
 //! all that it holds. A file that is damaged, or somebody else's, is as good as
 //! none.
 
@@ -10,6 +10,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use andon_task::digest::Digest;
+
+use crate::adapter::Variant;
 
 const MAGIC: &[u8; 8] = b"ANDONKV\x01";
 
@@ -33,8 +35,8 @@ impl Prefixes {
     }
 
     /// The content of the blocks of a beginning, if its file is there and sound.
-    pub(crate) fn load(&self, tokens: &[u32]) -> Option<Vec<u16>> {
-        let key = self.key(tokens);
+    pub(crate) fn load(&self, variant: Variant, tokens: &[u32]) -> Option<Vec<u16>> {
+        let key = self.key(variant, tokens);
         let path = self.path(key);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -55,9 +57,14 @@ impl Prefixes {
     }
 
     /// Writes the content of the blocks of a beginning, whole or not at all.
-    pub(crate) fn save(&self, tokens: &[u32], content: &[u16]) -> std::io::Result<()> {
+    pub(crate) fn save(
+        &self,
+        variant: Variant,
+        tokens: &[u32],
+        content: &[u16],
+    ) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
-        let key = self.key(tokens);
+        let key = self.key(variant, tokens);
         let path = self.path(key);
         let mut bytes = Vec::with_capacity(MAGIC.len() + 64 + 2 * content.len());
         bytes.extend_from_slice(MAGIC);
@@ -96,12 +103,13 @@ impl Prefixes {
     }
 
     /// What shaped the numbers.
-    fn key(&self, tokens: &[u32]) -> Digest {
+    fn key(&self, variant: Variant, tokens: &[u32]) -> Digest {
         let tokens: Vec<u8> = tokens
             .iter()
             .flat_map(|token| token.to_le_bytes())
             .collect();
-        Digest::of_parts([ARITHMETIC, self.model.as_bytes().as_slice(), &tokens])
+        let model = self.model.as_bytes().as_slice();
+        Digest::of_parts([ARITHMETIC, model, &variant.bytes(), &tokens])
     }
 
     fn path(&self, key: Digest) -> PathBuf {
@@ -134,6 +142,8 @@ fn content_of(bytes: &[u8], key: Digest) -> Option<Vec<u16>> {
 mod tests {
     use super::*;
 
+    const ALONE: Variant = Variant::ALONE;
+
     fn folder(of: &str) -> (PathBuf, Prefixes) {
         let folder = std::env::temp_dir().join(format!("andon-{of}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&folder));
@@ -145,34 +155,41 @@ mod tests {
     fn what_is_saved_is_found_by_its_own_tokens_and_model_alone() {
         let (folder, prefixes) = folder("found");
         let content: Vec<u16> = (0..1000).collect();
-        prefixes.save(&[1, 2, 3], &content).expect("saved");
-        assert_eq!(prefixes.load(&[1, 2, 3]), Some(content));
-        assert_eq!(prefixes.load(&[1, 2, 4]), None);
+        prefixes.save(ALONE, &[1, 2, 3], &content).expect("saved");
+        assert_eq!(prefixes.load(ALONE, &[1, 2, 3]), Some(content));
+        assert_eq!(prefixes.load(ALONE, &[1, 2, 4]), None);
         let other = Prefixes::new(folder.clone(), Digest::of(b"another model"));
-        assert_eq!(other.load(&[1, 2, 3]), None);
+        assert_eq!(other.load(ALONE, &[1, 2, 3]), None);
+        let adapter = Digest::of(b"adapter");
+        let (whole, half) = (Variant::new(adapter, 1.0), Variant::new(adapter, 0.5));
+        assert_eq!(prefixes.load(whole, &[1, 2, 3]), None);
+        prefixes.save(whole, &[1, 2, 3], &[7; 8]).expect("saved");
+        assert_eq!(prefixes.load(whole, &[1, 2, 3]), Some(vec![7; 8]));
+        assert_eq!(prefixes.load(half, &[1, 2, 3]), None);
+        assert_ne!(prefixes.load(ALONE, &[1, 2, 3]), Some(vec![7; 8]));
         std::fs::remove_dir_all(folder).expect("removed");
     }
 
     #[test]
     fn a_file_with_one_flipped_bit_or_cut_short_is_ignored() {
         let (folder, prefixes) = folder("damaged");
-        prefixes.save(&[7; 16], &[5; 64]).expect("saved");
-        let path = prefixes.path(prefixes.key(&[7; 16]));
+        prefixes.save(ALONE, &[7; 16], &[5; 64]).expect("saved");
+        let path = prefixes.path(prefixes.key(ALONE, &[7; 16]));
         let sound = std::fs::read(&path).expect("read");
         for at in 0..sound.len() {
             let mut bytes = sound.clone();
             bytes[at] ^= 1 << (at % 8);
             std::fs::write(&path, &bytes).expect("written");
-            assert_eq!(prefixes.load(&[7; 16]), None, "byte {at}");
+            assert_eq!(prefixes.load(ALONE, &[7; 16]), None, "byte {at}");
             std::fs::write(&path, &sound[..at]).expect("written");
-            assert_eq!(prefixes.load(&[7; 16]), None, "cut at {at}");
+            assert_eq!(prefixes.load(ALONE, &[7; 16]), None, "cut at {at}");
         }
         std::fs::write(&path, &sound).expect("written");
-        assert_eq!(prefixes.load(&[7; 16]), Some(vec![5; 64]));
+        assert_eq!(prefixes.load(ALONE, &[7; 16]), Some(vec![5; 64]));
         // Another's file under this name.
-        prefixes.save(&[8; 16], &[6; 64]).expect("saved");
-        std::fs::copy(prefixes.path(prefixes.key(&[8; 16])), &path).expect("copied");
-        assert_eq!(prefixes.load(&[7; 16]), None);
+        prefixes.save(ALONE, &[8; 16], &[6; 64]).expect("saved");
+        std::fs::copy(prefixes.path(prefixes.key(ALONE, &[8; 16])), &path).expect("copied");
+        assert_eq!(prefixes.load(ALONE, &[7; 16]), None);
         std::fs::remove_dir_all(folder).expect("removed");
     }
 }

@@ -7,6 +7,8 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::grammar::Mask;
+
 /// Draws tokens for one sequence. The same seed and logits give the same tokens.
 pub(crate) struct Sampler {
     sampling: Sampling,
@@ -21,18 +23,32 @@ impl Sampler {
         }
     }
 
-    /// The next token: the most probable one at temperature 0 (of equals the
-    /// first), else one drawn from the nucleus (Holtzman et al. 2020). `None`
-    /// if no logit is a number.
-    pub(crate) fn draw(&mut self, logits: &[f32]) -> Option<u32> {
-        let best = best(logits)?;
+    /// The next token among those allowed, if they are given: the most probable one
+    /// at temperature 0 (of equals the first), else one drawn from the nucleus
+    /// (Holtzman et al. 2020). `None` if no logit of these is a number.
+    pub(crate) fn draw(&mut self, logits: &[f32], allowed: Option<&Mask>) -> Option<u32> {
+        match allowed {
+            None => self.draw_among(logits, || (0u32..).zip(logits.iter().copied())),
+            Some(mask) => {
+                let logit = |token| Some((token, *logits.get(token as usize)?));
+                self.draw_among(logits, || mask.iter().map_while(logit))
+            }
+        }
+    }
+
+    fn draw_among<I: Iterator<Item = (u32, f32)>>(
+        &mut self,
+        logits: &[f32],
+        among: impl Fn() -> I,
+    ) -> Option<u32> {
+        let best = best(among())?;
         if self.sampling.temperature <= 0.0 {
             return Some(best);
         }
         let largest = logits[best as usize];
         let weight = |logit: f32| f64::from((logit - largest) / self.sampling.temperature).exp();
-        let mut tokens: Vec<(u32, f64)> = (0u32..)
-            .zip(logits.iter().map(|&logit| weight(logit)))
+        let mut tokens: Vec<(u32, f64)> = among()
+            .map(|(token, logit)| (token, weight(logit)))
             .filter(|(_, weight)| *weight > 0.0)
             .collect();
         let mut total: f64 = tokens.iter().map(|(_, weight)| weight).sum();
@@ -58,10 +74,10 @@ impl Sampler {
     }
 }
 
-fn best(logits: &[f32]) -> Option<u32> {
+fn best(among: impl Iterator<Item = (u32, f32)>) -> Option<u32> {
     let mut best = None;
     let mut largest = f32::NEG_INFINITY;
-    for (token, &logit) in (0u32..).zip(logits) {
+    for (token, logit) in among {
         if logit > largest {
             (best, largest) = (Some(token), logit);
         }
@@ -75,7 +91,7 @@ mod tests {
 
     fn draw(sampling: Sampling, logits: &[f32]) -> Vec<Option<u32>> {
         let mut sampler = Sampler::new(sampling);
-        (0..200).map(|_| sampler.draw(logits)).collect()
+        (0..200).map(|_| sampler.draw(logits, None)).collect()
     }
 
     #[test]
@@ -114,5 +130,47 @@ mod tests {
             draw(Sampling::default(), &[f32::NAN, f32::NEG_INFINITY])[0],
             None
         );
+    }
+
+    #[test]
+    fn only_allowed_tokens_are_drawn() {
+        let logits = [9.0, 1.0, f32::NAN, 2.0, 2.0, 8.0];
+        let check = |temperature, allowed: &[u32], expected: &[u32]| {
+            let mut sampler = Sampler::new(Sampling {
+                temperature,
+                ..Sampling::default()
+            });
+            let mask = Mask::of(allowed);
+            let mut drawn: Vec<u32> = (0..200)
+                .filter_map(|_| sampler.draw(&logits, Some(&mask)))
+                .collect();
+            drawn.sort_unstable();
+            drawn.dedup();
+            assert_eq!(drawn, expected, "{allowed:?} at {temperature}");
+        };
+        check(0.0, &[1, 2, 3, 4], &[3]);
+        check(1.0, &[1, 3, 4], &[1, 3, 4]);
+        check(1.0, &[2], &[]);
+        check(1.0, &[], &[]);
+        // More tokens than the model has logits for.
+        check(0.0, &[1, 40], &[1]);
+        check(0.0, &[40], &[]);
+    }
+
+    #[test]
+    fn a_mask_of_all_tokens_changes_nothing() {
+        let logits: Vec<f32> = (0..100u16)
+            .map(|x| f32::from(x * 37 % 101) / 20.0)
+            .collect();
+        let all = Mask::of(&(0..100).collect::<Vec<u32>>());
+        let sampling = Sampling {
+            temperature: 0.8,
+            top_p: 0.9,
+            seed: 3,
+        };
+        let (mut free, mut held) = (Sampler::new(sampling), Sampler::new(sampling));
+        for _ in 0..100 {
+            assert_eq!(free.draw(&logits, None), held.draw(&logits, Some(&all)));
+        }
     }
 }

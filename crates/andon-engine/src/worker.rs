@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use andon_kernels::{Kernels, kv};
 use andon_task::engine::{EngineError, Statistics, Terms};
 
-use crate::decoder::{Decoder, Slot, Workspace};
+use crate::adapter::Applied;
+use crate::decoder::{Decoder, Logits, Slot, Workspace};
 
 mod board;
 mod engine;
@@ -43,14 +44,14 @@ pub(crate) trait Model: Send + Sync + 'static {
     fn vocabulary(&self) -> usize;
 
     /// Computes one step: writes the keys and values of every token into `cache`
-    /// and returns the logits of those that want them, row after row.
+    /// and returns the logits that are wanted.
     fn step(
         &self,
         kernels: &Kernels,
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
-    ) -> Vec<f32>;
+    ) -> Logits;
 }
 
 impl Model for Decoder {
@@ -68,7 +69,7 @@ impl Model for Decoder {
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
-    ) -> Vec<f32> {
+    ) -> Logits {
         Decoder::step(self, kernels, workspace, cache, slots)
     }
 }
@@ -110,12 +111,17 @@ impl Worker {
         })
     }
 
-    /// Puts a job before the thread.
+    /// Puts a job before the thread, to be computed with an adapter.
     ///
     /// # Errors
     /// If as many jobs wait as may, the job cannot be done before its deadline, or
     /// it needs more memory than there is.
-    pub(crate) fn submit(&self, work: Work, terms: &Terms) -> Result<(), EngineError> {
+    pub(crate) fn submit(
+        &self,
+        work: Work,
+        adapter: Option<Applied>,
+        terms: &Terms,
+    ) -> Result<(), EngineError> {
         let blocks = work.blocks();
         if blocks > self.blocks {
             return Err(EngineError::Invalid(format!(
@@ -123,7 +129,7 @@ impl Worker {
                 self.blocks
             )));
         }
-        self.board.put(work, terms)
+        self.board.put(work, adapter, terms)
     }
 
     /// The next message of a job. Nobody waits for what cannot come any more: not

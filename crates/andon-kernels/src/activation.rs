@@ -136,6 +136,22 @@ impl Activations {
         });
     }
 
+    /// Fills this with some rows of others, as they are quantised there.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn gather(&mut self, from: &Self, tokens: &[usize]) {
+        self.tokens = tokens.len();
+        self.columns = from.columns;
+        self.passes = from.passes;
+        self.groups.clear();
+        let row = from.columns / GROUP * from.passes;
+        for &token in tokens {
+            let groups = &from.groups[token * row..(token + 1) * row];
+            self.groups.extend_from_slice(groups);
+        }
+    }
+
     /// Tokens.
     pub fn tokens(&self) -> usize {
         self.tokens

@@ -12,6 +12,8 @@ pub(crate) enum Form {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    #[cfg(target_arch = "x86_64")]
     Avx2,
     Scalar,
 }
@@ -43,6 +45,9 @@ impl Isa {
             if has_avx2 && has_avx512 {
                 forms.push(Self(Form::Avx512));
             }
+            if has_avx2 && is_x86_feature_detected!("avxvnni") {
+                forms.push(Self(Form::AvxVnni));
+            }
             if has_avx2 {
                 forms.push(Self(Form::Avx2));
             }
@@ -56,6 +61,8 @@ impl Isa {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Form::Avx512 => "AVX-512 VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Form::AvxVnni => "AVX-VNNI",
             #[cfg(target_arch = "x86_64")]
             Form::Avx2 => "AVX2",
             Form::Scalar => "scalar",
@@ -92,8 +99,8 @@ macro_rules! dispatch {
                 // SAFETY: an `Isa` exists only where its instructions do.
                 $crate::isa::Form::Avx512 => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above.
-                $crate::isa::Form::Avx2 => unsafe { avx2($($arg),*) },
+                // SAFETY: as above; floats have no more of it than AVX2.
+                $crate::isa::Form::AvxVnni | $crate::isa::Form::Avx2 => unsafe { avx2($($arg),*) },
                 // SAFETY: the caller's contract is passed on.
                 $crate::isa::Form::Scalar => unsafe { $generic::<$crate::lanes::Scalar>($($arg),*) },
             }

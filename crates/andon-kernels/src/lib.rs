@@ -15,6 +15,7 @@ mod cap;
 pub mod isa;
 pub mod kv;
 mod lanes;
+pub mod limits;
 pub mod matmul;
 pub mod matrix;
 pub mod norm;

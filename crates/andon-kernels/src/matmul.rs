@@ -50,6 +50,28 @@ impl Kernels {
         out: &mut [f32],
         stride: usize,
     ) {
+        let panels: Vec<usize> = (0..matrix.panels()).collect();
+        self.matmul_panels(matrix, activations, &panels, output, out, stride);
+    }
+
+    /// As [`Kernels::matmul`], but only for the given panels: the other places of
+    /// `out` stay as they are. Panel `p` has rows `PANEL * p` and following.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or panels are not in order or not of the matrix.
+    pub fn matmul_panels(
+        &self,
+        matrix: &Matrix,
+        activations: &Activations,
+        panels: &[usize],
+        output: Output,
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        assert!(
+            panels.is_sorted_by(|a, b| a < b) && panels.last().is_none_or(|&p| p < matrix.panels()),
+            "panels of the matrix, each once"
+        );
         let tokens = activations.tokens();
         assert_eq!(
             activations.columns(),
@@ -57,79 +79,131 @@ impl Kernels {
             "as many columns in the activations as in the matrix"
         );
         let out = Rows::spaced(out, tokens, stride, matrix.rows());
+        if tokens == 0 {
+            return;
+        }
         let rows = activations.rows();
         let passes = activations.passes();
-        let panels = matrix.panels();
-        let per_turn = (panels / 48).max(1);
-        self.pool.for_each_turn(panels.div_ceil(per_turn), &|turn| {
-            let end = panels.min((turn.chunk + 1) * per_turn);
-            for panel in turn.chunk * per_turn..end {
-                let after = match panel + 1 {
-                    after if after < end => Some(after),
-                    _ => turn.next.map(|next| next * per_turn),
+        let list = panels;
+        let panels = list.len();
+        // Few panels are halved, so that no thread waits long for another's last.
+        let parts = match self.pool.threads() > 1 && panels < 48 && rows.len() >= 48 {
+            true => 2,
+            false => 1,
+        };
+        // The passes of a token are added one after the other, by one thread.
+        let rows_of = |part: usize| tokens * part / parts * passes;
+        let units = panels * parts;
+        let per_turn = (units / 48).max(1);
+        self.pool.for_each_turn(units.div_ceil(per_turn), &|turn| {
+            let end = units.min((turn.chunk + 1) * per_turn);
+            for unit in turn.chunk * per_turn..end {
+                let (panel, part) = (list[unit / parts], unit % parts);
+                let after = match unit + 1 {
+                    after if after < end => Some(after / parts),
+                    _ => turn.next.map(|next| next * per_turn / parts),
                 };
+                let after = after.map(|after| list[after]);
                 let first = panel * PANEL;
                 let count = PANEL.min(matrix.rows() - first);
-                let bias = matrix.bias().map(|bias| &bias[first..first + count]);
                 let job = Job {
                     format: matrix.format(),
                     panel: matrix.panel(panel),
-                    next: after.map_or(&[], |after| matrix.panel(after)),
-                    rows: &rows,
+                    next: match after {
+                        Some(after) if after != panel => matrix.panel(after),
+                        _ => &[],
+                    },
+                    rows: &rows[rows_of(part)..rows_of(part + 1)],
+                    first_row: rows_of(part),
+                    passes,
+                    output,
+                    bias: matrix.bias().map(|bias| &bias[first..first + count]),
+                    columns: (first, count),
+                    out: &out,
                 };
-                job.run(self.isa, |row, values| {
-                    let (token, pass) = (row / passes, row % passes);
-                    // SAFETY: the panel belongs to this turn alone, and so do
-                    // these `count` places of each token's row.
-                    let places =
-                        unsafe { std::slice::from_raw_parts_mut(out.at(token, first), count) };
-                    let mode = if pass == 0 { output } else { Output::Add };
-                    write(places, values, mode);
-                    if let Some(bias) = bias.filter(|_| pass == 0) {
-                        add(places, bias);
-                    }
-                });
+                job.run(self.isa);
             }
         });
     }
 }
 
-#[inline(always)]
-fn write(places: &mut [f32], values: &[f32; PANEL], output: Output) {
-    match (output, places.first_chunk_mut::<PANEL>()) {
-        (Output::Replace, Some(places)) => *places = *values,
-        (Output::Replace, None) => places.copy_from_slice(&values[..places.len()]),
-        (Output::Add, Some(places)) => add(places, values),
-        (Output::Add, None) => add(places, values),
-    }
-}
-
-#[inline(always)]
-fn add(places: &mut [f32], values: &[f32]) {
-    places.iter_mut().zip(values).for_each(|(to, x)| *to += x);
-}
-
-/// One panel against all rows of the activations.
+/// Some rows of the activations against one panel.
 struct Job<'a> {
     format: Format,
     panel: &'a [u8],
     /// The panel that this thread is likely to take next.
     next: &'a [u8],
     rows: &'a [&'a [Group]],
+    /// The number of the first of them among all.
+    first_row: usize,
+    /// Rows of a token, whose products are added.
+    passes: usize,
+    output: Output,
+    bias: Option<&'a [f32]>,
+    /// Where the panel's products begin in a token's output, and how many they are.
+    columns: (usize, usize),
+    out: &'a Rows<'a, f32>,
+}
+
+/// Where the products of one row go.
+struct Place<'a> {
+    to: *mut f32,
+    /// How many of the panel's products there are.
+    count: usize,
+    /// Whether the products are added to what is there.
+    adds: bool,
+    /// What is added after that, `count` numbers.
+    bias: Option<&'a [f32]>,
 }
 
 impl Job<'_> {
-    /// Calls `emit(row, products)` for every row of the activations, in order.
-    fn run(&self, isa: Isa, emit: impl FnMut(usize, &[f32; PANEL])) {
+    fn run(&self, isa: Isa) {
         match isa.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` exists only where its instructions do; the
             // shapes were checked by `matmul`.
-            Form::Avx512 => unsafe { avx512::run(self, emit) },
+            Form::Avx512 => unsafe { avx512::run(self) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Form::Avx2 => unsafe { avx2::run(self, emit) },
-            Form::Scalar => scalar::run(self, emit),
+            Form::AvxVnni => unsafe { avx2::run_avx_vnni(self) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Form::Avx2 => unsafe { avx2::run_avx2(self) },
+            Form::Scalar => scalar::run(self),
+        }
+    }
+
+    /// The place of the products of one of the job's rows. Nobody else has it:
+    /// a panel of a token belongs to one job, and its passes are in order.
+    #[inline(always)]
+    fn place(&self, row: usize) -> Place<'_> {
+        let row = self.first_row + row;
+        let (token, pass) = (row / self.passes, row % self.passes);
+        let (first, count) = self.columns;
+        Place {
+            // SAFETY: the places of this panel and token are this job's alone.
+            to: unsafe { self.out.at(token, first) },
+            count,
+            adds: pass > 0 || self.output == Output::Add,
+            bias: self.bias.filter(|_| pass == 0),
+        }
+    }
+
+    /// Writes the products of one of the job's rows to their place.
+    fn put(&self, row: usize, products: &[f32; PANEL]) {
+        let Place {
+            to,
+            count,
+            adds,
+            bias,
+        } = self.place(row);
+        // SAFETY: `place` gives `count` places that are this job's alone.
+        let places = unsafe { std::slice::from_raw_parts_mut(to, count) };
+        for (place, product) in places.iter_mut().zip(products) {
+            *place = if adds { *place + product } else { *product };
+        }
+        for (place, bias) in places.iter_mut().zip(bias.unwrap_or(&[])) {
+            *place += bias;
         }
     }
 }

@@ -250,10 +250,11 @@ impl Matrix {
     /// The bytes of one panel, on a boundary of 64.
     pub(crate) fn panel(&self, panel: usize) -> &[u8] {
         let size = self.groups() * self.format.group_bytes();
-        &self.bytes()[panel * size..][..size]
+        &self.packed()[panel * size..][..size]
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// All panels.
+    pub(crate) fn packed(&self) -> &[u8] {
         // SAFETY: `Line` is 64 plain bytes without padding.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 64) }
     }

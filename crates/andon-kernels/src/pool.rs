@@ -2,10 +2,11 @@
 //!
 //! A job is a number of chunks in a row. The caller takes them from the front,
 //! the workers from the back, so that each walks through memory in one
-//! direction and all are done at the same time; a worker that the operating system has set aside delays nobody,
-//! unless it holds a chunk; when that happens the pool lets the caller work
-//! alone for a while. Workers spin between the jobs of a step and sleep after
-//! it: an idle pool costs nothing.
+//! direction and all are done at the same time. A worker that the operating
+//! system has set aside delays nobody, unless it holds a chunk; then the caller
+//! gives up its core, on which the system can run the worker, and afterwards works
+//! alone for so long that such waits take a small part of its time. Workers spin
+//! between the jobs of a step and sleep after it: an idle pool costs nothing.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -18,10 +19,14 @@ use std::time::{Duration, Instant};
 /// How long a worker looks for the next job before it sleeps: longer than the
 /// pauses within a step, short enough that an idle node costs nothing.
 const SPIN: Duration = Duration::from_micros(60);
-/// A wait for a worker longer than this means that the box is busy.
+/// How long the caller spins for the last chunks of others before it sleeps.
+const PATIENCE: Duration = Duration::from_micros(200);
+/// A wait longer than this, and than two chunks take, means that the box is busy.
 const STALL: Duration = Duration::from_micros(400);
-/// How long the caller then works alone.
-const ALONE: Duration = Duration::from_millis(50);
+/// How many times as long the caller then works alone, and at least how long.
+const ALONE_TIMES: u32 = 20;
+const ALONE_AT_LEAST: Duration = Duration::from_millis(10);
+const ALONE_AT_MOST: Duration = Duration::from_secs(1);
 
 type Work<'a> = dyn Fn(Turn) + Sync + 'a;
 
@@ -37,7 +42,7 @@ pub(crate) struct Turn {
 /// Threads that carry out one job at a time, together with its caller.
 pub struct Pool {
     shared: Arc<Shared>,
-    /// Held by the caller whose job runs; remembers until when to work alone.
+    /// Held by the caller whose job runs; until when callers work alone.
     turn: Mutex<Option<Instant>>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -47,6 +52,10 @@ struct Shared {
     /// the first of them, and the one behind the last, sixteen bits each.
     state: AtomicU64,
     finished: AtomicU32,
+    /// Whether the caller sleeps until the last chunk is finished.
+    caller_sleeps: AtomicBool,
+    chair: Mutex<()>,
+    done: Condvar,
     job: UnsafeCell<Option<*const Work<'static>>>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     sleepers: AtomicUsize,
@@ -67,6 +76,9 @@ impl Pool {
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
             finished: AtomicU32::new(0),
+            caller_sleeps: AtomicBool::new(false),
+            chair: Mutex::new(()),
+            done: Condvar::new(),
             job: UnsafeCell::new(None),
             panic: Mutex::new(None),
             sleepers: AtomicUsize::new(0),
@@ -126,8 +138,9 @@ impl Pool {
             Some(until) if Instant::now() < until => return alone(),
             _ => *turn = None,
         }
-        if self.shared.run(count, work) == Pace::Stalled {
-            *turn = Some(Instant::now() + ALONE);
+        if let Pace::Stalled(wait) = self.shared.run(count, work) {
+            let alone = (wait * ALONE_TIMES).clamp(ALONE_AT_LEAST, ALONE_AT_MOST);
+            *turn = Some(Instant::now() + alone);
         }
         let panic = lock(&self.shared.panic).take();
         drop(turn);
@@ -200,10 +213,10 @@ impl Left {
     }
 }
 
-#[derive(PartialEq, Eq)]
 enum Pace {
     Steady,
-    Stalled,
+    /// The caller waited this long for others.
+    Stalled(Duration),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -232,27 +245,44 @@ impl Shared {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             self.ring();
         }
-        while self.take(End::Front) {}
-        self.wait(u32::from(chunks))
+        let start = Instant::now();
+        let mut own = 0;
+        while self.take(End::Front) {
+            own += 1;
+        }
+        let end = Instant::now();
+        self.wait(u32::from(chunks), end);
+        let (wait, chunk) = (end.elapsed(), (end - start) / own.max(1));
+        match wait > STALL && wait > 2 * chunk {
+            true => Pace::Stalled(wait),
+            false => Pace::Steady,
+        }
     }
 
-    fn wait(&self, chunks: u32) -> Pace {
-        let is_finished = || self.finished.load(Ordering::Acquire) == chunks;
-        for _ in 0..1000 {
-            if is_finished() {
-                return Pace::Steady;
+    /// Returns when all chunks are finished.
+    fn wait(&self, chunks: u32, start: Instant) {
+        let is_finished = || self.finished.load(Ordering::SeqCst) == chunks;
+        loop {
+            for _ in 0..32 {
+                if is_finished() {
+                    return;
+                }
+                std::hint::spin_loop();
             }
-            std::hint::spin_loop();
+            if start.elapsed() > PATIENCE {
+                break;
+            }
         }
-        let start = Instant::now();
+        // Who finishes a chunk after this line sees it, and rings.
+        self.caller_sleeps.store(true, Ordering::SeqCst);
+        let mut chair = lock(&self.chair);
         while !is_finished() {
-            std::thread::yield_now();
+            chair = self
+                .done
+                .wait(chair)
+                .unwrap_or_else(PoisonError::into_inner);
         }
-        if start.elapsed() > STALL {
-            Pace::Stalled
-        } else {
-            Pace::Steady
-        }
+        self.caller_sleeps.store(false, Ordering::SeqCst);
     }
 
     /// Takes a chunk of the current job and carries it out; false if none is left.
@@ -284,7 +314,11 @@ impl Shared {
         if let Err(panic) = outcome {
             *lock(&self.panic) = Some(panic);
         }
-        self.finished.fetch_add(1, Ordering::Release);
+        self.finished.fetch_add(1, Ordering::SeqCst);
+        if self.caller_sleeps.load(Ordering::SeqCst) {
+            let _chair = lock(&self.chair);
+            self.done.notify_all();
+        }
         true
     }
 

@@ -153,14 +153,16 @@ proptest! {
     }
 
     #[test]
-    fn a_token_alone_has_the_bits_it_has_in_a_batch(seed in 1u64..1000, tokens in 2usize..20) {
+    fn a_token_alone_has_the_bits_it_has_in_a_batch(seed in 1u64..1000, tokens in 2usize..70) {
         let (outputs, inputs) = (70, 96);
         let input = noise(seed, tokens * inputs);
-        for matrix in [int8(seed + 1, outputs, inputs), int4(seed + 2, outputs, inputs)] {
+        let matrices = [int8(seed + 1, outputs, inputs), int4(seed + 2, outputs, inputs)];
+        for (matrix, precision) in matrices.iter().zip([Precision::Double, Precision::Single]) {
             for kernels in all() {
-                let batch = multiply(&kernels, &matrix, &input, Precision::Single);
+                let batch = multiply(&kernels, matrix, &input, precision);
                 for token in 0..tokens {
-                    let alone = multiply(&kernels, &matrix, &input[token * inputs..][..inputs], Precision::Single);
+                    let alone =
+                        multiply(&kernels, matrix, &input[token * inputs..][..inputs], precision);
                     prop_assert_eq!(&alone, &batch[token * outputs..][..outputs]);
                 }
             }
@@ -475,4 +477,70 @@ fn callers_from_many_threads_all_get_their_work_done() {
             });
         }
     });
+}
+
+#[test]
+fn gathered_rows_give_the_products_that_they_give_at_their_places() {
+    let matrix = int8(1, 70, 64);
+    let input = noise(2, 5 * 64);
+    for kernels in all() {
+        for precision in [Precision::Single, Precision::Double] {
+            let mut activations = Activations::default();
+            let input = rows(&input, 64);
+            activations.fill(&kernels, input, Transform::None, precision);
+            let multiply = |activations: &Activations| {
+                let mut out = vec![0.0; activations.tokens() * 70];
+                kernels.matmul(&matrix, activations, Output::Replace, &mut out, 70);
+                out
+            };
+            let whole = multiply(&activations);
+            let mut gathered = Activations::default();
+            for tokens in [&[3, 0, 3][..], &[4], &[]] {
+                gathered.gather(&activations, tokens);
+                let expected = tokens.iter().flat_map(|token| &whole[token * 70..][..70]);
+                assert_eq!(multiply(&gathered), expected.copied().collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_form_measures_its_limits() {
+    for isa in Isa::supported() {
+        let limits = Kernels::new(isa, 2).limits();
+        for speed in [limits.gigaops, limits.gigabytes] {
+            assert!(speed.thread > 0.0 && speed.thread.is_finite(), "{speed:?}");
+            assert!(speed.all > 0.0 && speed.all.is_finite(), "{speed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_is_set_aside_delays_its_job_and_none_after_it() {
+    let kernels = Kernels::new(Isa::scalar(), 2);
+    let caller = std::thread::current().id();
+    let is_slow = std::sync::atomic::AtomicBool::new(true);
+    // Until a worker has taken part, which it may be too late for, and was slow.
+    while is_slow.load(std::sync::atomic::Ordering::SeqCst) {
+        kernels.pool.for_each(64, &|_| {
+            let is_worker = std::thread::current().id() != caller;
+            if is_worker && is_slow.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            std::thread::sleep(std::time::Duration::from_micros(20));
+        });
+    }
+    kernels.pool.for_each(64, &|_| {
+        assert_eq!(std::thread::current().id(), caller, "works alone now");
+    });
+}
+
+#[test]
+fn no_tokens_are_no_work() {
+    for kernels in all() {
+        let matrix = Matrix::int8(40, 64, |_, _| Group8::quantise(&[1.0; GROUP]));
+        let mut activations = Activations::default();
+        activations.fill(&kernels, rows(&[], 64), Transform::None, Precision::Single);
+        kernels.matmul(&matrix, &activations, Output::Replace, &mut [], 40);
+    }
 }

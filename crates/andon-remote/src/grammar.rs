@@ -49,6 +49,11 @@ impl Hold {
                 return Err(EngineError::Grammar("the choice is empty".into()));
             }
             Grammar::Choice(texts) => Rule::Choice(texts.clone()),
+            Grammar::Calls(_) => {
+                return Err(EngineError::Grammar(
+                    "tools are not passed on to a server: use a model of this node".into(),
+                ));
+            }
             Grammar::Lark(_) => {
                 return Err(EngineError::Grammar(
                     "a server's answer cannot be checked against a context-free grammar: give a JSON schema, a regular expression or a choice".into(),

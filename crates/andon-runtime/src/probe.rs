@@ -1,6 +1,7 @@
 use std::ops::ControlFlow;
 
-use andon_task::engine::{Embed, EngineError, GenerateRequest, Prompt, ScoreRequest};
+use andon_task::engine::{Embed, EngineError, GenerateRequest, Prompt, ScoreRequest, Terms};
+use andon_task::task::Class;
 
 use crate::model::LanguageModel;
 use crate::node::Node;
@@ -88,6 +89,7 @@ impl Node {
 fn generate_something(model: &dyn LanguageModel) -> Result<(), EngineError> {
     let request = GenerateRequest {
         max_tokens: Some(1),
+        terms: Terms::of(Class::Machine),
         ..GenerateRequest::new(Prompt::Text("ready".to_owned()))
     };
     model
@@ -97,7 +99,11 @@ fn generate_something(model: &dyn LanguageModel) -> Result<(), EngineError> {
 
 fn score_something(model: &dyn LanguageModel) -> Result<(), EngineError> {
     let labels = vec!["yes".to_owned(), "no".to_owned()];
-    let request = ScoreRequest::new(Prompt::Text("ready".to_owned()), labels);
+    // Ahead of people's work: that a node is busy does not make it unready.
+    let request = ScoreRequest {
+        terms: Terms::of(Class::Machine),
+        ..ScoreRequest::new(Prompt::Text("ready".to_owned()), labels)
+    };
     let scores = model.score(&request)?;
     let sum: f64 = scores.shares.iter().sum();
     if scores.shares.len() == 2 && (sum - 1.0).abs() < 1e-3 {
@@ -120,7 +126,9 @@ fn embed_something(encoder: &dyn Embed) -> Result<(), EngineError> {
 fn answered(name: &str, result: Result<(), EngineError>) -> Check {
     let (ready, detail) = match result {
         Ok(()) => (true, None),
-        Err(busy @ EngineError::Overloaded { .. }) => (true, Some(busy.to_string())),
+        Err(busy @ (EngineError::Overloaded { .. } | EngineError::Late { .. })) => {
+            (true, Some(busy.to_string()))
+        }
         Err(error) => (false, Some(error.to_string())),
     };
     Check {

@@ -21,13 +21,13 @@ struct Decision {
 }
 
 impl Node {
-    /// Runs a task over a record. The run is on disk when this returns: an answer
-    /// without a record of it cannot be audited.
-    pub fn run(&self, task: &str, taken: &Taken) -> Result<StoredRun, Error> {
+    /// Runs a task over a record, on the terms of whoever asks. The run is on disk
+    /// when this returns: an answer without a record of it cannot be audited.
+    pub fn run(&self, task: &str, taken: &Taken, terms: &Terms) -> Result<StoredRun, Error> {
         let task = self.task(task)?;
         let began = Instant::now();
         let text = &taken.record.text;
-        let decision = self.decide(task, text, taken.vector.clone())?;
+        let decision = self.decide(task, text, taken.vector.clone(), terms)?;
         let mut run = self.conclude(task, decision, taken.record.repeats);
         run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
         Ok(self.store.insert_run(taken.record.id, self.now(), &run)?)
@@ -38,7 +38,7 @@ impl Node {
         let task = self.task(task)?;
         check_text(text)?;
         let began = Instant::now();
-        let decision = self.decide(task, text, None)?;
+        let decision = self.decide(task, text, None, &Terms::of(task.deadline))?;
         let mut run = self.conclude(task, decision, None);
         run.took_ms = began.elapsed().as_secs_f64() * 1000.0;
         Ok(run)
@@ -46,10 +46,16 @@ impl Node {
 
     /// By the head, if one serves the task and the text fits its encoder;
     /// otherwise by scoring the labels with the language model.
-    fn decide(&self, task: &Task, text: &str, vector: Option<Vec<f32>>) -> Result<Decision, Error> {
+    fn decide(
+        &self,
+        task: &Task,
+        text: &str,
+        vector: Option<Vec<f32>>,
+        terms: &Terms,
+    ) -> Result<Decision, Error> {
         match self.decide_by_head(task, text, vector)? {
             Some(decision) => Ok(decision),
-            None => self.decide_by_scoring(task, text),
+            None => self.decide_by_scoring(task, text, terms),
         }
     }
 
@@ -87,17 +93,14 @@ impl Node {
         }))
     }
 
-    fn decide_by_scoring(&self, task: &Task, text: &str) -> Result<Decision, Error> {
+    fn decide_by_scoring(&self, task: &Task, text: &str, terms: &Terms) -> Result<Decision, Error> {
         let model = self
             .language_model
             .as_ref()
             .ok_or_else(|| Error::NothingAnswers(task.name.clone()))?;
         let names = task.labels().names();
         let scores = model.score(&ScoreRequest {
-            terms: Terms {
-                class: task.deadline,
-                ..Terms::default()
-            },
+            terms: terms.clone(),
             ..ScoreRequest::new(prompt::decide(task, text), names)
         })?;
         Ok(Decision {

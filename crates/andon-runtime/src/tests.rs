@@ -6,7 +6,7 @@ use andon_store::{RecordFilter, Store};
 use andon_task::digest::Digest;
 use andon_task::engine::{
     Embed, EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Piece, Prompt,
-    Score, ScoreRequest, Scores, Usage,
+    Score, ScoreRequest, Scores, Terms, Usage,
 };
 use andon_task::glossary::Glossary;
 use andon_task::head::{Head, Parts as HeadParts, Vocabulary};
@@ -196,7 +196,10 @@ fn a_head_answers_and_its_procedure_comes_along() {
         .node
         .take_in(note("a word", Some("A")))
         .expect("taken");
-    let stored = bench.node.run("kind", &taken).expect("a run");
+    let stored = bench
+        .node
+        .run("kind", &taken, &Terms::default())
+        .expect("a run");
     let run = &stored.run;
     assert_eq!((run.answer.as_str(), run.calibrated), ("east", true));
     assert_eq!((run.route, run.reason), (Route::Edge, Reason::Confident));
@@ -205,7 +208,11 @@ fn a_head_answers_and_its_procedure_comes_along() {
     assert_eq!(run.evidence.len(), 1);
     assert_eq!(bench.node.run_of(stored.id).expect("kept"), stored);
     let again = bench.node.recall(taken.record.id).expect("recalled");
-    let again = bench.node.run("kind", &again).expect("a run").run;
+    let again = bench
+        .node
+        .run("kind", &again, &Terms::default())
+        .expect("a run")
+        .run;
     assert_eq!(again.probabilities, run.probabilities);
     let preview = bench.node.preview("kind", "a word").expect("a run");
     assert_eq!(preview.probabilities, run.probabilities);
@@ -229,7 +236,11 @@ fn a_text_beyond_the_encoder_is_kept_and_scored() {
     promote(&bench, &head(LABELS, "e"));
     let taken = bench.node.take_in(note("a #", None)).expect("taken");
     assert_eq!(taken.vector, None);
-    let run = bench.node.run("kind", &taken).expect("a run").run;
+    let run = bench
+        .node
+        .run("kind", &taken, &Terms::default())
+        .expect("a run")
+        .run;
     assert_eq!(run.answered_by, Answerer::LabelScoring);
 }
 

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use andon_runtime::{LanguageModel, Node};
-use andon_task::engine::Embed;
+use andon_task::engine::{Adapter, Embed};
+use andon_task::task::Class;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::error::ApiError;
 use crate::gate::Gate;
@@ -25,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) openapi: String,
+    /// How long a probe of the node may take before it is overdue.
+    pub(crate) patience: Duration,
     started_ms: i64,
     answers: AtomicU64,
 }
@@ -44,6 +51,7 @@ impl App {
             gate: Gate::new(limits.in_flight),
             long_gate: Gate::new(limits.long_in_flight),
             health: Health::default(),
+            patience: limits.probe,
             metrics: Metrics::new(),
             openapi,
             answers: AtomicU64::new(0),
@@ -54,17 +62,19 @@ impl App {
     /// Runs `job` behind the gate.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
+        class: Class,
         job: impl FnOnce(&Node) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.gate.work(&self.node, job).await
+        self.gate.work(class, &self.node, job).await
     }
 
     /// Runs a `job` that may take seconds behind its own gate.
     pub(crate) async fn long_work<T: Send + 'static>(
         &self,
+        class: Class,
         job: impl FnOnce(&Node) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.long_gate.work(&self.node, job).await
+        self.long_gate.work(class, &self.node, job).await
     }
 
     /// An id for an answer that no store keeps: unique on this node.
@@ -78,16 +88,53 @@ impl App {
         self.node.now().0.div_euclid(1000)
     }
 
-    /// The language model, if that is what `name` names.
-    pub(crate) fn language_model(&self, name: &str) -> Result<Arc<dyn LanguageModel>, ApiError> {
-        match self.node.language_model() {
-            Some(model) if model.model().name == name => Ok(Arc::clone(model)),
-            Some(model) => Err(ApiError::no_such_model(
-                name,
-                &format!("use '{}'", model.model().name),
-            )),
-            None => Err(ApiError::no_such_model(name, "no language model is loaded")),
+    /// The language model that `name` names, alone or with an adapter:
+    /// `base+adapter`. An adapter may be named beside as well, but once.
+    pub(crate) fn language_model(
+        &self,
+        name: &str,
+        beside: Option<AdapterChoice>,
+    ) -> Result<Chosen, ApiError> {
+        let Some(model) = self.node.language_model() else {
+            return Err(ApiError::no_such_model(name, "no language model is loaded"));
+        };
+        let base = &model.model().name;
+        let known = model.adapters();
+        let within = name
+            .strip_prefix(base.as_str())
+            .and_then(|rest| rest.strip_prefix('+'));
+        let adapter = match within {
+            Some(adapter) if known.iter().any(|known| known == adapter) => Some(Adapter {
+                name: adapter.to_owned(),
+                scale: 1.0,
+            }),
+            None if name == base => None,
+            _ => {
+                let instead = match known.is_empty() {
+                    true => format!("use '{base}'"),
+                    false => "GET /v1/models lists what is".to_owned(),
+                };
+                return Err(ApiError::no_such_model(name, &instead));
+            }
+        };
+        let beside = beside.map(AdapterChoice::into_adapter).transpose()?;
+        let adapter = match (adapter, beside) {
+            (Some(_), Some(_)) => {
+                let message = "the model names an adapter already: leave one out";
+                return Err(ApiError::invalid("adapter", message));
+            }
+            (within, beside) => within.or(beside),
+        };
+        if let Some(adapter) = &adapter
+            && !known.contains(&adapter.name)
+        {
+            return Err(ApiError::no_such_adapter(&adapter.name, base));
         }
+        Ok(Chosen {
+            name: name.to_owned(),
+            model: Arc::clone(model),
+            adapter,
+        })
     }
 
     /// The encoder, if that is what `name` names.
@@ -100,5 +147,45 @@ impl App {
             )),
             None => Err(ApiError::no_such_model(name, "no encoder is loaded")),
         }
+    }
+}
+
+/// The model that a request names.
+pub(crate) struct Chosen {
+    /// As the request names it.
+    pub(crate) name: String,
+    pub(crate) model: Arc<dyn LanguageModel>,
+    pub(crate) adapter: Option<Adapter>,
+}
+
+/// An adapter: its name, or its name and how strong it is to be.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a name, or an object with name and scale"
+)]
+pub(crate) enum AdapterChoice {
+    /// As strong as it was trained.
+    Name(String),
+    /// With another strength.
+    Scaled {
+        /// Its name.
+        name: String,
+        /// What its own strength is multiplied by, from 0 to 4.
+        scale: f32,
+    },
+}
+
+impl AdapterChoice {
+    fn into_adapter(self) -> Result<Adapter, ApiError> {
+        let (name, scale) = match self {
+            Self::Name(name) => (name, 1.0),
+            Self::Scaled { name, scale } => (name, scale),
+        };
+        if !(0.0..=4.0).contains(&scale) {
+            let message = format!("the scale is {scale}: give a number from 0 to 4");
+            return Err(ApiError::invalid("adapter.scale", message));
+        }
+        Ok(Adapter { name, scale })
     }
 }

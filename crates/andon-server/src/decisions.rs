@@ -6,10 +6,10 @@ mod input;
 pub(crate) mod openai;
 pub(crate) mod systemone;
 
-use andon_runtime::LanguageModel;
-use andon_task::engine::{Message, Prompt, Role, ScoreRequest, Terms, Usage};
+use andon_task::engine::{Message, Prompt, Role, ScoreRequest, Usage};
 
-use crate::app::App;
+use crate::app::{App, Chosen};
+use crate::asked::Asked;
 use crate::error::ApiError;
 use crate::gate::Presence;
 
@@ -110,19 +110,18 @@ struct Answers {
 /// Answers all questions about `input` together.
 async fn answer(
     app: &App,
-    model: std::sync::Arc<dyn LanguageModel>,
+    chosen: Chosen,
+    asked: Asked,
     input: String,
     questions: Vec<Question>,
 ) -> Result<Answers, ApiError> {
     let presence = Presence::new();
-    let terms = Terms {
-        departure: presence.departure(),
-        ..Terms::default()
-    };
-    app.long_work(move |_| {
+    let terms = asked.terms(presence.departure());
+    app.long_work(asked.class(), move |_| {
         let requests: Vec<ScoreRequest> = questions
             .iter()
             .map(|question| ScoreRequest {
+                adapter: chosen.adapter.clone(),
                 terms: terms.clone(),
                 ..ScoreRequest::new(question.prompt(&input), question.labels())
             })
@@ -131,7 +130,7 @@ async fn answer(
             questions: Vec::with_capacity(questions.len()),
             usage: Usage::default(),
         };
-        for scores in model.score_all(&requests)? {
+        for scores in chosen.model.score_all(&requests)? {
             answers.questions.push(scores.shares);
             answers.usage.prompt_tokens += scores.usage.prompt_tokens;
             answers.usage.cached_tokens += scores.usage.cached_tokens;

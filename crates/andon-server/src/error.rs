@@ -130,6 +130,19 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "model_not_found", message).about("model")
     }
 
+    /// The model has no such adapter.
+    pub(crate) fn no_such_adapter(adapter: &str, model: &str) -> Self {
+        let adapter: String = adapter.chars().take(200).collect();
+        let message =
+            format!("the model '{model}' has no adapter '{adapter}': GET /v1/models lists them");
+        Self::new(StatusCode::NOT_FOUND, "unknown_adapter", message).about("adapter")
+    }
+
+    /// The deadline that the request gave has passed.
+    pub(crate) fn deadline_passed() -> Self {
+        EngineError::DeadlinePassed.into()
+    }
+
     /// As many requests run as may.
     pub(crate) fn overloaded(in_flight: usize) -> Self {
         let message = format!("the node is busy ({in_flight} requests run): try again later");
@@ -182,9 +195,14 @@ impl ApiError {
     }
 }
 
+/// The code of a failure, left with its answer for whoever counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal(pub(crate) &'static str);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
+        response.extensions_mut().insert(Refusal(self.code));
         if let Some(wait) = self.retry_after {
             response.headers_mut().insert(
                 header::RETRY_AFTER,
@@ -207,7 +225,7 @@ impl From<EngineError> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, "unsupported_grammar", message)
             }
             EngineError::UnknownAdapter { .. } => {
-                Self::new(StatusCode::NOT_FOUND, "unknown_adapter", message)
+                Self::new(StatusCode::NOT_FOUND, "unknown_adapter", message).about("adapter")
             }
             EngineError::Overloaded { retry_after, .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)

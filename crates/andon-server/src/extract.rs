@@ -230,7 +230,7 @@ impl<T: JsonSchema> OperationInput for Query<T> {
     }
 }
 
-fn document_parameters<T: JsonSchema>(
+pub(crate) fn document_parameters<T: JsonSchema>(
     ctx: &mut GenContext,
     operation: &mut Operation,
     location: ParamLocation,

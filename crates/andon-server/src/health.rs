@@ -7,6 +7,7 @@ use aide::OperationOutput;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Document};
 use andon_runtime::Readiness;
+use andon_task::engine::Statistics;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -19,9 +20,6 @@ use crate::extract::Reply;
 
 /// A finding is used again for this long.
 const FRESH: Duration = Duration::from_secs(5);
-
-/// An engine that has not answered a tiny request by then makes no progress.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The latest finding; the lock is held while the next one is made, so that at
 /// most one probe runs.
@@ -75,16 +73,32 @@ impl HealthView {
         }
     }
 
-    fn stuck() -> Self {
+    fn stuck(patience: Duration) -> Self {
         let detail = format!(
-            "no answer to a tiny request within {} s",
-            PATIENCE.as_secs()
+            "no answer to a tiny request within {} s, and no step since",
+            patience.as_secs_f64()
         );
         Self {
             status: "not_ready",
             checks: vec![CheckView {
                 name: "engine".to_owned(),
                 ready: false,
+                detail: Some(detail),
+            }],
+        }
+    }
+
+    /// Nothing came in time, but the engine has computed steps meanwhile.
+    fn busy(statistics: &Statistics) -> Self {
+        let detail = format!(
+            "busy: {} requests run and {} wait",
+            statistics.running, statistics.waiting
+        );
+        Self {
+            status: "ready",
+            checks: vec![CheckView {
+                name: "engine".to_owned(),
+                ready: true,
                 detail: Some(detail),
             }],
         }
@@ -126,7 +140,8 @@ impl OperationOutput for HealthReply {
 }
 
 /// Tells whether the node works: 200, or 503 with the reasons. The store is
-/// written and every model is used, at most every few seconds.
+/// written and every model is used, at most every few seconds. A node that is
+/// busy is ready; an engine that makes no progress is not.
 pub(crate) async fn show(State(app): State<App>) -> HealthReply {
     let mut latest = app.health.0.lock().await;
     if let Some((at, view)) = &latest.finding
@@ -134,17 +149,28 @@ pub(crate) async fn show(State(app): State<App>) -> HealthReply {
     {
         return HealthReply(view.clone());
     }
+    let patience = app.patience;
+    let steps = statistics(&app).steps;
     let mut probe = latest.pending.take().unwrap_or_else(|| start(&app));
-    let view = match tokio::time::timeout(PATIENCE, probe.recv()).await {
+    let view = match tokio::time::timeout(patience, probe.recv()).await {
         Ok(Some(readiness)) => HealthView::new(readiness),
-        Ok(None) => HealthView::stuck(),
+        Ok(None) => HealthView::stuck(patience),
         Err(_) => {
             latest.pending = Some(probe);
-            HealthView::stuck()
+            let statistics = statistics(&app);
+            match statistics.steps > steps {
+                true => HealthView::busy(&statistics),
+                false => HealthView::stuck(patience),
+            }
         }
     };
     latest.finding = Some((Instant::now(), view.clone()));
     HealthReply(view)
+}
+
+fn statistics(app: &App) -> Statistics {
+    let model = app.node.language_model();
+    model.map_or_else(Statistics::default, |model| model.statistics())
 }
 
 fn start(app: &App) -> mpsc::Receiver<Readiness> {

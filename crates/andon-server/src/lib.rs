@@ -10,6 +10,7 @@
 
 mod api;
 mod app;
+mod asked;
 mod decisions;
 mod error;
 mod extract;
@@ -20,8 +21,10 @@ mod metrics;
 mod openai;
 mod openapi;
 mod page;
+mod rerank;
 mod routes;
 mod serve;
+mod tools;
 
 pub use api::view::{FailedRun, RecordView, RunView};
 pub use guard::{Exposure, NotLoopback, guard};

@@ -4,19 +4,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use andon_task::engine::Statistics;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, Refusal};
 
 /// Upper bounds of the buckets of latency, in seconds.
 const BUCKETS: [f64; 12] = [
@@ -35,17 +36,24 @@ struct RouteLabels {
     route: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 type Latency = Family<RequestLabels, Histogram, fn() -> Histogram>;
 
 /// What is counted.
 pub(crate) struct Metrics {
     latency: Latency,
+    refused: Family<ReasonLabels, Counter>,
 }
 
 impl Metrics {
     pub(crate) fn new() -> Self {
         Self {
             latency: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            refused: Family::default(),
         }
     }
 }
@@ -63,6 +71,12 @@ pub(crate) async fn count(State(app): State<App>, request: Request, next: Next) 
         .to_owned();
     let began = Instant::now();
     let response = next.run(request).await;
+    if let Some(Refusal(reason)) = response.extensions().get() {
+        app.metrics
+            .refused
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
+    }
     let labels = RequestLabels {
         method,
         route,
@@ -90,8 +104,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
         ("cloud", counts.runs.cloud),
         ("human", counts.runs.human),
     ];
-    let by_route: Family<RouteLabels, prometheus_client::metrics::counter::Counter> =
-        Family::default();
+    let by_route: Family<RouteLabels, Counter> = Family::default();
     for (route, number) in runs {
         by_route
             .get_or_create(&RouteLabels { route })
@@ -113,8 +126,80 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
         "Requests that the node works on now",
         ConstGauge::new((app.gate.in_flight() + app.long_gate.in_flight()) as u64),
     );
+    registry.register(
+        "refused_requests",
+        "Requests that failed, by the code of the failure",
+        app.metrics.refused.clone(),
+    );
+    registry.register(
+        "short_calls",
+        "Calls into the node that are soon done, by class",
+        app.gate.let_in(),
+    );
+    registry.register(
+        "model_calls",
+        "Generations and decisions by the language model, by class",
+        app.long_gate.let_in(),
+    );
+    if let Some(model) = app.node.language_model() {
+        let engine = registry.sub_registry_with_prefix("engine");
+        register_engine(engine, &model.statistics());
+    }
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| ApiError::internal())?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// What the engine of the language model says of itself.
+fn register_engine(registry: &mut Registry, statistics: &Statistics) {
+    let gauges = [
+        (
+            "waiting",
+            "Requests that wait for a place",
+            statistics.waiting,
+        ),
+        ("running", "Requests that are worked on", statistics.running),
+        ("blocks", "Blocks of the KV cache", statistics.blocks),
+        (
+            "free_blocks",
+            "Blocks of the KV cache that nobody holds",
+            statistics.free_blocks,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(value as u64));
+    }
+    let counters = [
+        (
+            "refused",
+            "Requests refused: too many waited, or there was too little time",
+            statistics.refused,
+        ),
+        ("steps", "Steps that were computed", statistics.steps),
+        (
+            "computed_tokens",
+            "Tokens that were computed, of prompts and of answers",
+            statistics.computed_tokens,
+        ),
+        (
+            "cached_tokens",
+            "Tokens that were found in the prefix cache instead",
+            statistics.cached_tokens,
+        ),
+        (
+            "suspended",
+            "Requests that gave their memory to others and began anew",
+            statistics.suspended,
+        ),
+        ("failures", "Steps that failed", statistics.failures),
+        (
+            "replaced",
+            "Threads that made no progress and were replaced",
+            statistics.replaced,
+        ),
+    ];
+    for (name, help, value) in counters {
+        registry.register(name, help, ConstCounter::new(value));
+    }
 }

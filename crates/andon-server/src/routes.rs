@@ -6,14 +6,16 @@ use aide::axum::routing::{get, post};
 use crate::api::{plant, records, runs};
 use crate::app::App;
 use crate::decisions::{openai as decisions, systemone};
-use crate::openai::{chat, completions, embeddings, models};
-use crate::{health, metrics, openapi, page};
+use crate::openai::{chat, completions, embeddings, models, responses};
+use crate::{health, metrics, openapi, page, rerank};
 
 pub(crate) fn routes() -> ApiRouter<App> {
     ApiRouter::new()
         .api_route("/v1/chat/completions", post(chat::create))
         .api_route("/v1/completions", post(completions::create))
+        .api_route("/v1/responses", post(responses::create))
         .api_route("/v1/embeddings", post(embeddings::create))
+        .api_route("/v1/rerank", post(rerank::create))
         .api_route("/v1/models", get(models::list))
         .api_route("/v1/models/{id}", get(models::show))
         .api_route("/v1/decisions", post(decisions::create))

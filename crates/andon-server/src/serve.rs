@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use andon_runtime::Node;
 use axum::Router;
-use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::Uri;
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
@@ -20,20 +19,24 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::routes::routes;
-use crate::{guard, metrics, openapi};
+use crate::{asked, guard, metrics, openapi};
 
 /// Bounds of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Short calls into the node at once; more are refused with 503.
+    /// Short calls of each class into the node at once; more are refused with 503.
     pub in_flight: usize,
-    /// Generations and decisions by the language model at once; more are refused
-    /// with 503. They have places of their own, so that records always find one.
+    /// Generations and decisions of each class by the language model at once; more
+    /// are refused with 503. They have places of their own, so that records always
+    /// find one.
     pub long_in_flight: usize,
     /// The longest that a request may take before its answer begins.
     pub request: Duration,
     /// After a shutdown was asked for, requests may take so long to end.
     pub drain: Duration,
+    /// An engine that has not answered a tiny request by then, and has computed no
+    /// step meanwhile, makes no progress.
+    pub probe: Duration,
     /// How often the node looks for newly promoted heads.
     pub refresh: Duration,
 }
@@ -45,6 +48,7 @@ impl Default for Limits {
             long_in_flight: 32,
             request: Duration::from_secs(120),
             drain: Duration::from_secs(10),
+            probe: Duration::from_secs(10),
             refresh: Duration::from_secs(2),
         }
     }
@@ -119,7 +123,7 @@ pub fn router(node: Arc<Node>, limits: Limits) -> Router {
     router
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(middleware::from_fn_with_state(limits.request, bound_time))
+        .layer(middleware::from_fn_with_state(limits.request, asked::bound))
         .layer(CatchPanicLayer::custom(after_panic))
         .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)
@@ -131,14 +135,6 @@ async fn no_such_path(uri: Uri) -> ApiError {
 
 async fn no_such_method(method: Method, uri: Uri) -> ApiError {
     ApiError::method(method.as_str(), uri.path())
-}
-
-async fn bound_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    // Dropping the handler tells the work behind it that nobody waits.
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::timed_out(limit).into_response(),
-    }
 }
 
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {

@@ -7,14 +7,20 @@
 //! they say means nothing, but numbers stay in the range that real models
 //! keep. Nothing that is shipped uses this crate.
 
+mod adapter;
+mod encoder;
 mod family;
 mod file;
 mod kind;
 mod shape;
 mod specimen;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
+pub use adapter::{Adapter, Peft};
+pub use encoder::{Encoder, Spelling};
 pub use family::Family;
 pub use file::{File, Value};
 pub use kind::Kind;

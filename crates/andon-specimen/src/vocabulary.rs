@@ -117,6 +117,77 @@ pub(crate) fn sentence_piece(controls: &[&str], size: usize) -> Vec<(String, Val
     entries
 }
 
+/// The metadata of a WordPiece vocabulary (Schuster and Nakajima 2012): control
+/// tokens, letters at the beginning of a word and within it, some words and ends.
+pub(crate) fn word_piece() -> Vec<(String, Value)> {
+    let controls = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let mut tokens: Vec<Token> = controls.iter().map(|text| control(text)).collect();
+    let letters = ('a'..='z').chain('0'..='9').chain(['.', ',']);
+    let letters = letters.flat_map(|letter| [format!("{BLANK}{letter}"), letter.to_string()]);
+    let words = ["the", "pump", "is", "leak", "oil", "valve"].map(|word| format!("{BLANK}{word}"));
+    let ends = ["ing", "er", "ed"].map(str::to_owned);
+    tokens.extend(letters.chain(words).chain(ends).map(|text| Token {
+        text,
+        kind: NORMAL,
+        score: 0.0,
+    }));
+    let mut entries = listed(&tokens);
+    entries.push(text("tokenizer.ggml.model", "bert"));
+    for (name, id) in [
+        ("padding", 0),
+        ("unknown", 1),
+        ("cls", 2),
+        ("bos", 2),
+        // Misspelt, as in every file.
+        ("seperator", 3),
+        ("eos", 3),
+        ("mask", 4),
+    ] {
+        entries.push((format!("tokenizer.ggml.{name}_token_id"), Value::U32(id)));
+    }
+    entries
+}
+
+/// The metadata of a unigram vocabulary (Kudo 2018): control tokens, and pieces
+/// with the logarithms of their probabilities.
+pub(crate) fn unigram() -> Vec<(String, Value)> {
+    let controls = ["<s>", "<pad>", "</s>", "<unk>"];
+    let mut tokens: Vec<Token> = controls.iter().map(|text| control(text)).collect();
+    let letters = ('a'..='z').chain('0'..='9').chain(['.', ',', BLANK]);
+    let letters = letters.map(|letter| (letter.to_string(), -8.0));
+    let words = ["the", "pump", "is", "leak", "oil", "valve"];
+    let words = words.map(|word| (format!("{BLANK}{word}"), -5.0 - word.len() as f32 / 10.0));
+    let parts = ["ing", "er", "al", "in"].map(|part| (part.to_owned(), -6.5));
+    tokens.extend(
+        letters
+            .chain(words)
+            .chain(parts)
+            .map(|(text, score)| Token {
+                text,
+                kind: NORMAL,
+                score,
+            }),
+    );
+    let mut entries = listed(&tokens);
+    let scores = tokens.iter().map(|token| token.score).collect();
+    entries.extend([
+        text("tokenizer.ggml.model", "t5"),
+        ("tokenizer.ggml.scores".to_owned(), Value::Floats(scores)),
+    ]);
+    for (name, id) in [("bos", 0), ("padding", 1), ("eos", 2), ("unknown", 3)] {
+        entries.push((format!("tokenizer.ggml.{name}_token_id"), Value::U32(id)));
+    }
+    for name in [
+        "add_space_prefix",
+        "remove_extra_whitespaces",
+        "add_bos_token",
+        "add_eos_token",
+    ] {
+        entries.push((format!("tokenizer.ggml.{name}"), Value::Bool(true)));
+    }
+    entries
+}
+
 fn text(key: &str, text: &str) -> (String, Value) {
     (key.to_owned(), Value::Text(text.to_owned()))
 }

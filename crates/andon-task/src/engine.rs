@@ -130,6 +130,16 @@ impl Default for Terms {
     }
 }
 
+impl Terms {
+    /// The class of a request, with no deadline and a caller who stays.
+    pub fn of(class: Class) -> Self {
+        Self {
+            class,
+            ..Self::default()
+        }
+    }
+}
+
 /// Whether the caller has left; clones speak of the same caller. Work for one who
 /// has left ends within a step.
 #[derive(Clone, Debug, Default)]
@@ -167,6 +177,22 @@ pub enum Grammar {
     Choice(Vec<String>),
     /// A text of this context-free grammar, in llguidance's form of Lark.
     Lark(String),
+    /// Calls of tools.
+    Calls(Calls),
+}
+
+/// Calls of tools as an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calls {
+    /// What may be called; the parameters are schemas of objects.
+    pub tools: Vec<Tool>,
+    /// How a call is written.
+    pub form: CallForm,
+    /// Whether the answer may be words as well: instead of calls and, where calls
+    /// have tags, before them.
+    pub words: bool,
+    /// How many calls there are at most; [`CallForm::Plain`] has room for one.
+    pub most: usize,
 }
 
 /// Who speaks in a chat.
@@ -222,6 +248,34 @@ pub struct Tool {
     pub description: Option<String>,
     /// The JSON Schema of what it is called with.
     pub parameters: Value,
+}
+
+/// How a model writes the call of a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallForm {
+    /// `{"name": …, "arguments": …}` on a line of its own between `<tool_call>`
+    /// and `</tool_call>`; several may follow each other.
+    Tagged,
+    /// `{"name": …, "parameters": …}` and nothing else.
+    Plain,
+}
+
+impl CallForm {
+    /// The tag before a call of [`CallForm::Tagged`].
+    pub const TAG: &str = "<tool_call>";
+
+    /// A call, from the beginning of its JSON to the name.
+    pub fn before_name(self) -> &'static str {
+        "{\"name\": \""
+    }
+
+    /// A call, from the name to the arguments.
+    pub fn behind_name(self) -> &'static str {
+        match self {
+            Self::Tagged => "\", \"arguments\": ",
+            Self::Plain => "\", \"parameters\": ",
+        }
+    }
 }
 
 /// Turns, and the tools that the answer may call.
@@ -409,6 +463,16 @@ pub struct Generation {
 pub trait Generate: Send + Sync {
     /// Which model this is.
     fn identity(&self) -> &Identity;
+
+    /// The adapters that requests may name.
+    fn adapters(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How the model writes the call of a tool, as its chat template shows it.
+    fn call_form(&self) -> CallForm {
+        CallForm::Tagged
+    }
 
     /// What the engine has done and does; nothing, for one that does not say.
     fn statistics(&self) -> Statistics {

@@ -8,6 +8,7 @@ use andon_task::digest::Digest;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::engine::AdapterFile;
 use crate::model::ModelName;
 
 /// A node that decides: small language models at work in a plant.
@@ -95,6 +96,10 @@ pub(crate) struct Up {
     /// Listen beyond loopback although there are neither TLS nor keys.
     #[arg(long)]
     pub(crate) insecure_no_tls: bool,
+    /// Load an adapter of the language model, a GGUF file or a folder as PEFT writes
+    /// it; requests choose it by its name. May be given several times.
+    #[arg(long = "adapter", value_name = "NAME=PATH")]
+    pub(crate) adapters: Vec<AdapterFile>,
     /// How much is logged: off, error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "ANDON_LOG")]
     pub(crate) log: LevelFilter,

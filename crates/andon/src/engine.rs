@@ -1,5 +1,7 @@
 //! Models from the store, loaded into the engine.
 
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use andon_engine::{Encoder, EncoderFiles, LanguageModel, Options};
@@ -8,6 +10,47 @@ use andon_kernels::isa::Isa;
 use anyhow::{Context, bail};
 
 use crate::model::{Check, Located, ModelName, State, Store};
+
+/// An adapter on disk and the name that requests are to use, typed as `NAME=PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AdapterFile {
+    name: String,
+    path: PathBuf,
+}
+
+impl FromStr for AdapterFile {
+    type Err = String;
+
+    fn from_str(typed: &str) -> Result<Self, String> {
+        let Some((name, path)) = typed.split_once('=') else {
+            return Err(format!("'{typed}' is no NAME=PATH"));
+        };
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if name.is_empty() || !name.chars().all(is_plain) {
+            return Err(format!(
+                "'{name}' is no name of an adapter: use letters, digits, '.', '_' and '-'"
+            ));
+        }
+        if path.is_empty() {
+            return Err(format!("the adapter '{name}' has no path"));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            path: path.into(),
+        })
+    }
+}
+
+/// Loads the adapters of a model.
+pub(crate) fn add_adapters(model: &LanguageModel, files: &[AdapterFile]) -> anyhow::Result<()> {
+    for AdapterFile { name, path } in files {
+        model.add_adapter(name, path).with_context(|| {
+            format!("cannot load the adapter '{name}' from '{}'", path.display())
+        })?;
+        tracing::info!(name, "the adapter is loaded");
+    }
+    Ok(())
+}
 
 /// Loads models by name; all share one set of threads.
 pub(crate) struct Loader {
@@ -53,13 +96,48 @@ impl Loader {
                 "the model '{name}' is not as it came ({reason}): remove it with `andon model rm {name}` and fetch it again"
             );
         }
-        let files = EncoderFiles::within(&located.folder);
-        Encoder::load(name, &files, Arc::clone(&self.kernels))
-            .with_context(|| format!("cannot load the model '{name}'"))
+        let kernels = Arc::clone(&self.kernels);
+        let is_gguf = located.weights.extension().is_some_and(|e| e == "gguf");
+        let loaded = if is_gguf {
+            Encoder::load_gguf(name, &located.weights, kernels)
+        } else {
+            Encoder::load(name, &EncoderFiles::within(&located.folder), kernels)
+        };
+        loaded.with_context(|| format!("cannot load the model '{name}'"))
     }
 
     fn locate(&self, name: &str) -> anyhow::Result<Located> {
         let name: ModelName = name.parse().context("plant.toml names a model")?;
         self.store.locate(&name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(typed: &str, expected: Result<(&str, &str), &str>) {
+        let read: Result<AdapterFile, String> = typed.parse();
+        match expected {
+            Ok((name, path)) => {
+                let (name, path) = (name.to_owned(), path.into());
+                assert_eq!(read, Ok(AdapterFile { name, path }));
+            }
+            Err(part) => {
+                let error = read.expect_err("it is refused");
+                assert!(error.contains(part), "'{part}' is not in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_adapter_is_typed_as_a_name_and_a_path() {
+        check("line-4=a/b.gguf", Ok(("line-4", "a/b.gguf")));
+        check("v1.2=/x/y=z", Ok(("v1.2", "/x/y=z")));
+        check("a/b.gguf", Err("'a/b.gguf' is no NAME=PATH"));
+        check("=a", Err("'' is no name of an adapter"));
+        check("a b=c", Err("'a b' is no name of an adapter"));
+        check("a=", Err("the adapter 'a' has no path"));
     }
 }

@@ -10,14 +10,14 @@ use andon_task::plant::Plant;
 use anyhow::{Context, bail};
 
 use crate::clock;
-use crate::engine::Loader;
+use crate::engine::{self, AdapterFile, Loader};
 use crate::settings::Settings;
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs<'a> {
-    /// All that the plant names.
-    Everything,
+    /// All that the plant names, and these adapters.
+    Everything(&'a [AdapterFile]),
     /// What answers this task: no language model where a head does.
     Task(&'a str),
 }
@@ -46,8 +46,21 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         }
     }
     let language_model: Arc<dyn LanguageModel> = match &settings.language_model {
-        Some(remote) => Arc::new(remote.connect()?),
-        None => Arc::new(loader.language_model(&plant.settings.language_model)?),
+        Some(remote) => {
+            if matches!(needs, Needs::Everything(adapters) if !adapters.is_empty()) {
+                bail!(
+                    "adapters belong to a model of this node and not to a server's: leave out `--adapter` or `--language-model`"
+                );
+            }
+            Arc::new(remote.connect()?)
+        }
+        None => {
+            let model = loader.language_model(&plant.settings.language_model)?;
+            if let Needs::Everything(adapters) = needs {
+                engine::add_adapters(&model, adapters)?;
+            }
+            Arc::new(model)
+        }
     };
     assemble(plant, Some(language_model))
 }

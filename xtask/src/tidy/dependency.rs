@@ -34,6 +34,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("andon-specimen", &[]),
     ("xtask", &["andon-specimen"]),
+    (
+        "andon-peers",
+        &["andon-task", "andon-kernels", "andon-engine"],
+    ),
 ];
 
 /// What the tests of every crate may use, and nothing that is shipped.

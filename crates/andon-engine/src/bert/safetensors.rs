@@ -2,11 +2,11 @@
 
 use andon_kernels::activation::GROUP;
 use andon_kernels::matrix::{Group8, Matrix};
-use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use super::{Bert, Layer, Norm, Pooling, Shape, Words};
+use crate::block;
 use crate::error::{LoadError, damaged, unsupported};
 
 /// What `config.json` says.
@@ -218,25 +218,7 @@ impl Source<'_> {
                 tensor.shape()
             ));
         }
-        let bytes = tensor.data();
-        let halves = bytes.as_chunks::<2>().0;
-        Ok(match tensor.dtype() {
-            Dtype::F32 => bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|x| f32::from_le_bytes(*x))
-                .collect(),
-            Dtype::F16 => halves
-                .iter()
-                .map(|x| f16::from_le_bytes(*x).to_f32())
-                .collect(),
-            Dtype::BF16 => halves
-                .iter()
-                .map(|x| bf16::from_le_bytes(*x).to_f32())
-                .collect(),
-            other => return Err(unsupported!("the tensor '{name}' of type {other:?}")),
-        })
+        block::view_floats(name, &tensor)
     }
 
     fn linear(&self, name: &str, rows: usize, columns: usize) -> Result<Linear, LoadError> {

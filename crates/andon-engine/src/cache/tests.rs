@@ -1,14 +1,16 @@
 use andon_kernels::kv::BLOCK;
+use andon_task::digest::Digest;
 use proptest::prelude::*;
 
 use super::{Blocks, Found, Held};
+use crate::adapter::Variant;
 
 fn hold(blocks: &mut Blocks, tokens: &[u32]) -> (Held, usize) {
     let Found {
         mut held,
         tokens: cached,
         ..
-    } = blocks.match_prefix(tokens);
+    } = blocks.match_prefix(Variant::ALONE, tokens);
     assert!(blocks.grow(&mut held, tokens.len()));
     blocks.note(&mut held, tokens, tokens.len());
     (held, cached)
@@ -89,14 +91,14 @@ fn of_a_block_that_goes_on_differently_the_beginning_is_copied() {
     blocks.retire(held, &tokens, tokens.len());
     // Five of the eight tokens of the last block are the same.
     let other = [&tokens[..37], &text(500, 20)].concat();
-    let found = blocks.match_prefix(&other);
+    let found = blocks.match_prefix(Variant::ALONE, &other);
     assert_eq!(found.tokens, 37);
     let (from, to) = found.copy.expect("a copy");
     assert_eq!((from, to), (last, found.held.numbers()[2]));
     assert_ne!(from, to);
     blocks.release(found.held);
     // Nothing of the first block is the same.
-    let found = blocks.match_prefix(&text(7, 20));
+    let found = blocks.match_prefix(Variant::ALONE, &text(7, 20));
     assert_eq!((found.tokens, found.copy), (0, None));
 }
 
@@ -113,7 +115,7 @@ fn what_is_pinned_is_found_to_its_last_token_whatever_else_comes() {
         let (held, cached) = hold(&mut blocks, &other);
         assert_eq!(cached, 0);
         blocks.retire(held, &other, other.len());
-        let found = blocks.match_prefix(&[&tokens[..], &[9, 9]].concat());
+        let found = blocks.match_prefix(Variant::ALONE, &[&tokens[..], &[9, 9]].concat());
         assert_eq!(found.tokens, 40);
         blocks.release(found.held);
     }
@@ -140,7 +142,7 @@ proptest! {
             if let Some(token) = tokens.get_mut(20 * start as usize + 3) {
                 *token = 1000 + start;
             }
-            let Found { mut held, tokens: known, copy } = blocks.match_prefix(&tokens);
+            let Found { mut held, tokens: known, copy } = blocks.match_prefix(Variant::ALONE, &tokens);
             prop_assert!(known < tokens.len().max(1));
             if let Some((from, to)) = copy {
                 content[to as usize] = content[from as usize].clone();
@@ -167,4 +169,71 @@ proptest! {
         }
         prop_assert_eq!(blocks.available(), 12);
     }
+}
+
+#[test]
+fn what_one_variant_computed_no_other_finds() {
+    let mut blocks = Blocks::new(64);
+    let tokens = text(0, 3 * BLOCK + 5);
+    let variants: Vec<Variant> = [None, Some((1, 1.0)), Some((2, 1.0)), Some((1, 0.5))]
+        .map(variant)
+        .to_vec();
+    for (at, &variant) in variants.iter().enumerate() {
+        assert_eq!(blocks.known(variant, &tokens), 0);
+        let found = blocks.match_prefix(variant, &tokens);
+        assert_eq!((found.tokens, found.copy), (0, None), "{variant:?}");
+        let mut held = found.held;
+        assert!(blocks.grow(&mut held, tokens.len()));
+        blocks.retire(held, &tokens, tokens.len());
+        for (other, &known) in variants.iter().enumerate() {
+            let expected = if other <= at { 3 } else { 0 };
+            assert_eq!(blocks.known(known, &tokens), expected, "{known:?}");
+        }
+    }
+    // Each finds its own, in blocks that no other has.
+    let mut all = Vec::new();
+    for &variant in &variants {
+        let found = blocks.match_prefix(variant, &tokens);
+        assert_eq!(found.tokens, tokens.len() - 1);
+        all.extend(found.held.numbers()[..3].to_vec());
+        blocks.release(found.held);
+    }
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 12);
+}
+
+#[test]
+fn what_is_pinned_for_a_variant_is_found_by_it_alone() {
+    let mut blocks = Blocks::new(16);
+    let tokens = text(0, BLOCK + 3);
+    let mut held = blocks.begin(variant(Some((1, 1.0))));
+    assert!(blocks.grow(&mut held, tokens.len()));
+    let pinned = blocks.pin(held, &tokens);
+    assert_eq!(pinned.numbers().len(), 2);
+    assert_eq!(blocks.known(variant(Some((1, 1.0))), &tokens), 1);
+    assert_eq!(blocks.known(Variant::ALONE, &tokens), 0);
+}
+
+#[test]
+fn scales_that_were_asked_for_once_are_not_remembered_for_ever() {
+    let mut blocks = Blocks::new(16);
+    let kept = variant(Some((1, 1.0)));
+    let tokens = text(0, 2 * BLOCK);
+    let mut held = blocks.begin(kept);
+    assert!(blocks.grow(&mut held, tokens.len()));
+    blocks.retire(held, &tokens, tokens.len());
+    for scale in 0..10_000 {
+        let held = blocks.begin(variant(Some((2, scale as f32))));
+        blocks.release(held);
+    }
+    assert!(blocks.roots.len() <= super::MOST_BARE_ROOTS + 1);
+    assert_eq!(blocks.known(kept, &tokens), 2);
+}
+
+/// The model alone, or with one of some adapters at a scale.
+fn variant(adapter: Option<(u8, f32)>) -> Variant {
+    adapter.map_or(Variant::ALONE, |(adapter, scale)| {
+        Variant::new(Digest::of(&[adapter]), scale)
+    })
 }

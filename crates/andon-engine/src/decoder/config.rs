@@ -38,6 +38,16 @@ pub(super) enum Family {
 }
 
 impl Family {
+    /// The name of its architecture in files.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
+            Self::Gemma2 => "gemma2",
+            Self::Phi3 => "phi3",
+        }
+    }
+
     fn parse(architecture: &str) -> Result<Self, LoadError> {
         match architecture {
             "llama" => Ok(Self::Llama),
@@ -54,6 +64,8 @@ impl Family {
 /// The shape of a decoder.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
+    /// As files name it.
+    pub(super) architecture: &'static str,
     pub(super) layers: usize,
     /// Numbers in a token's state.
     pub(super) width: usize,
@@ -145,6 +157,7 @@ impl Config {
         };
         let rotation = Rotation::read(gguf, source, architecture, &turned)?;
         let plain = Self {
+            architecture: family.name(),
             layers,
             width,
             feed_forward,

@@ -19,7 +19,9 @@ fn logits(seed: u64, path: &[u32]) -> [f32; 5] {
 /// The shares, and how many nodes were evaluated.
 fn search(seed: u64, tokens: &[Vec<u32>]) -> (Vec<f64>, usize) {
     let mut labels = Labels::new(tokens.to_vec());
-    labels.learn(0, 0, |token| logits(seed, &[])[token as usize]);
+    labels.learn(Branch { label: 0, depth: 0 }, |token| {
+        logits(seed, &[])[token as usize]
+    });
     let mut evaluated = 0;
     loop {
         let round = labels.next_round();
@@ -27,9 +29,9 @@ fn search(seed: u64, tokens: &[Vec<u32>]) -> (Vec<f64>, usize) {
             return (labels.shares(), evaluated);
         }
         evaluated += round.len();
-        for Branch { label, depth } in round {
-            let path = &tokens[label][..depth];
-            labels.learn(label, depth, |token| logits(seed, path)[token as usize]);
+        for branch in round {
+            let path = &tokens[branch.label][..branch.depth];
+            labels.learn(branch, |token| logits(seed, path)[token as usize]);
         }
     }
 }

@@ -7,6 +7,7 @@ use andon_task::engine::{EngineError, Statistics, Terms};
 use andon_task::task::Class;
 
 use super::job::{Job, Pin, Work};
+use crate::adapter::{Applied, Variant};
 use crate::schedule::{Rank, STEP_TOKENS};
 use crate::speed::Speed;
 
@@ -37,7 +38,7 @@ struct State {
     step: Option<(Instant, Option<Duration>)>,
     is_closed: bool,
     /// Beginnings that are kept for good: a new thread computes them anew.
-    pins: Vec<Vec<u32>>,
+    pins: Vec<(Vec<u32>, Option<Applied>)>,
     statistics: Statistics,
 }
 
@@ -68,7 +69,12 @@ impl Board {
     }
 
     /// Lets a job wait, if there is room and time for it.
-    pub(super) fn put(&self, work: Work, terms: &Terms) -> Result<(), EngineError> {
+    pub(super) fn put(
+        &self,
+        work: Work,
+        adapter: Option<Applied>,
+        terms: &Terms,
+    ) -> Result<(), EngineError> {
         let mut state = self.lock();
         let now = Instant::now();
         state.arrivals += 1;
@@ -98,6 +104,7 @@ impl Board {
         }
         state.waiting.push(Job {
             work,
+            adapter,
             terms: terms.clone(),
             rank,
         });
@@ -236,12 +243,17 @@ impl Tenure {
         }
     }
 
-    /// Notes that a beginning is kept for good.
-    pub(super) fn note_pin(&self, tokens: &[u32]) {
-        if let Some(mut state) = self.state()
-            && !state.pins.iter().any(|pin| pin == tokens)
-        {
-            state.pins.push(tokens.to_vec());
+    /// Notes that a beginning is kept for good, computed with an adapter.
+    pub(super) fn note_pin(&self, tokens: &[u32], adapter: Option<&Applied>) {
+        let Some(mut state) = self.state() else {
+            return;
+        };
+        let variant = Variant::of(adapter);
+        let is_it = |(pin, other): &(Vec<u32>, Option<Applied>)| {
+            pin == tokens && Variant::of(other.as_ref()) == variant
+        };
+        if !state.pins.iter().any(is_it) {
+            state.pins.push((tokens.to_vec(), adapter.cloned()));
         }
     }
 
@@ -250,13 +262,14 @@ impl Tenure {
         let Some(mut state) = self.state() else {
             return;
         };
-        for tokens in state.pins.clone() {
+        for (tokens, adapter) in state.pins.clone() {
             state.arrivals += 1;
             let rank = Rank::new(Class::Batch, None, state.arrivals);
             // Nobody waits for the outcome.
             let (outcome, _) = std::sync::mpsc::sync_channel(1);
             state.waiting.push(Job {
                 work: Work::Pin(Pin { tokens, outcome }),
+                adapter,
                 terms: Terms::default(),
                 rank,
             });

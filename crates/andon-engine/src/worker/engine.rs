@@ -13,13 +13,21 @@ use super::board::{Choice, Report, Tenure};
 use super::job::{Job, Work};
 use super::pin;
 use super::score::Scoring;
-use super::sequence::{Course, Purpose, Sequence};
+use super::sequence::{Course, Drafts, Purpose, Sequence};
+use crate::adapter::Variant;
 use crate::cache::{Blocks, Found, Held};
-use crate::decoder::{Slot, Workspace};
-use crate::schedule::{Budget, Demand, Rank, plan};
+use crate::decoder::{Logits, Slot, Workspace};
+use crate::lookup::Acceptance;
+use crate::schedule::{Budget, Demand, plan};
 
 /// Jobs that run side by side.
 const MOST_RUNNING: usize = 256;
+
+/// Drafts pay where this share of them comes true: a step of nine tokens takes about
+/// twice as long as one of one.
+const DRAFTS_PAY_FROM: f64 = 0.2;
+/// Kinds of work for which it is known whether drafts pay.
+const MOST_KINDS: usize = 1024;
 
 pub(super) struct Engine {
     model: Arc<dyn Model>,
@@ -32,6 +40,8 @@ pub(super) struct Engine {
     running: Vec<Running>,
     /// Beginnings that are kept for good.
     pinned: Vec<Held>,
+    /// Where drafts pay.
+    acceptance: Acceptance<u64>,
     statistics: Statistics,
 }
 
@@ -59,6 +69,7 @@ impl Engine {
             blocks: Blocks::new(blocks),
             running: Vec::new(),
             pinned: Vec::new(),
+            acceptance: Acceptance::new(DRAFTS_PAY_FROM, MOST_KINDS),
             statistics: Statistics {
                 blocks,
                 ..Statistics::default()
@@ -112,7 +123,7 @@ impl Engine {
                 if needed > blocks.available() && !is_first {
                     return Choice::Stop;
                 }
-                let is_computed = |other: &Running| other.is_computing(prompt, job.rank, blocks);
+                let is_computed = |other: &Running| other.is_computing(job, blocks);
                 match running.iter().any(is_computed) {
                     true => Choice::Leave,
                     false => Choice::Take,
@@ -126,23 +137,35 @@ impl Engine {
     }
 
     fn start(&mut self, mut job: Job) {
+        let variant = job.variant();
         let found = match job.work {
-            Work::Evaluate(_) | Work::Restore(_) => Found::default(),
-            _ => self.find(job.work.prompt()),
+            Work::Evaluate(_) | Work::Restore(_) => Found {
+                held: self.blocks.begin(variant),
+                ..Found::default()
+            },
+            _ => self.find(variant, job.work.prompt()),
         };
         self.statistics.cached_tokens += found.tokens as u64;
         let (sequence, scoring) = match &mut job.work {
-            Work::Generate(work) => (Sequence::generate(work, found), None),
+            Work::Generate(work) => {
+                let drafts = match self.acceptance.allows(&work.kind) {
+                    true => Drafts::Made,
+                    false => Drafts::NotMade,
+                };
+                let sequence = Sequence::generate(work, found, drafts);
+                let Some(sequence) = sequence else { return };
+                (sequence, None)
+            }
             Work::Score(work) => {
                 let (sequence, scoring) = Scoring::start(work, found);
                 (sequence, Some(scoring))
             }
-            Work::Evaluate(work) => (Sequence::evaluate(work), None),
+            Work::Evaluate(work) => (Sequence::evaluate(work, found), None),
             Work::Pin(work) => (Sequence::pin(&work.tokens, found), None),
             Work::Restore(work) => {
-                let restored = pin::restore(work, &mut self.blocks, &mut self.cache);
+                let restored = pin::restore(work, found.held, &mut self.blocks, &mut self.cache);
                 let outcome = restored.map(|held| {
-                    self.tenure.note_pin(&work.tokens);
+                    self.tenure.note_pin(&work.tokens, job.adapter.as_ref());
                     self.pinned.push(held);
                 });
                 // A caller that has left needs no answer.
@@ -162,8 +185,8 @@ impl Engine {
     }
 
     /// The beginning of a text, as far as the cache has it.
-    fn find(&mut self, tokens: &[u32]) -> Found {
-        let found = self.blocks.match_prefix(tokens);
+    fn find(&mut self, variant: Variant, tokens: &[u32]) -> Found {
+        let found = self.blocks.match_prefix(variant, tokens);
         if let Some((from, to)) = found.copy {
             let layers = self.cache.iter_mut();
             layers.for_each(|layer| layer.copy_block(from, to));
@@ -248,34 +271,52 @@ impl Engine {
         self.tenure.put_back(running.job);
     }
 
-    fn run(&mut self, plan: &[usize]) -> Vec<f32> {
-        let sequences = self.running.iter().flat_map(|running| &running.sequences);
+    fn run(&mut self, plan: &[usize]) -> Logits {
+        let sequences = self.running.iter().flat_map(|running| {
+            let adapter = running.job.adapter.as_ref();
+            let sequences = running.sequences.iter();
+            sequences.map(move |sequence| (sequence, adapter))
+        });
         let slots: Vec<Slot<'_>> = sequences
             .zip(plan)
-            .flat_map(|(sequence, &count)| sequence.slots(count))
+            .flat_map(|((sequence, adapter), &count)| sequence.slots(count, adapter))
             .collect();
         let (workspace, cache) = (&mut self.workspace, &mut self.cache);
         self.model.step(&self.kernels, workspace, cache, &slots)
     }
 
     /// Hands the logits to those who want them and lets go of who is done.
-    fn settle(&mut self, plan: &[usize], logits: &[f32]) {
-        let mut rows = logits.chunks_exact(self.model.vocabulary());
+    fn settle(&mut self, plan: &[usize], logits: &Logits) {
+        let vocabulary = self.model.vocabulary();
+        let mut whole = logits.whole.chunks_exact(vocabulary);
+        let mut partial = logits.partial.chunks_exact(vocabulary);
         let mut counts = plan.iter();
         for running in &mut self.running {
             let mut still = Vec::with_capacity(running.sequences.len());
             for mut sequence in std::mem::take(&mut running.sequences) {
                 let count = *counts.next().expect("a count for every sequence");
                 let wanted = sequence.wanted(count);
-                let rows: Vec<&[f32]> = rows.by_ref().take(wanted).collect();
+                let rows = match sequence.choices.is_empty() {
+                    true => &mut whole,
+                    false => &mut partial,
+                };
+                let rows: Vec<&[f32]> = rows.take(wanted).collect();
                 sequence.advance(count, &mut self.blocks);
                 let scoring = running.scoring.as_mut();
                 match sequence.settle(&self.kernels, &rows, scoring) {
                     Course::GoesOn => still.push(sequence),
                     Course::Ended => {
+                        if let (Purpose::Generate(state), Work::Generate(work)) =
+                            (&sequence.purpose, &running.job.work)
+                        {
+                            let (drafted, accepted) = state.drafts();
+                            self.acceptance.record(&work.kind, drafted, accepted);
+                        }
                         let kept = running.end(sequence, &mut self.blocks, &self.cache);
                         if let Some(held) = kept {
-                            self.tenure.note_pin(running.job.work.prompt());
+                            let job = &running.job;
+                            self.tenure
+                                .note_pin(job.work.prompt(), job.adapter.as_ref());
                             self.pinned.push(held);
                         }
                     }
@@ -326,13 +367,15 @@ impl Engine {
 }
 
 impl Running {
-    /// Whether this job, not behind `rank`, is about to compute more of the
-    /// beginning of `prompt` than the cache has: who waits a little saves that.
-    fn is_computing(&self, prompt: &[u32], rank: Rank, blocks: &Blocks) -> bool {
-        self.job.rank < rank
+    /// Whether this job, not behind `other` in rank, is about to compute more of the
+    /// beginning of its prompt than the cache has: who waits a little saves that.
+    fn is_computing(&self, other: &Job, blocks: &Blocks) -> bool {
+        let (prompt, variant) = (other.work.prompt(), other.variant());
+        self.job.rank < other.rank
+            && self.job.variant() == variant
             && self.sequences.iter().any(|sequence| {
                 let common = sequence.common_blocks(prompt);
-                common * kv::BLOCK > sequence.computed && common > blocks.known(prompt) + 1
+                common * kv::BLOCK > sequence.computed && common > blocks.known(variant, prompt) + 1
             })
     }
 

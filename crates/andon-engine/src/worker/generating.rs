@@ -1,4 +1,4 @@
-//! What a text under way has come to, and its next token.
+//! What a text under way has come to, and its next tokens.
 
 use std::sync::mpsc::SyncSender;
 
@@ -6,6 +6,8 @@ use andon_kernels::Kernels;
 use andon_task::engine::{EngineError, Finish, Usage};
 
 use super::job::{Event, Generate, Told};
+use crate::grammar::{Constraint, Mask};
+use crate::lookup::{Lookup, Reach};
 use crate::sample::Sampler;
 
 pub(crate) struct Generating {
@@ -13,62 +15,185 @@ pub(crate) struct Generating {
     most: usize,
     ends: Vec<u32>,
     alternatives: Option<usize>,
+    constraint: Option<Box<Constraint>>,
+    mask: Mask,
+    /// Where the answer may be copied from, if that pays.
+    lookup: Option<Lookup>,
+    /// The tokens of the answer so far.
+    answer: Vec<u32>,
     usage: Usage,
     events: SyncSender<Event>,
+    /// Tokens that were drafted and whose turn has come, and how many of these came true.
+    drafted: usize,
+    accepted: usize,
+}
+
+/// How a text goes on after a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// With these tokens: the one that was drawn, and those that must follow it.
+    Tokens(Vec<u32>),
+    /// Not at all: it has ended, or nobody listens.
+    Nothing,
 }
 
 impl Generating {
-    pub(super) fn new(work: &Generate, usage: Usage) -> Self {
+    pub(super) fn new(work: &mut Generate, usage: Usage) -> Self {
         Self {
             sampler: Sampler::new(work.sampling),
             most: work.most,
             ends: work.ends.clone(),
             alternatives: work.alternatives,
+            constraint: work.constraint.take(),
+            mask: Mask::default(),
+            lookup: None,
+            answer: Vec::new(),
             usage,
             events: work.events.clone(),
+            drafted: 0,
+            accepted: 0,
         }
     }
 
-    /// The next token, sent on its way; `None` when the text has ended or nobody
-    /// listens.
-    pub(super) fn next(&mut self, kernels: &Kernels, logits: &[f32]) -> Option<u32> {
-        let Some(token) = self.sampler.draw(logits) else {
-            let error = EngineError::Failed("the model's logits are no numbers".into());
-            drop(self.events.send(Event::End(Err(error))));
-            return None;
+    /// Lets the answer be drafted from its prompt.
+    pub(super) fn look_up(&mut self, prompt: &[u32]) {
+        self.lookup = Some(Lookup::new(prompt.to_vec(), Reach::default()));
+    }
+
+    /// What the answer must begin with.
+    pub(super) fn begin(&mut self) -> Next {
+        let mut tokens = Vec::new();
+        match self.follow(&mut tokens) {
+            Ok(None) => Next::Tokens(tokens),
+            Ok(Some(finish)) => self.end(Ok((finish, self.usage))),
+            Err(error) => self.end(Err(error)),
+        }
+    }
+
+    /// The next token, and what must follow it, sent on their way.
+    pub(super) fn next(&mut self, kernels: &Kernels, logits: &[f32]) -> Next {
+        match self.draw(kernels, logits) {
+            Ok(Drawing::Tokens(tokens)) => Next::Tokens(tokens),
+            Ok(Drawing::Last(finish)) => self.end(Ok((finish, self.usage))),
+            Ok(Drawing::Unheard) => Next::Nothing,
+            Err(error) => self.end(Err(error)),
+        }
+    }
+
+    fn draw(&mut self, kernels: &Kernels, logits: &[f32]) -> Result<Drawing, EngineError> {
+        let allowed = match &mut self.constraint {
+            Some(constraint) => {
+                constraint.mask(&mut self.mask)?;
+                Some(&self.mask)
+            }
+            None => None,
         };
-        self.usage.completion_tokens += 1;
-        let finish = if self.ends.contains(&token) {
-            Some(Finish::Stop)
-        } else if !self.tell(kernels, token, logits) {
-            return None;
-        } else if self.usage.completion_tokens >= self.most {
-            Some(Finish::Length)
-        } else {
-            None
+        let no_number = || EngineError::Failed("the model's logits are no numbers".into());
+        let token = self.sampler.draw(logits, allowed).ok_or_else(no_number)?;
+        if self.ends.contains(&token) {
+            self.usage.completion_tokens += 1;
+            return Ok(Drawing::Last(Finish::Stop));
+        }
+        if let Some(constraint) = &mut self.constraint {
+            constraint.accept(token)?;
+        }
+        let told = self.alternatives;
+        let told = told.map(|count| Told::new(kernels, token, logits, count));
+        if !self.tell(token, told) {
+            return Ok(Drawing::Unheard);
+        }
+        let mut tokens = vec![token];
+        Ok(match self.follow(&mut tokens)? {
+            None => Drawing::Tokens(tokens),
+            Some(finish) => Drawing::Last(finish),
+        })
+    }
+
+    /// Adds the tokens that must come now, whatever the model says; says how the
+    /// answer ends, if it does. Where the probabilities of all tokens are asked
+    /// for, each is drawn.
+    fn follow(&mut self, tokens: &mut Vec<u32>) -> Result<Option<Finish>, EngineError> {
+        if self.usage.completion_tokens >= self.most {
+            return Ok(Some(Finish::Length));
+        }
+        let Some(constraint) = &mut self.constraint else {
+            return Ok(None);
         };
-        match finish {
-            None => Some(token),
-            Some(finish) => {
-                drop(self.events.send(Event::End(Ok((finish, self.usage)))));
-                None
+        if self.alternatives.is_none() {
+            for token in constraint.forced() {
+                let Some(constraint) = &mut self.constraint else {
+                    break;
+                };
+                constraint.accept(token)?;
+                tokens.push(token);
+                // Who has left is found out by the next drawn token.
+                self.tell(token, None);
+                if self.usage.completion_tokens >= self.most {
+                    return Ok(Some(Finish::Length));
+                }
             }
         }
+        let constraint = self.constraint.as_mut();
+        let is_finished = constraint.is_some_and(|constraint| constraint.is_finished());
+        Ok(is_finished.then_some(Finish::Stop))
+    }
+
+    /// Tokens that are likely to come: what they cost less than one by one is lost
+    /// if they do not.
+    pub(super) fn draft(&mut self) -> Vec<u32> {
+        let Some(lookup) = &self.lookup else {
+            return Vec::new();
+        };
+        let room = self.most - self.usage.completion_tokens;
+        let draft = lookup.draft(&self.answer);
+        let mut draft = draft[..draft.len().min(room.saturating_sub(1))].to_vec();
+        if let Some(constraint) = &mut self.constraint {
+            // A constraint that has failed says so when the next token is drawn.
+            draft.truncate(constraint.check(&draft).unwrap_or(0));
+        }
+        draft
+    }
+
+    /// Notes what became of a draft.
+    pub(super) fn judge(&mut self, drafted: usize, accepted: usize) {
+        self.drafted += drafted;
+        self.accepted += accepted;
+    }
+
+    /// Tokens that were drafted, and how many of these came true.
+    pub(super) fn drafts(&self) -> (usize, usize) {
+        (self.drafted, self.accepted)
+    }
+
+    fn end(&self, end: Result<(Finish, Usage), EngineError>) -> Next {
+        // A caller that has left needs no end.
+        drop(self.events.send(Event::End(end)));
+        Next::Nothing
     }
 
     /// Sends a token; false if nobody listens.
-    fn tell(&self, kernels: &Kernels, token: u32, logits: &[f32]) -> bool {
+    fn tell(&mut self, token: u32, told: Option<Told>) -> bool {
+        self.answer.push(token);
+        self.usage.completion_tokens += 1;
         let event = Event::Token {
             token,
-            told: self
-                .alternatives
-                .map(|count| Told::new(kernels, token, logits, count)),
+            told,
             cached_tokens: self.usage.cached_tokens,
         };
         // The channel has room for every event: an error means that the other end
         // is gone.
         self.events.try_send(event).is_ok()
     }
+}
+
+/// What came of drawing a token.
+enum Drawing {
+    /// The token and those that must follow it.
+    Tokens(Vec<u32>),
+    /// The answer ends, and why.
+    Last(Finish),
+    /// Nobody listens.
+    Unheard,
 }
 
 impl Told {

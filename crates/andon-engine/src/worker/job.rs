@@ -6,6 +6,8 @@ use andon_kernels::kv;
 use andon_task::engine::{EngineError, Finish, Sampling, Terms, Usage};
 
 use super::generating::Generating;
+use crate::adapter::{Applied, Variant};
+use crate::grammar::Constraint;
 use crate::schedule::Rank;
 
 /// Work for the model, with the place where its outcome goes. A place that nobody
@@ -35,6 +37,10 @@ pub(crate) struct Generate {
     pub(crate) sampling: Sampling,
     /// How many alternatives are told with each token; `None`: nothing is told.
     pub(crate) alternatives: Option<usize>,
+    /// What the text must satisfy.
+    pub(crate) constraint: Option<Box<Constraint>>,
+    /// The kind of work that it is: whether drafts pay is measured for each.
+    pub(crate) kind: u64,
     /// What the text has come to, if it was begun and had to wait.
     pub(crate) progress: Option<Box<Generating>>,
     /// Where events go; it has room for all of them.
@@ -144,8 +150,17 @@ impl Work {
 pub(crate) struct Job {
     /// What.
     pub(crate) work: Work,
+    /// The adapter that it is computed with.
+    pub(crate) adapter: Option<Applied>,
     /// Until when, and for whom.
     pub(crate) terms: Terms,
     /// Its place among others.
     pub(crate) rank: Rank,
+}
+
+impl Job {
+    /// What shapes its keys and values beside its tokens.
+    pub(super) fn variant(&self) -> Variant {
+        Variant::of(self.adapter.as_ref())
+    }
 }

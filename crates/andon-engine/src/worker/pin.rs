@@ -20,6 +20,7 @@ pub(super) fn content(held: &Held, cache: &[kv::Layer]) -> Vec<u16> {
 /// Puts content back into blocks of its own, from where it is found like any other.
 pub(super) fn restore(
     work: &Restore,
+    mut held: Held,
     blocks: &mut Blocks,
     cache: &mut [kv::Layer],
 ) -> Result<Held, EngineError> {
@@ -30,7 +31,6 @@ pub(super) fn restore(
             "the content of the blocks has another size than the model's".into(),
         ));
     }
-    let mut held = Held::default();
     if !blocks.grow(&mut held, work.tokens.len()) {
         return Err(EngineError::Invalid(
             "the KV cache has no room for the beginning: use fewer or shorter ones".into(),

@@ -23,9 +23,11 @@ pub(super) struct Scoring {
 
 impl Scoring {
     pub(super) fn start(work: &Score, found: Found) -> (Sequence, Self) {
-        let sequence = Sequence::prompt(&work.prompt, found);
+        let labels = Labels::new(work.labels.clone());
+        let root = Branch { label: 0, depth: 0 };
+        let sequence = Sequence::prompt(&work.prompt, found, labels.choices(root));
         let scoring = Self {
-            labels: Labels::new(work.labels.clone()),
+            labels,
             prompt: work.prompt.clone(),
             held: None,
             waiting: Vec::new(),
@@ -42,15 +44,14 @@ impl Scoring {
     /// The prompt is computed: every first token has its weight.
     pub(super) fn begin(&mut self, logits: &[f32], held: Held) {
         self.held = Some(held);
-        self.labels.learn(0, 0, |token| logits[token as usize]);
+        let root = Branch { label: 0, depth: 0 };
+        self.labels.learn(root, |token| logits[token as usize]);
         self.begin_round();
     }
 
-    /// What may follow the first `depth` tokens of a label.
+    /// What the model thinks of what may follow at a branch.
     pub(super) fn add(&mut self, branch: Branch, logits: &[f32]) {
-        let Branch { label, depth } = branch;
-        self.labels
-            .learn(label, depth, |token| logits[token as usize]);
+        self.labels.learn(branch, |token| logits[token as usize]);
     }
 
     /// A branch has come to its end.
@@ -91,7 +92,9 @@ impl Scoring {
             let tokens = [self.prompt.as_slice(), path].concat();
             sequences.push(Sequence {
                 computed: prompt,
+                drafted: 0,
                 wants_from: tokens.len() - 1,
+                choices: self.labels.choices(branch),
                 tokens,
                 held,
                 purpose: Purpose::Label(branch),

@@ -3,20 +3,25 @@
 use andon_kernels::{Kernels, kv};
 use andon_task::engine::Usage;
 
-use super::generating::Generating;
+use super::generating::{Generating, Next};
 use super::job::{Evaluate, Generate};
 use super::pin;
 use super::score::Scoring;
+use crate::adapter::Applied;
 use crate::cache::{Blocks, Found, Held};
-use crate::decoder::Slot;
+use crate::decoder::{Slot, Wants};
 use crate::labels::Branch;
 
 pub(super) struct Sequence {
     pub(super) tokens: Vec<u32>,
     /// Tokens whose keys and values are in the cache.
     pub(super) computed: usize,
+    /// Tokens at the end that are drafts: they may be wrong.
+    pub(super) drafted: usize,
     /// Logits are wanted after this token and all that follow.
     pub(super) wants_from: usize,
+    /// The tokens whose logits are wanted; none: those of all.
+    pub(super) choices: Vec<u32>,
     pub(super) held: Held,
     pub(super) purpose: Purpose,
 }
@@ -31,6 +36,15 @@ pub(super) enum Purpose {
     Prompt,
     /// The beginning of a label.
     Label(Branch),
+}
+
+/// Whether answers are drafted from their prompts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drafts {
+    /// Where the prompt has what may come next.
+    Made,
+    /// It does not pay.
+    NotMade,
 }
 
 /// How a sequence came out of a step.
@@ -51,7 +65,9 @@ impl Sequence {
         } = found;
         Self {
             computed,
+            drafted: 0,
             wants_from: tokens.len() - 1,
+            choices: Vec::new(),
             tokens,
             held,
             purpose,
@@ -59,29 +75,44 @@ impl Sequence {
     }
 
     /// A text to continue, or one that was continued before and had to wait.
-    pub(super) fn generate(work: &mut Generate, found: Found) -> Self {
+    /// `None` if there is nothing to say.
+    pub(super) fn generate(work: &mut Generate, found: Found, drafts: Drafts) -> Option<Self> {
         let usage = Usage {
             prompt_tokens: work.tokens.len(),
             cached_tokens: found.tokens,
             completion_tokens: 0,
         };
+        let mut tokens = work.tokens.clone();
         let state = match work.progress.take() {
             Some(state) => state,
-            None => Box::new(Generating::new(work, usage)),
+            None => {
+                let mut state = Generating::new(work, usage);
+                if drafts == Drafts::Made {
+                    state.look_up(&tokens);
+                }
+                match state.begin() {
+                    Next::Tokens(forced) => tokens.extend(forced),
+                    Next::Nothing => return None,
+                }
+                Box::new(state)
+            }
         };
-        Self::new(work.tokens.clone(), found, Purpose::Generate(state))
+        Some(Self::new(tokens, found, Purpose::Generate(state)))
     }
 
-    pub(super) fn evaluate(work: &Evaluate) -> Self {
+    pub(super) fn evaluate(work: &Evaluate, found: Found) -> Self {
         let purpose = Purpose::Evaluate(Vec::new());
-        let mut sequence = Self::new(work.tokens.clone(), Found::default(), purpose);
+        let mut sequence = Self::new(work.tokens.clone(), found, purpose);
         sequence.wants_from = 0;
         sequence
     }
 
     /// The text before labels.
-    pub(super) fn prompt(tokens: &[u32], found: Found) -> Self {
-        Self::new(tokens.to_vec(), found, Purpose::Prompt)
+    pub(super) fn prompt(tokens: &[u32], found: Found, choices: Vec<u32>) -> Self {
+        Self {
+            choices,
+            ..Self::new(tokens.to_vec(), found, Purpose::Prompt)
+        }
     }
 
     /// A beginning to keep: nobody wants logits.
@@ -119,13 +150,22 @@ impl Sequence {
             .count()
     }
 
-    /// The next `count` tokens.
-    pub(super) fn slots(&self, count: usize) -> impl Iterator<Item = Slot<'_>> {
-        (self.computed..self.computed + count).map(|position| Slot {
+    /// The next `count` tokens, computed with an adapter.
+    pub(super) fn slots<'a>(
+        &'a self,
+        count: usize,
+        adapter: Option<&'a Applied>,
+    ) -> impl Iterator<Item = Slot<'a>> {
+        (self.computed..self.computed + count).map(move |position| Slot {
             token: self.tokens[position],
             position,
             blocks: self.held.numbers(),
-            wants_logits: position >= self.wants_from,
+            wants: match self.choices.as_slice() {
+                _ if position < self.wants_from => Wants::Nothing,
+                [] => Wants::Everything,
+                choices => Wants::Tokens(choices),
+            },
+            adapter,
         })
     }
 
@@ -137,7 +177,13 @@ impl Sequence {
 
     pub(super) fn advance(&mut self, count: usize, blocks: &mut Blocks) {
         self.computed += count;
-        blocks.note(&mut self.held, &self.tokens, self.computed);
+        let certain = self.certain().min(self.computed);
+        blocks.note(&mut self.held, &self.tokens, certain);
+    }
+
+    /// Tokens that are no drafts.
+    fn certain(&self) -> usize {
+        self.tokens.len() - self.drafted
     }
 
     /// Uses the logits of the tokens just computed.
@@ -149,17 +195,7 @@ impl Sequence {
     ) -> Course {
         let is_complete = self.computed == self.tokens.len();
         let ended = match (&mut self.purpose, scoring) {
-            (Purpose::Generate(state), _) => match rows.last() {
-                Some(logits) => match state.next(kernels, logits) {
-                    Some(token) => {
-                        self.tokens.push(token);
-                        self.wants_from = self.tokens.len() - 1;
-                        false
-                    }
-                    None => true,
-                },
-                None => false,
-            },
+            (Purpose::Generate(_), _) => return self.continue_text(kernels, rows),
             (Purpose::Evaluate(logits), _) => {
                 rows.iter().for_each(|row| logits.extend(*row));
                 is_complete
@@ -185,12 +221,65 @@ impl Sequence {
         }
     }
 
+    /// Draws as many tokens as the rows allow: one, and one more for each draft that
+    /// comes true.
+    fn continue_text(&mut self, kernels: &Kernels, rows: &[&[f32]]) -> Course {
+        let first = self.computed - rows.len();
+        let drafted = self.drafted;
+        for (row, logits) in rows.iter().enumerate() {
+            // The row of a draft that turned out wrong, or of a token that had to
+            // come after another, says nothing.
+            if first + row + 1 != self.certain() {
+                continue;
+            }
+            let Purpose::Generate(state) = &mut self.purpose else {
+                return Course::Ended;
+            };
+            match state.next(kernels, logits) {
+                Next::Tokens(tokens) => tokens.into_iter().for_each(|token| self.push(token)),
+                Next::Nothing => {
+                    // What follows was never said.
+                    self.tokens.truncate(self.certain());
+                    self.drafted = 0;
+                    self.computed = self.computed.min(self.tokens.len());
+                    return Course::Ended;
+                }
+            }
+        }
+        if self.drafted == 0
+            && let Purpose::Generate(state) = &mut self.purpose
+            && !rows.is_empty()
+        {
+            let came_true = (self.computed - first).saturating_sub(1).min(drafted);
+            state.judge(drafted, came_true);
+            let draft = state.draft();
+            self.drafted = draft.len();
+            self.tokens.extend(draft);
+        }
+        self.wants_from = self.certain() - 1;
+        Course::GoesOn
+    }
+
+    /// Adds a certain token: the first draft comes true, or all are wrong.
+    fn push(&mut self, token: u32) {
+        let at = self.certain();
+        if self.drafted > 0 && self.tokens[at] == token {
+            self.drafted -= 1;
+            return;
+        }
+        self.tokens.truncate(at);
+        self.drafted = 0;
+        self.computed = self.computed.min(at);
+        self.tokens.push(token);
+    }
+
     /// Gives all blocks back; what they hold may be found by others.
     pub(super) fn retire(&mut self, blocks: &mut Blocks) {
         let held = std::mem::take(&mut self.held);
         // A prompt before labels has handed its blocks on.
         if !held.numbers().is_empty() {
-            blocks.retire(held, &self.tokens, self.computed);
+            let computed = self.computed.min(self.certain());
+            blocks.retire(held, &self.tokens, computed);
         }
     }
 

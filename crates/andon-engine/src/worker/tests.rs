@@ -9,6 +9,7 @@ use andon_task::engine::{Departure, Finish, Sampling, Usage};
 use andon_task::task::Class;
 
 use super::*;
+use crate::decoder::Wants;
 
 /// Tokens: what follows one is the next, and after the last the first.
 const VOCABULARY: usize = 64;
@@ -43,7 +44,7 @@ impl Model for Counter {
         _: &mut Workspace,
         _: &mut [kv::Layer],
         slots: &[Slot<'_>],
-    ) -> Vec<f32> {
+    ) -> Logits {
         for slot in slots {
             assert!(
                 slot.position < slot.blocks.len() * kv::BLOCK,
@@ -57,13 +58,17 @@ impl Model for Counter {
             }
         }
         std::thread::sleep(self.per_token * slots.len() as u32);
-        let wanted = slots.iter().filter(|slot| slot.wants_logits);
-        wanted
-            .flat_map(|slot| {
-                let next = (slot.token as usize + 1) % 50;
-                (0..VOCABULARY).map(move |token| if token == next { 9.0 } else { 0.0 })
-            })
-            .collect()
+        let mut logits = Logits::default();
+        for slot in slots {
+            let next = (slot.token as usize + 1) % 50;
+            let row = (0..VOCABULARY).map(|token| if token == next { 9.0 } else { 0.0 });
+            match slot.wants {
+                Wants::Nothing => {}
+                Wants::Everything => logits.whole.extend(row),
+                Wants::Tokens(_) => logits.partial.extend(row),
+            }
+        }
+        logits
     }
 }
 
@@ -118,10 +123,12 @@ fn continued(
         ends: vec![49],
         sampling: Sampling::default(),
         alternatives: None,
+        constraint: None,
+        kind: 0,
         progress: None,
         events,
     });
-    worker.submit(work, terms)?;
+    worker.submit(work, None, terms)?;
     let mut drawn = Vec::new();
     loop {
         match worker.wait(&incoming, terms)? {
@@ -271,10 +278,12 @@ fn the_queue_is_bounded() {
             ends: Vec::new(),
             sampling: Sampling::default(),
             alternatives: None,
+            constraint: None,
+            kind: 0,
             progress: None,
             events,
         });
-        worker.submit(work, &terms).err()
+        worker.submit(work, None, &terms).err()
     });
     assert!(
         matches!(full, Some(EngineError::Overloaded { .. })),
@@ -350,6 +359,7 @@ fn a_beginning_in_common_is_computed_once() {
                     labels,
                     outcome,
                 }),
+                None,
                 &terms,
             )
             .expect("taken");
@@ -377,7 +387,7 @@ fn what_is_pinned_stays_and_comes_back() {
         tokens: tokens.clone(),
         outcome,
     };
-    worker.submit(Work::Pin(pin), &terms).expect("taken");
+    worker.submit(Work::Pin(pin), None, &terms).expect("taken");
     let content = worker.wait(&content, &terms).expect("heard").expect("kept");
     assert_eq!(content.len(), 2 * 2 * 16 * kv::BLOCK);
     let cached = |prompt: &[u32]| {
@@ -402,7 +412,7 @@ fn what_is_pinned_stays_and_comes_back() {
         outcome,
     };
     worker
-        .submit(Work::Restore(restore), &terms)
+        .submit(Work::Restore(restore), None, &terms)
         .expect("taken");
     worker
         .wait(&restored, &terms)
@@ -410,4 +420,24 @@ fn what_is_pinned_stays_and_comes_back() {
         .expect("kept");
     let restored: Vec<u32> = (10..42).collect();
     assert_eq!(cached(&restored), 32);
+}
+
+#[test]
+fn drafts_save_steps_and_change_nothing() {
+    let worker = worker(&Counter::default(), 256);
+    // The answer stands in the prompt, from its second token on; then it goes on
+    // with what does not.
+    let mut prompt: Vec<u32> = (2..30).collect();
+    prompt.extend([40, 0, 1]);
+    let (tokens, _) = generate(&worker, &prompt, 40, &Terms::default()).expect("an answer");
+    assert_eq!(tokens, expected(1, 40));
+    let text = [prompt.clone(), tokens].concat();
+    eventually(&worker, |now| now.running == 0 && now.free_blocks == 256);
+    let steps = worker.statistics().steps;
+    assert!(steps < 30, "{steps} steps for 40 tokens");
+    // What was drafted and did not come true is not found by others.
+    let wrong = [&text[..31], &[2, 3, 50, 51, 52], &text[36..]].concat();
+    let (tokens, _, usage) = continued(&worker, &wrong, 1, &Terms::default()).expect("an answer");
+    assert_eq!(tokens, expected(*wrong.last().expect("tokens"), 1));
+    assert_eq!(usage.cached_tokens, 33);
 }

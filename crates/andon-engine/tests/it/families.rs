@@ -1,7 +1,7 @@
 //! Every family and kind of tensor against llama.cpp, on small models of random
 //! weights.
 
-use andon_engine::decoder::{Decoder, Slot, Workspace};
+use andon_engine::decoder::{Decoder, Slot, Wants, Workspace};
 use andon_engine::gguf::Gguf;
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
@@ -18,7 +18,7 @@ struct Reference {
 }
 
 #[derive(Deserialize)]
-struct Case {
+pub(crate) struct Case {
     family: String,
     kind: String,
     context: usize,
@@ -29,8 +29,28 @@ struct Case {
     surprisals: Vec<Vec<u32>>,
 }
 
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = self.tokens.len();
+        write!(f, "{:7} {:7} {count:4} tokens", self.family, self.kind)
+    }
+}
+
 impl Case {
-    fn file(&self) -> File {
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// How many of the last tokens the reference is for.
+    pub(crate) fn compared(&self) -> usize {
+        self.most_probable.len()
+    }
+
+    pub(crate) fn file(&self) -> File {
+        self.specimen().file()
+    }
+
+    pub(crate) fn specimen(&self) -> Specimen {
         let family = Family::ALL.into_iter().find(|f| f.name() == self.family);
         let mix = match self.kind.as_str() {
             "q4_k_m" => Mix::Q4KM,
@@ -39,8 +59,7 @@ impl Case {
                 Mix::InTurn(vec![kind.expect("a kind")])
             }
         };
-        let specimen = Specimen::tiny(family.expect("a family"), mix);
-        specimen.file()
+        Specimen::tiny(family.expect("a family"), mix)
     }
 
     fn decoder(&self, file: &File) -> Decoder {
@@ -63,12 +82,20 @@ impl Case {
                 token: self.tokens[position],
                 position,
                 blocks: &blocks,
-                wants_logits: position >= first,
+                wants: match position >= first {
+                    true => Wants::Everything,
+                    false => Wants::Nothing,
+                },
+                adapter: None,
             })
             .collect();
         let steps = slots.chunks(chunk);
         let logits: Vec<f32> = steps
-            .flat_map(|slots| decoder.step(&kernels, &mut workspace, &mut cache, slots))
+            .flat_map(|slots| {
+                decoder
+                    .step(&kernels, &mut workspace, &mut cache, slots)
+                    .whole
+            })
             .collect();
         let rows = logits.chunks_exact(decoder.vocabulary());
         rows.map(<[f32]>::to_vec).collect()
@@ -82,7 +109,7 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
 
 /// The mean divergence from the reference, and the share of tokens after which both
 /// name the same one first.
-fn compare_all(case: &Case, logits: &[Vec<f32>]) -> (f64, f64) {
+pub(crate) fn compare_all(case: &Case, logits: &[Vec<f32>]) -> (f64, f64) {
     let (mut divergence, mut agreements) = (0.0, 0.0);
     let expected = case.most_probable.iter().zip(&case.surprisals);
     for (logits, (ids, surprisals)) in logits.iter().zip(expected) {
@@ -128,9 +155,8 @@ fn logits_agree_with_llama_cpp_and_are_the_same_bits_in_every_way() {
             assert_eq!(chunked, logits, "{} on {isa}", case.family);
         }
         let (divergence, agreement) = compare_all(&case, &logits);
-        let (family, kind, count) = (&case.family, &case.kind, case.tokens.len());
-        println!("{family:7} {kind:7} {count:4} tokens: KL {divergence:.5}, top-1 {agreement:.3}");
-        assert!(divergence <= 0.012, "{family} {kind}: KL {divergence}");
+        println!("{case}: KL {divergence:.5}, top-1 {agreement:.3}");
+        assert!(divergence <= 0.012, "{case}: KL {divergence}");
     }
 }
 

@@ -3,8 +3,13 @@
 //! The models are those that `andon model pull` put under `ANDON_HOME`; small
 //! ones of random weights stand for what the default models do not show.
 
+mod adapter_mutations;
+mod adapters;
+mod constrained;
+mod encoders;
 mod families;
 mod faults;
+mod grammar;
 mod llama;
 mod minilm;
 mod models;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use andon_engine::{Encoder, EncoderParts, LanguageModel};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
-use andon_specimen::{Family, File, Kind, Value};
+use andon_specimen::{self as specimen, Family, File, Kind, Spelling, Value};
 use andon_task::engine::{
     Embed, EngineError, Generate, GenerateRequest, Message, Prompt, Role, Score, ScoreRequest,
 };
@@ -28,7 +28,7 @@ const CONFINED: &str = "ANDON_TEST_CONFINED";
 const MEMORY_KB: &str = "1500000";
 
 /// Runs `body` in a process of its own with little memory.
-fn confined(test: &str, body: impl FnOnce()) {
+pub(crate) fn confined(test: &str, body: impl FnOnce()) {
     if std::env::var_os(CONFINED).is_some() {
         return body();
     }
@@ -120,7 +120,7 @@ fn use_model(bytes: &[u8], kernels: &Arc<Kernels>) -> Result<bool, EngineError> 
 }
 
 /// Passes on what only a panic in the engine gives.
-fn sound(outcome: Result<(), EngineError>) -> Result<(), EngineError> {
+pub(crate) fn sound(outcome: Result<(), EngineError>) -> Result<(), EngineError> {
     match outcome {
         Err(EngineError::Failed(reason)) if !reason.contains("no numbers") => {
             Err(EngineError::Failed(reason))
@@ -155,8 +155,40 @@ fn a_thousand_mutations_of_an_encoder() {
     });
 }
 
-/// Loads and uses an encoder; whether it could be loaded. A vector that is given
-/// is one.
+#[test]
+fn a_thousand_mutations_of_an_encoder_in_one_file() {
+    let test = "mutations::a_thousand_mutations_of_an_encoder_in_one_file";
+    confined(test, || {
+        let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
+        let bases = [Spelling::WordPiece, Spelling::Unigram].map(|spelling| {
+            let (kind, seed) = (Kind::Q4_0, 1);
+            let encoder = specimen::Encoder {
+                spelling,
+                kind,
+                seed,
+            };
+            encoder.file().bytes()
+        });
+        let mut loaded = 0;
+        for seed in 0..1_000 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut file = bases[seed as usize % bases.len()].clone();
+            damage(&mut file, &mut random);
+            let tried = catch_unwind(AssertUnwindSafe(|| {
+                let encoder = Encoder::from_gguf("tiny", &file, Arc::clone(&kernels));
+                encoder.map_or(Ok(false), |encoder| embed(&encoder))
+            }));
+            match tried {
+                Ok(Ok(is_loaded)) => loaded += u32::from(is_loaded),
+                Ok(Err(error)) => panic!("seed {seed}: {error}"),
+                Err(_) => panic!("seed {seed}: a panic"),
+            }
+        }
+        assert!((100..900).contains(&loaded), "{loaded} loaded");
+    });
+}
+
+/// Loads and uses an encoder; whether it could be loaded.
 fn use_encoder(files: &Files, kernels: &Arc<Kernels>) -> Result<bool, String> {
     let parts = EncoderParts {
         weights: &files.weights,
@@ -167,6 +199,11 @@ fn use_encoder(files: &Files, kernels: &Arc<Kernels>) -> Result<bool, String> {
     let Ok(encoder) = Encoder::from_parts("tiny", parts, Arc::clone(kernels)) else {
         return Ok(false);
     };
+    embed(&encoder)
+}
+
+/// Uses an encoder. A vector that is given is one.
+fn embed(encoder: &Encoder) -> Result<bool, String> {
     let texts = ["the pump is leaking oil.", "", "\u{7}é [SEP] 12"];
     match encoder.embed(&texts) {
         Ok(vectors) => {

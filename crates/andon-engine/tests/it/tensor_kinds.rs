@@ -6,12 +6,12 @@ use std::sync::Arc;
 use andon_engine::LanguageModel;
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
-use andon_specimen::{File, Kind, Shape};
+use andon_specimen::{Family, File, Kind, Shape};
 use andon_task::engine::{
     Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score, ScoreRequest,
 };
 
-use crate::specimens::{FLAT, llama, specimen};
+use crate::specimens::{self, FLAT, llama, specimen};
 
 const TEXT: &str = "pump 4 is leaking in the morning, the valve at station 12 too";
 
@@ -86,6 +86,17 @@ fn every_kind_of_tensor_gives_its_logits() {
     check(&FLAT, true);
     check(&Kind::ALL, true);
     check(&[Kind::Q8_0, Kind::Q4_1, Kind::Q8_0, Kind::F16], true);
+}
+
+#[test]
+fn every_family_answers_alike_in_every_form() {
+    for family in Family::ALL {
+        let file = specimens::family(family);
+        let expected = all(&load(&file, Isa::scalar()));
+        for isa in Isa::supported() {
+            assert_eq!(all(&load(&file, isa)), expected, "{family:?} on {isa}");
+        }
+    }
 }
 
 #[test]

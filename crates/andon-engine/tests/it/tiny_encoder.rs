@@ -18,20 +18,32 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::of("bert", 0, seed)
+    }
+
+    /// The same encoder as one of the XLM-R kind: the first positions are those of
+    /// the padding and never used.
+    pub(crate) fn xlm_roberta(seed: u64) -> Self {
+        Self::of("xlm-roberta", 2, seed)
+    }
+
+    fn of(family: &str, unused: usize, seed: u64) -> Self {
         let vocabulary = vocabulary();
         let config = json!({
-            "model_type": "bert",
+            "model_type": family,
             "hidden_act": "gelu",
             "hidden_size": WIDTH,
             "intermediate_size": INNER,
             "layer_norm_eps": 1e-12,
-            "max_position_embeddings": POSITIONS,
+            "max_position_embeddings": POSITIONS + unused,
+            "pad_token_id": 1,
+            "type_vocab_size": 2,
             "num_attention_heads": 2,
             "num_hidden_layers": 1,
             "vocab_size": vocabulary.len(),
         });
         Self {
-            weights: weights(seed, vocabulary.len()),
+            weights: weights(seed, vocabulary.len(), unused),
             tokenizer: tokenizer(&vocabulary).to_string().into_bytes(),
             config: config.to_string().into_bytes(),
         }
@@ -86,18 +98,28 @@ fn tokenizer(vocabulary: &[String]) -> Value {
     })
 }
 
-fn weights(seed: u64, vocabulary: usize) -> Vec<u8> {
+fn weights(seed: u64, vocabulary: usize, unused: usize) -> Vec<u8> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut header, mut data) = (Map::new(), Vec::new());
     let mut push = |name: &str, shape: &[usize], mean: f32| {
         let start = data.len();
-        for _ in 0..shape.iter().product() {
+        let is_positions = name.contains("position");
+        let shape = &match is_positions {
+            true => vec![shape[0] + unused, shape[1]],
+            false => shape.to_vec(),
+        };
+        if is_positions {
+            let far = std::iter::repeat_n(100f32.to_le_bytes(), unused * WIDTH);
+            data.extend(far.flatten());
+        }
+        for _ in (data.len() - start) / 4..shape.iter().product() {
             let value: f32 = mean + random.random_range(-0.3..0.3);
             data.extend(value.to_le_bytes());
         }
         let range = [start, data.len()];
         let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": range});
-        header.insert(name.to_owned(), entry);
+        let prefix = if unused > 0 { "roberta." } else { "" };
+        header.insert(format!("{prefix}{name}"), entry);
     };
     for (kind, count) in [
         ("word", vocabulary),

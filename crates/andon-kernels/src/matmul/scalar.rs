@@ -6,10 +6,10 @@ use super::Job;
 use crate::activation::Group;
 use crate::matrix::{Format, PANEL};
 
-pub(super) fn run(job: &Job<'_>, mut emit: impl FnMut(usize, &[f32; PANEL])) {
+pub(super) fn run(job: &Job<'_>) {
     for (token, row) in job.rows.iter().enumerate() {
         let products = std::array::from_fn(|lane| product(job.panel, job.format, lane, row));
-        emit(token, &products);
+        job.put(token, &products);
     }
 }
 

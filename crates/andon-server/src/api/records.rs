@@ -2,7 +2,9 @@
 
 use andon_runtime::{Error as NodeError, Taken};
 use andon_store::{Page, RecordFilter};
+use andon_task::engine::Departure;
 use andon_task::run::NewRecord;
+use andon_task::task::Class;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use serde_json::Value;
 
 use super::view::{FailedRun, RecordView, RunView};
 use crate::app::App;
+use crate::asked::Asked;
 use crate::error::ApiError;
 use crate::extract::{Body, Path, Query, Reply};
 
@@ -82,9 +85,10 @@ pub(super) fn page(before: Option<i64>, limit: Option<usize>) -> Result<Page, Ap
 /// Keeps a note and runs tasks over it.
 pub(crate) async fn create(
     State(app): State<App>,
+    asked: Asked,
     Body(request): Body<RecordRequest>,
 ) -> Result<Reply<RecordWithRuns>, ApiError> {
-    app.work(move |node| {
+    app.work(asked.class(), move |node| {
         let tasks = match request.tasks {
             Some(tasks) => tasks,
             None => node.plant().tasks.keys().cloned().collect(),
@@ -100,7 +104,10 @@ pub(crate) async fn create(
         })?;
         let (mut runs, mut failed) = (Vec::new(), Vec::new());
         for task in tasks {
-            match node.run(&task, &taken) {
+            // A record is kept, and its tasks are run, even if its sender leaves.
+            let class = node.task(&task)?.deadline;
+            let terms = asked.or(Some(class)).terms(Departure::default());
+            match node.run(&task, &taken, &terms) {
                 Ok(run) => runs.push(RunView::from(run)),
                 Err(error) => failed.push(failure(task, error)),
             }
@@ -134,7 +141,7 @@ pub(crate) async fn list(
         open_only: query.open.unwrap_or(false),
         asset: query.asset,
     };
-    app.work(move |node| {
+    app.work(Class::Person, move |node| {
         let records = node.records(&filter, page)?;
         let records = records.into_iter().map(RecordView::from).collect();
         Ok(Reply(RecordList { records }))
@@ -147,7 +154,7 @@ pub(crate) async fn show(
     State(app): State<App>,
     Path(RecordId { id }): Path<RecordId>,
 ) -> Result<Reply<RecordWithRuns>, ApiError> {
-    app.work(move |node| {
+    app.work(Class::Person, move |node| {
         let record = node.record(id)?;
         let runs = node.runs_of(id)?;
         Ok(Reply(RecordWithRuns {
@@ -164,6 +171,6 @@ pub(crate) async fn close(
     State(app): State<App>,
     Path(RecordId { id }): Path<RecordId>,
 ) -> Result<Reply<RecordView>, ApiError> {
-    app.work(move |node| Ok(Reply(node.close(id)?.into())))
+    app.work(Class::Person, move |node| Ok(Reply(node.close(id)?.into())))
         .await
 }

@@ -3,6 +3,7 @@
 use andon_store::RunFilter;
 use andon_task::route::Route;
 use andon_task::run::NewRecord;
+use andon_task::task::Class;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,10 @@ use serde_json::Value;
 use super::records::page;
 use super::view::RunView;
 use crate::app::App;
+use crate::asked::Asked;
 use crate::error::ApiError;
 use crate::extract::{Body, Path, Query, Reply};
+use crate::gate::Presence;
 
 /// What to run a task over: a new text, or a record that is kept already.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -65,13 +68,19 @@ pub(crate) struct RunQuery {
 }
 
 /// Runs a task over a text or a record. The run is on disk before it is answered.
+/// The request has the class of the task's file, if its headers name none. The
+/// times of the classes are what the node aims at: a run is refused or ended for
+/// time only by a deadline that the request gives.
 pub(crate) async fn create(
     State(app): State<App>,
     Path(TaskName { task }): Path<TaskName>,
+    asked: Asked,
     Body(request): Body<RunRequest>,
 ) -> Result<Reply<RunView>, ApiError> {
-    app.work(move |node| {
-        node.task(&task)?;
+    let asked = asked.or(Some(app.node.task(&task)?.deadline));
+    let presence = Presence::new();
+    let terms = asked.terms(presence.departure());
+    app.work(asked.class(), move |node| {
         let taken = match (request.input, request.record) {
             (Some(text), None) => node.take_in(NewRecord {
                 text,
@@ -88,7 +97,7 @@ pub(crate) async fn create(
                 return Err(ApiError::invalid("input", message));
             }
         };
-        Ok(Reply(node.run(&task, &taken)?.into()))
+        Ok(Reply(node.run(&task, &taken, &terms)?.into()))
     })
     .await
 }
@@ -103,7 +112,7 @@ pub(crate) async fn list(
         task: query.task,
         route: query.route,
     };
-    app.work(move |node| {
+    app.work(Class::Person, move |node| {
         let runs = node.runs(&filter, page)?;
         let runs = runs.into_iter().map(RunView::from).collect();
         Ok(Reply(RunList { runs }))
@@ -116,6 +125,8 @@ pub(crate) async fn show(
     State(app): State<App>,
     Path(RunId { id }): Path<RunId>,
 ) -> Result<Reply<RunView>, ApiError> {
-    app.work(move |node| Ok(Reply(node.run_of(id)?.into())))
-        .await
+    app.work(Class::Person, move |node| {
+        Ok(Reply(node.run_of(id)?.into()))
+    })
+    .await
 }

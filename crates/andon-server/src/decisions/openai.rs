@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::input::{Input, InputContent};
 use super::{AnswerOption, Question, best, confidence, expected};
-use crate::app::App;
+use crate::app::{AdapterChoice, App};
+use crate::asked::{Asked, ServiceTier};
 use crate::error::ApiError;
 use crate::extract::{Body, Reply};
+use crate::openai::TokenUsage;
 use crate::openai::parameters::{self, Rest};
 
 /// Questions about an input.
@@ -19,7 +21,11 @@ pub(crate) struct DecisionRequest {
     /// What the questions are about.
     input: Input,
     /// 1 to 400 questions.
-    questions: Vec<Asked>,
+    questions: Vec<Ask>,
+    /// The adapter that answers.
+    adapter: Option<AdapterChoice>,
+    /// `flex` is the class `batch`.
+    service_tier: Option<ServiceTier>,
     #[serde(flatten)]
     #[schemars(skip)]
     rest: Rest,
@@ -28,7 +34,7 @@ pub(crate) struct DecisionRequest {
 /// A question.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-enum Asked {
+enum Ask {
     /// How probable it is that a statement about the input is true.
     Predicate {
         name: Option<String>,
@@ -84,7 +90,8 @@ struct Level {
 pub(crate) struct Decision {
     model: String,
     answers: Vec<DecisionAnswer>,
-    usage: DecisionUsage,
+    /// Over all questions; what was evaluated to score the answers is output.
+    usage: TokenUsage,
 }
 
 /// An answer. The probabilities are normalised over the options and not
@@ -126,35 +133,15 @@ struct LevelProbability {
     probability: f64,
 }
 
-/// Tokens over all questions.
-#[derive(Debug, Serialize, JsonSchema)]
-struct DecisionUsage {
-    input_tokens: usize,
-    input_tokens_details: InputTokens,
-    /// Tokens evaluated to score the answers.
-    output_tokens: usize,
-    output_tokens_details: OutputTokens,
-    total_tokens: usize,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct InputTokens {
-    cached_tokens: usize,
-    cache_write_tokens: usize,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct OutputTokens {
-    reasoning_tokens: usize,
-}
-
 /// Answers typed questions by scoring the allowed answers; generates no text.
 pub(crate) async fn create(
     State(app): State<App>,
-    Body(request): Body<DecisionRequest>,
+    asked: Asked,
+    Body(mut request): Body<DecisionRequest>,
 ) -> Result<Reply<Decision>, ApiError> {
     parameters::refuse(&request.rest)?;
-    let model = app.language_model(&request.model)?;
+    let chosen = app.language_model(&request.model, request.adapter.take())?;
+    let asked = asked.or(request.service_tier.and_then(ServiceTier::class));
     super::check_number_of_questions(request.questions.len())?;
     let input = request.input.render()?;
     let questions = request
@@ -163,9 +150,8 @@ pub(crate) async fn create(
         .enumerate()
         .map(|(index, asked)| asked.question(&format!("questions[{index}]")))
         .collect::<Result<_, _>>()?;
-    let name = model.model().name.clone();
-    let answers = super::answer(&app, model, input, questions).await?;
-    let usage = answers.usage;
+    let name = chosen.name.clone();
+    let answers = super::answer(&app, chosen, asked, input, questions).await?;
     Ok(Reply(Decision {
         model: name,
         answers: request
@@ -174,22 +160,11 @@ pub(crate) async fn create(
             .zip(answers.questions)
             .map(|(asked, shares)| asked.answer(&shares))
             .collect(),
-        usage: DecisionUsage {
-            input_tokens: usage.prompt_tokens,
-            input_tokens_details: InputTokens {
-                cached_tokens: usage.cached_tokens,
-                cache_write_tokens: 0,
-            },
-            output_tokens: usage.completion_tokens,
-            output_tokens_details: OutputTokens {
-                reasoning_tokens: 0,
-            },
-            total_tokens: usage.prompt_tokens + usage.completion_tokens,
-        },
+        usage: answers.usage.into(),
     }))
 }
 
-impl Asked {
+impl Ask {
     fn question(&self, param: &str) -> Result<Question, ApiError> {
         let at = format!("{param}.instructions");
         match self {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::input::render_json;
 use super::{AnswerOption, Question, best, confidence, expected};
 use crate::app::App;
+use crate::asked::Asked;
 use crate::error::ApiError;
 use crate::extract::{Body, Reply};
 use crate::openai::parameters::{self, Rest};
@@ -110,6 +111,7 @@ struct SystemOneUsage {
 /// Answers typed questions by scoring the allowed answers; generates no text.
 pub(crate) async fn create(
     State(app): State<App>,
+    urgency: Asked,
     Body(request): Body<SystemOneRequest>,
 ) -> Result<Reply<SystemOneAnswers>, ApiError> {
     parameters::refuse(&request.rest)?;
@@ -121,7 +123,7 @@ pub(crate) async fn create(
             .map(|model| model.model().name.clone())
             .unwrap_or_default(),
     };
-    let model = app.language_model(&name)?;
+    let chosen = app.language_model(&name, None)?;
     super::check_number_of_questions(request.questions.len())?;
     let state = text(&request.state, "state")?;
     if state.trim().is_empty() {
@@ -145,7 +147,7 @@ pub(crate) async fn create(
             ((key, kind, labels), question)
         })
         .unzip();
-    let answers = super::answer(&app, model, state, questions).await?;
+    let answers = super::answer(&app, chosen, urgency, state, questions).await?;
     Ok(Reply(SystemOneAnswers {
         model: name,
         answers: keys

@@ -1,25 +1,33 @@
 //! `POST /v1/chat/completions`.
 
-use andon_task::engine::{GenerateRequest, Generation, Message, Prompt, Role};
+mod stream;
+pub(crate) mod turn;
+
+use andon_task::engine::{CallForm, Chat, GenerateRequest, Generation, Prompt};
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use super::generation::{self, Answered, Chunks};
+use super::format::{self, ResponseFormat, StructuredOutputs};
+use super::generation::{self, Answered, Order};
+use super::logprobs::{self, ChatLogprobs};
 use super::parameters::{self, OneOrMany, Rest, StreamOptions};
-use super::{UsageView, finish_word};
-use crate::app::App;
+use super::{Head, UsageView, finish_word};
+use crate::app::{AdapterChoice, App};
+use crate::asked::{Asked, ServiceTier};
 use crate::error::ApiError;
 use crate::extract::Body;
+use crate::tools::Said;
 
 /// A chat to answer.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ChatRequest {
     /// The language model, as `GET /v1/models` names it.
     model: String,
+    /// The adapter that answers.
+    adapter: Option<AdapterChoice>,
     /// The turns so far; text alone.
-    messages: Vec<Turn>,
+    messages: Vec<turn::Turn>,
     /// The most tokens to generate; without it, as many as the context holds.
     max_completion_tokens: Option<usize>,
     /// The same under its older name.
@@ -30,8 +38,26 @@ pub(crate) struct ChatRequest {
     top_p: Option<f32>,
     /// The same seed gives the same answer; 0 by default.
     seed: Option<i64>,
+    /// How many answers, 1 to 8; each has the next seed.
+    n: Option<usize>,
     /// The answer ends before any of these, four at most.
     stop: Option<OneOrMany>,
+    /// Whether the tokens of the answer are told with their log-probabilities.
+    logprobs: Option<bool>,
+    /// How many of the most probable tokens are told at each place, 20 at most.
+    top_logprobs: Option<usize>,
+    /// What the answer must satisfy.
+    response_format: Option<ResponseFormat>,
+    /// The same in the form of vLLM.
+    structured_outputs: Option<StructuredOutputs>,
+    /// Functions that the answer may call.
+    tools: Option<Vec<turn::OfferedTool>>,
+    /// Whether it calls one; `auto` by default.
+    tool_choice: Option<turn::ToolChoice>,
+    /// Whether it may call several; not by default.
+    parallel_tool_calls: Option<bool>,
+    /// `flex` is the class `batch`.
+    service_tier: Option<ServiceTier>,
     /// Whether the answer comes as server-sent events.
     stream: Option<bool>,
     /// What a stream holds beside the text.
@@ -39,86 +65,6 @@ pub(crate) struct ChatRequest {
     #[serde(flatten)]
     #[schemars(skip)]
     rest: Rest,
-}
-
-/// One turn of a chat.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Turn {
-    /// Who speaks.
-    role: Speaker,
-    /// What is said.
-    content: Option<Content>,
-    #[serde(flatten)]
-    #[schemars(skip)]
-    rest: Rest,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Speaker {
-    System,
-    Developer,
-    User,
-    Assistant,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a string or an array of text parts")]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-/// A part of a turn: this node reads text alone.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Part {
-    #[serde(rename = "type")]
-    kind: String,
-    text: Option<String>,
-}
-
-impl Turn {
-    fn into_message(self, index: usize) -> Result<Message, ApiError> {
-        let rest = self.rest.iter().find(|(name, value)| {
-            // A name is for several speakers of one role, of which this node
-            // knows none; it does not change what the model reads.
-            !value.is_null() && name.as_str() != "name" && *value != &json!([])
-        });
-        if let Some((name, _)) = rest {
-            return Err(ApiError::unsupported(format!("messages[{index}].{name}")));
-        }
-        let role = match self.role {
-            Speaker::System | Speaker::Developer => Role::System,
-            Speaker::User => Role::User,
-            Speaker::Assistant => Role::Assistant,
-        };
-        let content = match self.content {
-            Some(Content::Text(text)) => text,
-            Some(Content::Parts(parts)) => join(parts, index)?,
-            None => {
-                let param = format!("messages[{index}].content");
-                return Err(ApiError::invalid(param, "the turn has no content"));
-            }
-        };
-        Ok(Message::new(role, content))
-    }
-}
-
-fn join(parts: Vec<Part>, index: usize) -> Result<String, ApiError> {
-    parts
-        .into_iter()
-        .enumerate()
-        .map(|(at, part)| match (part.kind.as_str(), part.text) {
-            ("text", Some(text)) => Ok(text),
-            ("text", None) => Err(ApiError::invalid(
-                format!("messages[{index}].content[{at}].text"),
-                "the part has no text",
-            )),
-            (kind, _) => Err(ApiError::unsupported(format!(
-                "messages[{index}].content[{at}].{kind}"
-            ))),
-        })
-        .collect()
 }
 
 /// A finished chat answer.
@@ -140,132 +86,145 @@ pub(crate) struct ChatCompletion {
 struct ChatChoice {
     index: usize,
     message: Answer,
-    /// `stop` or `length`.
+    /// `stop`, `length` or `tool_calls`. An answer with `length` was cut, and a
+    /// format that it was held to is not complete.
     finish_reason: &'static str,
-    /// Always null.
-    logprobs: Option<Value>,
+    /// The tokens of the content, if they were asked for.
+    logprobs: Option<ChatLogprobs>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Answer {
     /// `assistant`.
     role: &'static str,
-    content: String,
+    content: Option<String>,
     /// Always null.
     refusal: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<CallView>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct CallView {
+    id: String,
+    /// `function`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: FunctionView,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct FunctionView {
+    name: String,
+    /// JSON, as text.
+    arguments: String,
 }
 
 /// Answers a chat, whole or as a stream of events.
 pub(crate) async fn create(
     State(app): State<App>,
+    asked: Asked,
     Body(request): Body<ChatRequest>,
 ) -> Result<Answered<ChatCompletion>, ApiError> {
     parameters::refuse(&request.rest)?;
     let streams = request.stream.unwrap_or(false);
-    let usage = StreamOptions::usage_wanted(request.stream_options, streams)?;
-    let model = app.language_model(&request.model)?;
-    let generate = to_generate(request)?;
-    let head = Head {
-        id: app.answer_id("chatcmpl"),
-        created: app.created(),
-        model: model.model().name.clone(),
-        fingerprint: model.model().digest.short(),
-        usage,
+    let wants_usage = StreamOptions::usage_wanted(request.stream_options, streams)?;
+    let chosen = app.language_model(&request.model, request.adapter.clone())?;
+    let head = Head::new(&app, "chatcmpl", &chosen);
+    let (order, form) = order(request, chosen, asked)?;
+    let style = Style {
+        form,
+        logprobs: order.request.alternatives.is_some(),
+        call_id: app.answer_id("call"),
     };
     if streams {
-        return generation::streamed(&app, model, generate, head).await;
+        let script = stream::Chunks::new(head, style, order.choices, wants_usage);
+        return generation::streamed(&app, order, script).await;
     }
-    let generation = generation::whole(&app, model, generate).await?;
-    Ok(Answered::Whole(head.whole(generation)))
+    let generations = generation::whole(&app, order).await?;
+    let choices = generations.iter().enumerate();
+    Ok(Answered::Whole(Box::new(ChatCompletion {
+        id: head.id,
+        object: "chat.completion",
+        created: head.created,
+        model: head.model,
+        system_fingerprint: head.fingerprint,
+        choices: choices
+            .map(|(index, generation)| style.choice(index, generation))
+            .collect(),
+        usage: generation::usage(&generations).into(),
+    })))
 }
 
-fn to_generate(request: ChatRequest) -> Result<GenerateRequest, ApiError> {
-    if request.messages.is_empty() {
-        return Err(ApiError::invalid("messages", "there are no messages"));
-    }
-    let messages = request
-        .messages
-        .into_iter()
-        .enumerate()
-        .map(|(index, turn)| turn.into_message(index))
-        .collect::<Result<_, _>>()?;
+fn order(
+    request: ChatRequest,
+    chosen: crate::app::Chosen,
+    asked: Asked,
+) -> Result<(Order, Option<CallForm>), ApiError> {
+    let format = format::grammar(request.response_format, request.structured_outputs)?;
+    let offer = turn::offer(
+        request.tools,
+        request.tool_choice,
+        request.parallel_tool_calls,
+    )?;
+    let rules = offer.rules(chosen.model.call_form(), format)?;
+    let chat = Chat {
+        messages: turn::messages(request.messages)?,
+        tools: rules.tools,
+    };
     let wanted = parameters::at_least_one("max_completion_tokens", request.max_completion_tokens)?;
     let older = parameters::at_least_one("max_tokens", request.max_tokens)?;
-    Ok(GenerateRequest {
-        max_tokens: wanted.or(older),
-        sampling: parameters::sampling(request.temperature, request.top_p, request.seed)?,
-        stop: parameters::stop_texts(request.stop)?,
-        ..GenerateRequest::new(Prompt::chat(messages))
-    })
+    let order = Order {
+        model: chosen.model,
+        request: GenerateRequest {
+            max_tokens: wanted.or(older),
+            sampling: parameters::sampling(request.temperature, request.top_p, request.seed)?,
+            stop: parameters::stop_texts(request.stop)?,
+            grammar: rules.grammar,
+            adapter: chosen.adapter,
+            alternatives: logprobs::of_chat(request.logprobs, request.top_logprobs)?,
+            ..GenerateRequest::new(Prompt::Chat(chat))
+        },
+        choices: parameters::choices(request.n)?,
+        asked: asked.or(request.service_tier.and_then(ServiceTier::class)),
+    };
+    Ok((order, rules.form))
 }
 
-/// What all parts of an answer have in common.
-struct Head {
-    id: String,
-    created: i64,
-    model: String,
-    fingerprint: String,
-    usage: bool,
+/// How the answers of a request are read and shown.
+struct Style {
+    form: Option<CallForm>,
+    logprobs: bool,
+    /// What the ids of calls begin with.
+    call_id: String,
 }
 
-impl Head {
-    fn whole(self, generation: Generation) -> ChatCompletion {
-        ChatCompletion {
-            id: self.id,
-            object: "chat.completion",
-            created: self.created,
-            model: self.model,
-            system_fingerprint: self.fingerprint,
-            choices: vec![ChatChoice {
-                index: 0,
-                message: Answer {
-                    role: "assistant",
-                    content: generation.text,
-                    refusal: None,
-                },
-                finish_reason: finish_word(generation.finish),
-                logprobs: None,
-            }],
-            usage: generation.usage.into(),
+impl Style {
+    fn call_id(&self, choice: usize, call: usize) -> String {
+        format!("{}-{choice}-{call}", self.call_id)
+    }
+
+    fn choice(&self, index: usize, generation: &Generation) -> ChatChoice {
+        let said = Said::read(self.form, &generation.text, &generation.drawn);
+        let finish = finish_word(generation.finish, !said.calls.is_empty());
+        let has_words = said.words.is_some();
+        let calls = said.calls.into_iter().enumerate();
+        ChatChoice {
+            index,
+            finish_reason: finish,
+            logprobs: (self.logprobs && has_words).then(|| said.drawn.as_slice().into()),
+            message: Answer {
+                role: "assistant",
+                content: said.words,
+                refusal: None,
+                tool_calls: calls
+                    .map(|(number, (name, arguments))| CallView {
+                        id: self.call_id(index, number),
+                        kind: "function",
+                        function: FunctionView { name, arguments },
+                    })
+                    .collect(),
+            },
         }
-    }
-
-    fn chunk(&self, choices: Value) -> Value {
-        let mut chunk = json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": self.fingerprint,
-            "choices": choices,
-        });
-        if self.usage {
-            chunk["usage"] = Value::Null;
-        }
-        chunk
-    }
-
-    fn delta(&self, delta: Value, finish: Option<&str>) -> Value {
-        self.chunk(json!([{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": null}]))
-    }
-}
-
-impl Chunks for Head {
-    fn opening(&self) -> Option<Value> {
-        Some(self.delta(json!({"role": "assistant", "content": ""}), None))
-    }
-
-    fn piece(&self, text: &str) -> Value {
-        self.delta(json!({"content": text}), None)
-    }
-
-    fn closing(&self, generation: &Generation) -> Vec<Value> {
-        let mut events = vec![self.delta(json!({}), Some(finish_word(generation.finish)))];
-        if self.usage {
-            let mut last = self.chunk(json!([]));
-            last["usage"] = json!(UsageView::from(generation.usage));
-            events.push(last);
-        }
-        events
     }
 }

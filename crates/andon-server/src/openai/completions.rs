@@ -1,15 +1,18 @@
 //! `POST /v1/completions`.
 
-use andon_task::engine::{GenerateRequest, Generation, Prompt};
+use andon_task::engine::{GenerateRequest, Generation, Piece, Prompt};
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::generation::{self, Answered, Chunks};
+use super::format::{self, ResponseFormat, StructuredOutputs};
+use super::generation::{self, Answered, Frame, Order, Script};
+use super::logprobs::{self, TextLogprobs};
 use super::parameters::{self, OneOrMany, Rest, StreamOptions};
-use super::{UsageView, finish_word};
-use crate::app::App;
+use super::{Head, UsageView, finish_word};
+use crate::app::{AdapterChoice, App, Chosen};
+use crate::asked::{Asked, ServiceTier};
 use crate::error::ApiError;
 use crate::extract::Body;
 
@@ -21,6 +24,8 @@ const DEFAULT_MAX_TOKENS: usize = 16;
 pub(crate) struct CompletionRequest {
     /// The language model, as `GET /v1/models` names it.
     model: String,
+    /// The adapter that answers.
+    adapter: Option<AdapterChoice>,
     /// The text, or an array with one text. Arrays of tokens are refused.
     prompt: OneOrMany,
     /// The most tokens to generate; 16 by default.
@@ -31,8 +36,21 @@ pub(crate) struct CompletionRequest {
     top_p: Option<f32>,
     /// The same seed gives the same answer; 0 by default.
     seed: Option<i64>,
+    /// How many answers, 1 to 8; each has the next seed.
+    n: Option<usize>,
+    /// Refused unless it is `n`: the answers are not compared.
+    best_of: Option<usize>,
     /// The answer ends before any of these, four at most.
     stop: Option<OneOrMany>,
+    /// The tokens are told with so many of the most probable ones at their
+    /// places, 5 at most.
+    logprobs: Option<usize>,
+    /// What the answer must satisfy.
+    response_format: Option<ResponseFormat>,
+    /// The same in the form of vLLM.
+    structured_outputs: Option<StructuredOutputs>,
+    /// `flex` is the class `batch`.
+    service_tier: Option<ServiceTier>,
     /// Whether the answer comes as server-sent events.
     stream: Option<bool>,
     /// What a stream holds beside the text.
@@ -63,35 +81,50 @@ struct CompletionChoice {
     text: String,
     /// `stop` or `length`.
     finish_reason: &'static str,
-    /// Always null.
-    logprobs: Option<Value>,
+    /// The tokens, if they were asked for.
+    logprobs: Option<TextLogprobs>,
 }
 
 /// Continues a text, whole or as a stream of events.
 pub(crate) async fn create(
     State(app): State<App>,
+    asked: Asked,
     Body(request): Body<CompletionRequest>,
 ) -> Result<Answered<Completion>, ApiError> {
     parameters::refuse(&request.rest)?;
     let streams = request.stream.unwrap_or(false);
-    let usage = StreamOptions::usage_wanted(request.stream_options, streams)?;
-    let model = app.language_model(&request.model)?;
-    let generate = to_generate(request)?;
-    let head = Head {
-        id: app.answer_id("cmpl"),
-        created: app.created(),
-        model: model.model().name.clone(),
-        fingerprint: model.model().digest.short(),
-        usage,
-    };
+    let wants_usage = StreamOptions::usage_wanted(request.stream_options, streams)?;
+    let chosen = app.language_model(&request.model, request.adapter.clone())?;
+    let head = Head::new(&app, "cmpl", &chosen);
+    let order = order(request, chosen, asked)?;
+    let logprobs = order.request.alternatives.is_some();
     if streams {
-        return generation::streamed(&app, model, generate, head).await;
+        let script = Chunks {
+            head,
+            offsets: logprobs.then(|| vec![0; order.choices]),
+            wants_usage,
+        };
+        return generation::streamed(&app, order, script).await;
     }
-    let generation = generation::whole(&app, model, generate).await?;
-    Ok(Answered::Whole(head.whole(generation)))
+    let generations = generation::whole(&app, order).await?;
+    let choice = |(index, generation): (usize, &Generation)| CompletionChoice {
+        index,
+        text: generation.text.clone(),
+        finish_reason: finish_word(generation.finish, false),
+        logprobs: logprobs.then(|| TextLogprobs::new(&generation.drawn, &mut 0)),
+    };
+    Ok(Answered::Whole(Box::new(Completion {
+        id: head.id,
+        object: "text_completion",
+        created: head.created,
+        model: head.model,
+        system_fingerprint: head.fingerprint,
+        choices: generations.iter().enumerate().map(choice).collect(),
+        usage: generation::usage(&generations).into(),
+    })))
 }
 
-fn to_generate(request: CompletionRequest) -> Result<GenerateRequest, ApiError> {
+fn order(request: CompletionRequest, chosen: Chosen, asked: Asked) -> Result<Order, ApiError> {
     let mut prompts = request.prompt.into_vec();
     let prompt = match (prompts.pop(), prompts.is_empty()) {
         (Some(prompt), true) if !prompt.is_empty() => prompt,
@@ -102,77 +135,67 @@ fn to_generate(request: CompletionRequest) -> Result<GenerateRequest, ApiError> 
         _ => return Err(ApiError::invalid("prompt", "the prompt is empty")),
     };
     let max_tokens = parameters::at_least_one("max_tokens", request.max_tokens)?;
-    Ok(GenerateRequest {
-        max_tokens: Some(max_tokens.unwrap_or(DEFAULT_MAX_TOKENS)),
-        sampling: parameters::sampling(request.temperature, request.top_p, request.seed)?,
-        stop: parameters::stop_texts(request.stop)?,
-        ..GenerateRequest::new(Prompt::Text(prompt))
+    let choices = parameters::choices(request.n)?;
+    if request.best_of.is_some_and(|best_of| best_of != choices) {
+        return Err(ApiError::unsupported("best_of"));
+    }
+    Ok(Order {
+        model: chosen.model,
+        request: GenerateRequest {
+            max_tokens: Some(max_tokens.unwrap_or(DEFAULT_MAX_TOKENS)),
+            sampling: parameters::sampling(request.temperature, request.top_p, request.seed)?,
+            stop: parameters::stop_texts(request.stop)?,
+            grammar: format::grammar(request.response_format, request.structured_outputs)?,
+            adapter: chosen.adapter,
+            alternatives: logprobs::of_completion(request.logprobs)?,
+            ..GenerateRequest::new(Prompt::Text(prompt))
+        },
+        choices,
+        asked: asked.or(request.service_tier.and_then(ServiceTier::class)),
     })
 }
 
-/// What all parts of an answer have in common.
-struct Head {
-    id: String,
-    created: i64,
-    model: String,
-    fingerprint: String,
-    usage: bool,
+/// Writes the chunks of all choices.
+struct Chunks {
+    head: Head,
+    /// Characters of each choice so far, where tokens were asked for.
+    offsets: Option<Vec<usize>>,
+    wants_usage: bool,
 }
 
-impl Head {
-    fn whole(self, generation: Generation) -> Completion {
-        Completion {
-            id: self.id,
-            object: "text_completion",
-            created: self.created,
-            model: self.model,
-            system_fingerprint: self.fingerprint,
-            choices: vec![CompletionChoice {
-                index: 0,
-                text: generation.text,
-                finish_reason: finish_word(generation.finish),
-                logprobs: None,
-            }],
-            usage: generation.usage.into(),
-        }
+impl Chunks {
+    fn chunk(&self, choices: Value) -> Frame {
+        let usage = self.wants_usage.then_some(Value::Null);
+        self.head.chunk("text_completion", choices, usage)
+    }
+}
+
+impl Script for Chunks {
+    fn opening(&mut self) -> Vec<Frame> {
+        Vec::new()
     }
 
-    fn chunk(&self, choices: Value) -> Value {
-        let mut chunk = json!({
-            "id": self.id,
-            "object": "text_completion",
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": self.fingerprint,
-            "choices": choices,
+    fn piece(&mut self, choice: usize, piece: Piece<'_>) -> Vec<Frame> {
+        let offsets = self.offsets.as_mut();
+        let logprobs = offsets.map(|all| TextLogprobs::new(piece.drawn, &mut all[choice]));
+        vec![self.chunk(json!([
+            {"index": choice, "text": piece.text, "finish_reason": null, "logprobs": logprobs}
+        ]))]
+    }
+
+    fn ended(&mut self, choice: usize, generation: &Generation) -> Vec<Frame> {
+        let finish = finish_word(generation.finish, false);
+        vec![self.chunk(json!([
+            {"index": choice, "text": "", "finish_reason": finish, "logprobs": null}
+        ]))]
+    }
+
+    fn closing(&mut self, generations: &[Generation]) -> Vec<Frame> {
+        let usage = self.wants_usage.then(|| {
+            let usage = UsageView::from(generation::usage(generations));
+            self.head
+                .chunk("text_completion", json!([]), Some(json!(usage)))
         });
-        if self.usage {
-            chunk["usage"] = Value::Null;
-        }
-        chunk
-    }
-
-    fn text(&self, text: &str, finish: Option<&str>) -> Value {
-        self.chunk(json!([{"index": 0, "text": text, "finish_reason": finish, "logprobs": null}]))
-    }
-}
-
-impl Chunks for Head {
-    fn opening(&self) -> Option<Value> {
-        None
-    }
-
-    fn piece(&self, text: &str) -> Value {
-        self.text(text, None)
-    }
-
-    fn closing(&self, generation: &Generation) -> Vec<Value> {
-        let mut events = vec![self.text("", Some(finish_word(generation.finish)))];
-        if self.usage {
-            let mut last = self.chunk(json!([]));
-            last["usage"] = json!(UsageView::from(generation.usage));
-            events.push(last);
-        }
-        events
+        usage.into_iter().chain([Frame::done()]).collect()
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::{self, OneOrMany, Rest};
 use crate::app::App;
+use crate::asked::Asked;
 use crate::error::ApiError;
 use crate::extract::{Body, Reply};
 
@@ -75,6 +76,7 @@ struct EmbeddingUsage {
 /// Turns texts into vectors of unit length.
 pub(crate) async fn create(
     State(app): State<App>,
+    asked: Asked,
     Body(request): Body<EmbeddingRequest>,
 ) -> Result<Reply<EmbeddingList>, ApiError> {
     parameters::refuse(&request.rest)?;
@@ -95,7 +97,7 @@ pub(crate) async fn create(
     }
     let model = encoder.identity().name.clone();
     let (vectors, tokens) = app
-        .work(move |_| {
+        .work(asked.class(), move |_| {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let vectors = encoder.embed(&texts)?;
             let mut tokens = 0;

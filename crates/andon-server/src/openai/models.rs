@@ -32,8 +32,12 @@ pub(crate) struct Model {
     digest: String,
     /// The most tokens that a prompt and its answer may have together.
     context_tokens: usize,
-    /// What it is for: `language` or `encoder`.
+    /// What it is: `language`, `encoder`, or `adapter` for a language model with
+    /// one of its adapters.
     kind: &'static str,
+    /// The model that an adapter belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
 }
 
 /// The name of a model, in the path.
@@ -52,12 +56,20 @@ fn models(app: &App) -> Vec<Model> {
         digest: identity.digest.to_string(),
         context_tokens: identity.context_tokens,
         kind,
+        parent: None,
     };
-    let language = app.node.language_model();
-    let language = language.map(|model| show(model.model(), "language"));
+    let language = app.node.language_model().into_iter().flat_map(|model| {
+        let base = show(model.model(), "language");
+        let with = model.adapters().into_iter().map(|adapter| Model {
+            id: format!("{}+{adapter}", model.model().name),
+            parent: Some(model.model().name.clone()),
+            ..show(model.model(), "adapter")
+        });
+        std::iter::once(base).chain(with.collect::<Vec<_>>())
+    });
     let encoder = app.node.encoder();
     let encoder = encoder.map(|model| show(model.identity(), "encoder"));
-    language.into_iter().chain(encoder).collect()
+    language.chain(encoder).collect()
 }
 
 /// Lists the models.

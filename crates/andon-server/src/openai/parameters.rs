@@ -12,14 +12,12 @@ use crate::error::ApiError;
 pub(crate) type Rest = Map<String, Value>;
 
 /// Accepted with any value: they do not change the answer.
-const HARMLESS: [&str; 8] = [
+const HARMLESS: [&str; 6] = [
     "metadata",
-    "parallel_tool_calls",
     "prompt_cache_key",
     "prompt_cache_options",
     "prompt_cache_retention",
     "safety_identifier",
-    "service_tier",
     "user",
 ];
 
@@ -37,16 +35,27 @@ fn is_neutral(name: &str, value: &Value) -> bool {
         return true;
     }
     match name {
-        "n" | "best_of" => value.as_f64() == Some(1.0),
-        "presence_penalty" | "frequency_penalty" | "top_logprobs" => value.as_f64() == Some(0.0),
-        "logprobs" | "echo" | "store" => value == &json!(false),
-        "tools" | "functions" => value == &json!([]),
-        "tool_choice" => value == &json!("none") || value == &json!("auto"),
+        "presence_penalty" | "frequency_penalty" => value.as_f64() == Some(0.0),
+        "echo" | "store" => value == &json!(false),
+        "functions" => value == &json!([]),
         "logit_bias" => value == &json!({}),
         "modalities" => value == &json!(["text"]),
-        "response_format" => value == &json!({"type": "text"}),
         "suffix" => value == &json!(""),
         _ => false,
+    }
+}
+
+/// The most answers to one request.
+const MAX_CHOICES: usize = 8;
+
+/// How many answers are wanted.
+pub(crate) fn choices(n: Option<usize>) -> Result<usize, ApiError> {
+    match n.unwrap_or(1) {
+        n @ 1..=MAX_CHOICES => Ok(n),
+        n => {
+            let message = format!("n is {n}: give 1 to {MAX_CHOICES}");
+            Err(ApiError::invalid("n", message))
+        }
     }
 }
 

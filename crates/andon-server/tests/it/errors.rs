@@ -41,12 +41,67 @@ async fn chat() {
         ),
         with(
             "messages",
+            json!([{"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "[]"}}]}]),
+        ),
+        with(
+            "messages",
+            json!([{"role": "user", "content": "", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": ""}}]}]),
+        ),
+        with(
+            "messages",
+            json!([{"role": "tool", "content": "x", "tool_call_id": "a"}]),
+        ),
+        with(
+            "messages",
             json!([{"role": "user", "content": "word ".repeat(200)}]),
         ),
         with("tools", json!([{"type": "function"}])),
-        with("response_format", json!({"type": "json_object"})),
-        with("logprobs", json!(true)),
-        with("n", json!(2)),
+        with(
+            "tools",
+            json!([{"type": "function", "function": {"name": "a b"}}]),
+        ),
+        with(
+            "tools",
+            json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}]),
+        ),
+        with(
+            "tools",
+            json!([{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "f"}}]),
+        ),
+        with("tools", json!([{"type": "web_search"}])),
+        with("tool_choice", json!("required")),
+        with(
+            "tool_choice",
+            json!({"type": "function", "function": {"name": "f"}}),
+        ),
+        with("tool_choice", json!("any")),
+        with("functions", json!([{"name": "f"}])),
+        with("function_call", json!("auto")),
+        with("response_format", json!({"type": "yaml"})),
+        with("response_format", json!({"type": "json_schema"})),
+        with(
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"name": "", "schema": {}}}),
+        ),
+        with(
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"name": "a", "schema": 3}}),
+        ),
+        with(
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {"bad": 1}}}),
+        ),
+        with("structured_outputs", json!({"regex": "a", "choice": ["a"]})),
+        with("structured_outputs", json!({"json": "{"})),
+        with("guided_choice", json!(["a"])),
+        with("top_logprobs", json!(2)),
+        with("logprobs", json!(3)),
+        with("n", json!(0)),
+        with("n", json!(9)),
+        with("adapter", json!("no-such")),
+        with("adapter", json!({"name": "plant-7", "scale": 9})),
+        with("model", json!(format!("{MODEL}+no-such"))),
+        with("service_tier", json!("first")),
         with("logit_bias", json!({"5": 1})),
         with("store", json!(true)),
         with("reasoning_effort", json!("high")),
@@ -60,6 +115,8 @@ async fn chat() {
         with("stop", json!("")),
         with("stream_options", json!({"include_usage": true})),
         with("messages", json!([{"role": "user", "content": "FULL"}])),
+        with("messages", json!([{"role": "user", "content": "LATE"}])),
+        with("messages", json!([{"role": "user", "content": "PAST"}])),
         with("messages", json!([{"role": "user", "content": "FAIL"}])),
         with("messages", json!([{"role": "user", "content": "PANIC"}])),
     ];
@@ -77,6 +134,8 @@ async fn streams_fail_before_they_begin() {
         json!({"model": MODEL, "prompt": [1, 2]}),
         json!({"model": MODEL, "prompt": ""}),
         json!({"model": MODEL, "prompt": "a", "echo": true}),
+        json!({"model": MODEL, "prompt": "a", "logprobs": 6}),
+        json!({"model": MODEL, "prompt": "a", "best_of": 2}),
     ];
     assert_snapshot!(all("/v1/completions", &bodies).await);
 }

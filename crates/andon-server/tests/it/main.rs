@@ -2,7 +2,13 @@
 
 mod api;
 mod errors;
+mod generation;
 mod life;
 mod node;
 mod openai;
+mod rerank;
+mod responses;
 mod robust;
+mod scripted;
+mod terms;
+mod tools;

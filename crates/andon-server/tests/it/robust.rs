@@ -17,6 +17,12 @@ fn any_json() -> impl Strategy<Value = Value> {
         "true",
         "F1",
         "input_json",
+        "function",
+        "function_call",
+        "function_call_output",
+        "json_schema",
+        "tool",
+        "{}",
         "-1",
         "null",
         MODEL,
@@ -43,6 +49,15 @@ fn any_json() -> impl Strategy<Value = Value> {
         "choices",
         "levels",
         "criteria",
+        "tool_calls",
+        "tool_call_id",
+        "function",
+        "parameters",
+        "arguments",
+        "call_id",
+        "output",
+        "json_schema",
+        "schema",
         "true",
         "x",
     ]);
@@ -69,7 +84,17 @@ fn sound() -> Vec<(&'static str, Value)> {
             "/v1/chat/completions",
             json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3,
                    "temperature": 1, "top_p": 1, "seed": 1, "stop": "x", "stream": true,
-                   "stream_options": {}, "n": 1}),
+                   "stream_options": {}, "n": 1, "logprobs": true, "top_logprobs": 2, "tools": [],
+                   "tool_choice": "auto", "response_format": {"type": "text"}, "adapter": "plant-7"}),
+        ),
+        (
+            "/v1/responses",
+            json!({"model": MODEL, "input": [{"role": "user", "content": "hi"}], "max_output_tokens": 3,
+                   "text": {"format": {"type": "text"}}, "tools": [], "tool_choice": "auto", "metadata": {}, "stream": true}),
+        ),
+        (
+            "/v1/rerank",
+            json!({"model": ENCODER, "query": "hi", "documents": ["a", {"text": "b"}], "top_n": 1, "return_documents": true}),
         ),
         (
             "/v1/completions",
@@ -103,7 +128,7 @@ proptest! {
 
     #[test]
     fn no_body_makes_the_node_fail(
-        which in 0..7_usize,
+        which in 0..9_usize,
         fields in prop::collection::vec((any::<prop::sample::Index>(), any_json()), 1..3),
         whole in prop::option::weighted(0.2, any_json()),
     ) {

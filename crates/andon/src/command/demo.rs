@@ -16,7 +16,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let notes = shift::parse(&shift_text(settings)?)?;
     learn_missing(settings, &plant)?;
-    let node = node::open(settings, plant, Needs::Everything)?;
+    let node = node::open(settings, plant, Needs::Everything(&[]))?;
     let played = service::during(node, |url| {
         play(settings, &mut Player::new(url.to_owned()), &notes)
     })?;

@@ -11,6 +11,9 @@ use crate::model::{CATALOGUE, Check, State, how_to_install_pip};
 use crate::output;
 use crate::plant;
 use crate::settings::Settings;
+use speed::Speed;
+
+mod speed;
 
 /// What a model needs beside its weights: the KV cache and the process itself.
 const OVERHEAD_BYTES: u64 = 256 << 20;
@@ -22,6 +25,7 @@ struct Report {
     cores: usize,
     cpu_features: Vec<&'static str>,
     kernels: &'static str,
+    speed: Speed,
     memory_bytes: u64,
     memory_available_bytes: u64,
     home: Folder,
@@ -124,6 +128,7 @@ fn look(settings: &Settings) -> anyhow::Result<Report> {
         version: env!("CARGO_PKG_VERSION"),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         kernels: Isa::detect().name(),
+        speed: Speed::measure(),
         cpu_features: cpu_features(),
         memory_bytes,
         memory_available_bytes,
@@ -252,6 +257,7 @@ fn human(report: &Report) -> String {
             .map_or("unknown".to_owned(), output::bytes);
         format!("{} ({free} free)", folder.path)
     };
+    let [arithmetic, reading] = report.speed.facts();
     let facts = [
         ("andon", report.version.to_owned()),
         ("cores", report.cores.to_string()),
@@ -263,6 +269,8 @@ fn human(report: &Report) -> String {
                 report.kernels
             ),
         ),
+        arithmetic,
+        reading,
         (
             "memory",
             format!(

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use andon_runtime::Error;
 use andon_server::RunView;
+use andon_task::engine::Terms;
 use andon_task::run::NewRecord;
 use anyhow::{Context, bail};
 
@@ -32,6 +33,7 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
             typed.task
         ));
     }
+    let terms = Terms::of(node.task(&typed.task)?.deadline);
     let mut answer = |text: String| {
         let record = NewRecord {
             text,
@@ -39,11 +41,11 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
             ..NewRecord::default()
         };
         let taken = node.take_in(record)?;
-        let run = match node.run(&typed.task, &taken) {
+        let run = match node.run(&typed.task, &taken, &terms) {
             // A note that is too long for the head.
             Err(Error::NothingAnswers(_)) if node.language_model().is_none() => {
-                node = node::open(settings, plant.clone(), Needs::Everything)?;
-                node.run(&typed.task, &taken)
+                node = node::open(settings, plant.clone(), Needs::Everything(&[]))?;
+                node.run(&typed.task, &taken, &terms)
             }
             run => run,
         };

@@ -24,7 +24,7 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
     let listener = service::bind(typed.listen, exposure)?;
     let plant = plant::load(settings.plant.as_deref())?;
     let _occupied = node::occupy(&settings.state)?;
-    let node = node::open(settings, plant, Needs::Everything)?;
+    let node = node::open(settings, plant, Needs::Everything(&typed.adapters))?;
     for task in node.plant().tasks.keys() {
         let has_examples = node.plant().examples.contains_key(task);
         if has_examples && node.head_status(task).is_none() {

@@ -14,6 +14,7 @@ fn exit_codes_tell_mistyped_from_failed() {
     check(&["model", "pull", "no-such-model"], 1);
     check(&["no-such-verb"], 2);
     check(&["model", "rm", "../../etc"], 2);
+    check(&["up", "--adapter", "no-path"], 2);
     check(&["model", "import", "x", "--sha256", "abc"], 2);
 }
 

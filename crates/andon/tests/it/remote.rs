@@ -31,14 +31,16 @@ impl Drop for Up {
     }
 }
 
-fn ask(url: &str, model: &str) -> Value {
-    let body = json!({
-        "model": model,
+fn ask(url: &str, more: Value) -> Value {
+    let mut body = json!({
+        "model": "smollm2:135m",
         "messages": [{"role": "user", "content": "Why does a bearing squeal?"}],
         "max_tokens": 12,
         "temperature": 0.8,
         "seed": 5,
     });
+    let more = more.as_object().expect("fields");
+    body.as_object_mut().expect("fields").extend(more.clone());
     let mut answer = ureq::post(&format!("{url}/v1/chat/completions"))
         .content_type("application/json")
         .send(body.to_string())
@@ -54,18 +56,39 @@ fn a_node_answers_with_the_language_model_of_another() {
     let home = Home::new();
     run(&home, &["learn", "failure"], b"").succeeded();
     let second = Up::start(home, &["--language-model", &address]);
-    let (own, remote) = (
-        ask(&first.url, "smollm2:135m"),
-        ask(&second.url, "smollm2:135m"),
+    let schema = json!({"type": "object", "properties": {"cause": {"enum": ["wear", "dirt"]}},
+        "required": ["cause"], "additionalProperties": false});
+    let named = json!({"name": "cause", "schema": schema});
+    let check = |more: Value, places: &[&str]| {
+        let (own, remote) = (ask(&first.url, more.clone()), ask(&second.url, more));
+        for at in places {
+            assert_eq!(remote.pointer(at), own.pointer(at), "{remote} {own}");
+            assert!(
+                own.pointer(at).is_some_and(|found| !found.is_null()),
+                "{own}"
+            );
+        }
+        (own, remote)
+    };
+    let (text, tokens) = ("/choices/0/message/content", "/usage/completion_tokens");
+    check(
+        json!({"response_format": {"type": "json_schema", "json_schema": named}}),
+        &[text],
     );
-    for at in [
-        "/choices/0/message/content",
-        "/choices/0/finish_reason",
-        "/usage/completion_tokens",
-    ] {
-        assert_eq!(remote.pointer(at), own.pointer(at), "{remote} {own}");
-        assert!(own.pointer(at).is_some(), "{own}");
-    }
+    check(
+        json!({"structured_outputs": {"choice": ["wear and tear", "dirt"]}}),
+        &[text],
+    );
+    check(
+        json!({"structured_outputs": {"regex": "[a-z]{4,8}!"}}),
+        &[text],
+    );
+    let logprob = "/choices/0/logprobs/content/0/top_logprobs/1/logprob";
+    check(
+        json!({"logprobs": true, "top_logprobs": 2}),
+        &[text, logprob],
+    );
+    let (own, remote) = check(json!({}), &[text, tokens, "/choices/0/finish_reason"]);
     // It is not the digest of the weights, which only their holder can take.
     assert_ne!(remote["system_fingerprint"], own["system_fingerprint"]);
 
