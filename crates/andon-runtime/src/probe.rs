@@ -1,4 +1,6 @@
-use andon_task::engine::{Embed, EngineError, Prompt, ScoreRequest, Terms};
+use std::ops::ControlFlow;
+
+use andon_task::engine::{Embed, EngineError, GenerateRequest, Prompt, ScoreRequest, Terms};
 use andon_task::task::Class;
 
 use crate::model::LanguageModel;
@@ -41,7 +43,7 @@ impl Node {
         }];
         let settings = &self.plant.settings;
         checks.push(match &self.language_model {
-            Some(model) => answered(&model.model().name, score_something(&**model)),
+            Some(model) => self.language_model_answers(&**model),
             None => not_loaded(&settings.language_model),
         });
         checks.push(match &self.encoder {
@@ -60,6 +62,39 @@ impl Node {
         }));
         Readiness { checks }
     }
+
+    /// A model that cannot weigh labels is enough where no task needs it.
+    fn language_model_answers(&self, model: &dyn LanguageModel) -> Check {
+        let name = &model.model().name;
+        match score_something(model) {
+            Err(EngineError::Invalid(reason)) if self.heads_answer_all() => {
+                let mut check = answered(name, generate_something(model));
+                check.detail.get_or_insert(reason);
+                check
+            }
+            result => answered(name, result),
+        }
+    }
+
+    /// Whether a head serves every task, so that no labels are scored.
+    fn heads_answer_all(&self) -> bool {
+        let mut tasks = self.plant.tasks.keys();
+        tasks.all(|task| {
+            let status = self.heads.status(task);
+            status.is_some_and(|status| status.refused.is_none())
+        })
+    }
+}
+
+fn generate_something(model: &dyn LanguageModel) -> Result<(), EngineError> {
+    let request = GenerateRequest {
+        max_tokens: Some(1),
+        terms: Terms::of(Class::Machine),
+        ..GenerateRequest::new(Prompt::Text("ready".to_owned()))
+    };
+    model
+        .generate(&request, &mut |_| ControlFlow::Continue(()))
+        .map(drop)
 }
 
 fn score_something(model: &dyn LanguageModel) -> Result<(), EngineError> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use andon_store::{RecordFilter, Store};
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    Embed, EngineError, Generate, GenerateRequest, Generation, Identity, Piece, Prompt, Score,
-    ScoreRequest, Scores, Terms, Usage,
+    Embed, EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Piece, Prompt,
+    Score, ScoreRequest, Scores, Terms, Usage,
 };
 use andon_task::glossary::Glossary;
 use andon_task::head::{Head, Parts as HeadParts, Vocabulary};
@@ -363,6 +363,57 @@ fn what_cannot_be_taken_in_leaves_nothing() {
         .node
         .records(&RecordFilter::default(), andon_store::Page::default());
     assert_eq!(records.expect("a page"), []);
+}
+
+/// Writes, and cannot weigh labels.
+struct Writer(Identity);
+
+impl Generate for Writer {
+    fn identity(&self) -> &Identity {
+        &self.0
+    }
+
+    fn generate(
+        &self,
+        _: &GenerateRequest,
+        _: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    ) -> Result<Generation, EngineError> {
+        Ok(Generation {
+            text: "so".to_owned(),
+            drawn: Vec::new(),
+            finish: Finish::Length,
+            usage: Usage::default(),
+        })
+    }
+}
+
+impl Score for Writer {
+    fn identity(&self) -> &Identity {
+        &self.0
+    }
+
+    fn score_all(&self, _: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError> {
+        Err(EngineError::Invalid("it cannot weigh labels".to_owned()))
+    }
+
+    fn pin(&self, _: &[Prompt]) -> Result<usize, EngineError> {
+        Ok(0)
+    }
+}
+
+#[test]
+fn a_model_that_cannot_weigh_labels_is_enough_where_heads_answer() {
+    let mut bench = bench(Some("e"), None);
+    bench.node.language_model = Some(Arc::new(Writer(scripted("w").0)));
+    let said = |bench: &Bench| {
+        let readiness = bench.node.readiness();
+        let check = readiness.checks.iter().find(|check| check.name == "w");
+        (readiness.is_ready(), check.expect("a check").detail.clone())
+    };
+    let reason = Some("it cannot weigh labels".to_owned());
+    assert_eq!(said(&bench), (false, reason.clone()));
+    promote(&bench, &head(LABELS, "e"));
+    assert_eq!(said(&bench), (true, reason));
 }
 
 #[test]

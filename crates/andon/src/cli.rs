@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use andon_remote::Endpoint;
 use andon_task::digest::Digest;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
@@ -37,6 +38,20 @@ pub(crate) struct Common {
     /// Where models are kept; by default the platform's data directory.
     #[arg(long, global = true, value_name = "DIR", env = "ANDON_HOME")]
     pub(crate) home: Option<PathBuf>,
+    /// A server on the plant's network whose language model takes the place of
+    /// the plant's own: http://host:port/v1#model. It is asked whatever this node
+    /// would ask its own model, so it must not stand outside the plant. Its key
+    /// comes from the environment, as ANDON_LANGUAGE_MODEL_KEY, or from a file.
+    #[arg(long, global = true, value_name = "URL", env = "ANDON_LANGUAGE_MODEL")]
+    pub(crate) language_model: Option<Endpoint>,
+    /// A file, outside the plant's directory, with that server's key.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ANDON_LANGUAGE_MODEL_KEY_FILE"
+    )]
+    pub(crate) language_model_key_file: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     pub(crate) json: bool,

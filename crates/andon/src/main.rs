@@ -16,6 +16,7 @@ mod node;
 mod output;
 mod plant;
 mod progress;
+mod remote;
 mod service;
 mod settings;
 mod shift;

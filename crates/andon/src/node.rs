@@ -45,11 +45,24 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             return Ok(node);
         }
     }
-    let language_model = loader.language_model(&plant.settings.language_model)?;
-    if let Needs::Everything(adapters) = needs {
-        engine::add_adapters(&language_model, adapters)?;
-    }
-    assemble(plant, Some(Arc::new(language_model)))
+    let language_model: Arc<dyn LanguageModel> = match &settings.language_model {
+        Some(remote) => {
+            if matches!(needs, Needs::Everything(adapters) if !adapters.is_empty()) {
+                bail!(
+                    "adapters belong to a model of this node and not to a server's: leave out `--adapter` or `--language-model`"
+                );
+            }
+            Arc::new(remote.connect()?)
+        }
+        None => {
+            let model = loader.language_model(&plant.settings.language_model)?;
+            if let Needs::Everything(adapters) = needs {
+                engine::add_adapters(&model, adapters)?;
+            }
+            Arc::new(model)
+        }
+    };
+    assemble(plant, Some(language_model))
 }
 
 /// The store of a state directory, which is made if there is none.

@@ -9,6 +9,7 @@ use etcetera::BaseStrategy;
 use crate::cli::Common;
 use crate::model::Store;
 use crate::output::Output;
+use crate::remote::Remote;
 
 /// The options of every command, resolved.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) state: PathBuf,
     /// Where models are kept.
     pub(crate) home: PathBuf,
+    /// The server whose language model is used; `None` for a model of the home.
+    pub(crate) language_model: Option<Remote>,
     /// How answers are printed.
     pub(crate) output: Output,
 }
@@ -37,7 +40,13 @@ impl Settings {
         let state = typed
             .state
             .unwrap_or_else(|| home.join("state").join(state_name(typed.plant.as_deref())));
+        let key_file = typed.language_model_key_file;
+        let language_model = typed
+            .language_model
+            .map(|endpoint| Remote::resolve(endpoint, key_file, typed.plant.as_deref()))
+            .transpose()?;
         Ok(Self {
+            language_model,
             plant: typed.plant,
             state,
             home,

@@ -8,6 +8,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("andon-task", &[]),
     ("andon-kernels", &[]),
     ("andon-engine", &["andon-kernels", "andon-task"]),
+    ("andon-remote", &["andon-task"]),
     ("andon-store", &["andon-task"]),
     ("andon-runtime", &["andon-task", "andon-store"]),
     (
@@ -24,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "andon-task",
             "andon-kernels",
             "andon-engine",
+            "andon-remote",
             "andon-store",
             "andon-runtime",
             "andon-learn",

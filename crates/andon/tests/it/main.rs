@@ -10,6 +10,7 @@ mod node;
 mod overload;
 mod plant;
 mod pull;
+mod remote;
 mod server;
 mod state;
 mod up;

@@ -46,6 +46,9 @@ impl Home {
             "ANDON_PLANT",
             "ANDON_STATE",
             "ANDON_PYTHON",
+            "ANDON_LANGUAGE_MODEL",
+            "ANDON_LANGUAGE_MODEL_KEY",
+            "ANDON_LANGUAGE_MODEL_KEY_FILE",
             "HF_TOKEN",
             "HF_ENDPOINT",
         ] {

@@ -19,7 +19,13 @@ fn learned(home: &Home) -> PathBuf {
 
 /// Starts a node; its URL, once it is up.
 fn up(home: &Home) -> (Child, String) {
-    let mut child = command(home, &["up", "--listen", "127.0.0.1:0", "--json"])
+    up_with(home, &[])
+}
+
+/// As `up`, with more arguments.
+pub(crate) fn up_with(home: &Home, arguments: &[&str]) -> (Child, String) {
+    let up = ["up", "--listen", "127.0.0.1:0", "--json"];
+    let mut child = command(home, &[&up, arguments].concat())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
