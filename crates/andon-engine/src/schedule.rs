@@ -10,7 +10,7 @@ use crate::speed::Speed;
 pub(crate) const STEP_TOKENS: usize = 128;
 /// How long a step may take while machines are about: one that comes in its
 /// middle still has most of its 50 ms.
-const QUICK_STEP: Duration = Duration::from_millis(12);
+const QUICK_STEP: Duration = Duration::from_millis(7);
 /// How long machines are expected after one came.
 const ABOUT: Duration = Duration::from_secs(60);
 

@@ -83,7 +83,7 @@ fn steps_are_short_while_machines_are_about() {
         );
     };
     check(None, STEP_TOKENS);
-    check(Some(Duration::ZERO), 25);
+    check(Some(Duration::ZERO), 12);
     check(Some(Duration::from_secs(61)), STEP_TOKENS);
 }
 
