@@ -198,15 +198,11 @@ fn spawn(
 impl Drop for Worker {
     fn drop(&mut self) {
         self.board.close();
-        // A stuck thread would keep its owner for ever.
-        if !self.board.is_stuck(self.patience) {
-            let thread = self
-                .thread
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner);
-            while !thread.is_finished() && !self.board.is_stuck(self.patience) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+        let thread = self.thread.get_mut();
+        let thread = thread.unwrap_or_else(PoisonError::into_inner);
+        // Not joined: a stuck thread would keep its owner for ever.
+        while !thread.is_finished() && !self.board.is_stuck(self.patience) {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

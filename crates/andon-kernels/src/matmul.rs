@@ -52,8 +52,8 @@ impl Kernels {
         out: &mut [f32],
         stride: usize,
     ) {
-        let panels: Vec<usize> = (0..matrix.panels()).collect();
-        self.matmul_panels(matrix, activations, &panels, output, out, stride);
+        let panels = Panels::All(matrix.panels());
+        self.multiply(matrix, activations, panels, output, out, stride);
     }
 
     /// As [`Kernels::matmul`], but only for the given panels: the other places of
@@ -74,6 +74,19 @@ impl Kernels {
             panels.is_sorted_by(|a, b| a < b) && panels.last().is_none_or(|&p| p < matrix.panels()),
             "panels of the matrix, each once"
         );
+        let panels = Panels::Some(panels);
+        self.multiply(matrix, activations, panels, output, out, stride);
+    }
+
+    fn multiply(
+        &self,
+        matrix: &Matrix,
+        activations: &Activations,
+        chosen: Panels<'_>,
+        output: Output,
+        out: &mut [f32],
+        stride: usize,
+    ) {
         let tokens = activations.tokens();
         assert_eq!(
             activations.columns(),
@@ -86,8 +99,7 @@ impl Kernels {
         }
         let rows = activations.rows();
         let passes = activations.passes();
-        let list = panels;
-        let panels = list.len();
+        let panels = chosen.count();
         // Few panels are halved, so that no thread waits long for another's last.
         let parts = match self.pool.threads() > 1 && panels < 48 && rows.len() >= 48 {
             true => 2,
@@ -100,12 +112,12 @@ impl Kernels {
         self.pool.for_each_turn(units.div_ceil(per_turn), &|turn| {
             let end = units.min((turn.chunk + 1) * per_turn);
             for unit in turn.chunk * per_turn..end {
-                let (panel, part) = (list[unit / parts], unit % parts);
+                let (panel, part) = (chosen.number(unit / parts), unit % parts);
                 let after = match unit + 1 {
                     after if after < end => Some(after / parts),
                     _ => turn.next.map(|next| next * per_turn / parts),
                 };
-                let after = after.map(|after| list[after]);
+                let after = after.map(|after| chosen.number(after));
                 let first = panel * PANEL;
                 let count = PANEL.min(matrix.rows() - first);
                 let job = Job {
@@ -126,6 +138,32 @@ impl Kernels {
                 job.run(self.isa);
             }
         });
+    }
+}
+
+/// Which panels of a matrix are multiplied.
+#[derive(Clone, Copy)]
+enum Panels<'a> {
+    /// All, as many as these.
+    All(usize),
+    /// These.
+    Some(&'a [usize]),
+}
+
+impl Panels<'_> {
+    fn count(self) -> usize {
+        match self {
+            Self::All(count) => count,
+            Self::Some(panels) => panels.len(),
+        }
+    }
+
+    /// The panel in this place.
+    fn number(self, place: usize) -> usize {
+        match self {
+            Self::All(_) => place,
+            Self::Some(panels) => panels[place],
+        }
     }
 }
 

@@ -155,9 +155,10 @@ impl Engine {
                     true => Drafts::Made,
                     false => Drafts::NotMade,
                 };
-                let sequence = Sequence::generate(work, found, drafts);
-                let Some(sequence) = sequence else { return };
-                (sequence, None)
+                match Sequence::generate(work, found, drafts) {
+                    Ok(sequence) => (sequence, None),
+                    Err(held) => return self.blocks.release(held),
+                }
             }
             Work::Score(work) => {
                 let (sequence, scoring) = Scoring::start(work, found);

@@ -75,8 +75,12 @@ impl Sequence {
     }
 
     /// A text to continue, or one that was continued before and had to wait.
-    /// `None` if there is nothing to say.
-    pub(super) fn generate(work: &mut Generate, found: Found, drafts: Drafts) -> Option<Self> {
+    /// If there is nothing to say, the blocks come back.
+    pub(super) fn generate(
+        work: &mut Generate,
+        found: Found,
+        drafts: Drafts,
+    ) -> Result<Self, Held> {
         let usage = Usage {
             prompt_tokens: work.tokens.len(),
             cached_tokens: found.tokens,
@@ -92,12 +96,12 @@ impl Sequence {
                 }
                 match state.begin() {
                     Next::Tokens(forced) => tokens.extend(forced),
-                    Next::Nothing => return None,
+                    Next::Nothing => return Err(found.held),
                 }
                 Box::new(state)
             }
         };
-        Some(Self::new(tokens, found, Purpose::Generate(state)))
+        Ok(Self::new(tokens, found, Purpose::Generate(state)))
     }
 
     pub(super) fn evaluate(work: &Evaluate, found: Found) -> Self {
@@ -239,10 +243,7 @@ impl Sequence {
             match state.next(kernels, logits) {
                 Next::Tokens(tokens) => tokens.into_iter().for_each(|token| self.push(token)),
                 Next::Nothing => {
-                    // What follows was never said.
-                    self.tokens.truncate(self.certain());
-                    self.drafted = 0;
-                    self.computed = self.computed.min(self.tokens.len());
+                    self.forget_drafts();
                     return Course::Ended;
                 }
             }
@@ -268,19 +269,25 @@ impl Sequence {
             self.drafted -= 1;
             return;
         }
-        self.tokens.truncate(at);
-        self.drafted = 0;
-        self.computed = self.computed.min(at);
+        self.forget_drafts();
         self.tokens.push(token);
     }
 
-    /// Gives all blocks back; what they hold may be found by others.
+    /// What was drafted and has not come true was never said.
+    fn forget_drafts(&mut self) {
+        self.tokens.truncate(self.certain());
+        self.drafted = 0;
+        self.computed = self.computed.min(self.tokens.len());
+    }
+
+    /// Gives all blocks back, and keeps what is certain; what the blocks hold may be
+    /// found by others.
     pub(super) fn retire(&mut self, blocks: &mut Blocks) {
+        self.forget_drafts();
         let held = std::mem::take(&mut self.held);
         // A prompt before labels has handed its blocks on.
         if !held.numbers().is_empty() {
-            let computed = self.computed.min(self.certain());
-            blocks.retire(held, &self.tokens, computed);
+            blocks.retire(held, &self.tokens, self.computed);
         }
     }
 

@@ -450,3 +450,35 @@ fn what_follows_a_wrong_draft_is_not_believed() {
     let (tokens, _) = generate(&worker, &prompt, 9, &Terms::default()).expect("an answer");
     assert_eq!(tokens, expected(6, 9));
 }
+
+#[test]
+fn an_answer_that_is_over_before_it_begins_holds_nothing() {
+    let worker = worker(&Counter::default(), 16);
+    let prompt = [3; 40];
+    generate(&worker, &prompt, 1, &Terms::default()).expect("an answer");
+    let (tokens, finish) = generate(&worker, &prompt, 0, &Terms::default()).expect("an end");
+    assert_eq!((tokens, finish), (Vec::new(), Finish::Length));
+    // All blocks can be had for another.
+    generate(&worker, &[4; 200], 50, &Terms::default()).expect("an answer");
+}
+
+#[test]
+fn who_waits_again_has_said_none_of_its_drafts() {
+    // Wherever the answer is, the prompt goes on with something else.
+    let prompt: Vec<u32> = (1..45).flat_map(|n| [n, n + 1, 55]).chain([0]).collect();
+    // Room for 256 tokens; one needs 174, the other 100.
+    let worker = worker(&slow(), 16);
+    std::thread::scope(|scope| {
+        let batch = scope.spawn(|| generate(&worker, &prompt, 40, &terms(Class::Batch)));
+        eventually(&worker, |now| now.running == 1);
+        let person = scope.spawn(|| generate(&worker, &[7; 40], 40, &Terms::default()));
+        let other = scope.spawn(|| generate(&worker, &[8; 40], 40, &Terms::default()));
+        let (tokens, _) = batch.join().expect("no panic").expect("an answer");
+        assert_eq!(tokens, expected(0, 40));
+        for (thread, start) in [(person, 7), (other, 8)] {
+            let (tokens, _) = thread.join().expect("no panic").expect("an answer");
+            assert_eq!(tokens, expected(start, 40));
+        }
+    });
+    eventually(&worker, |now| now.suspended > 0 && now.free_blocks == 16);
+}

@@ -93,7 +93,7 @@ fn a_choice_and_an_expression_hold_at_any_temperature() {
 }
 
 #[test]
-fn what_must_come_costs_no_steps_and_what_is_told_changes_no_text() {
+fn told_tokens_make_the_text_and_company_changes_nothing() {
     let plain = request("Extract the delivery note.", Grammar::Json(delivery()));
     let generation = answer(&plain);
     let told = answer(&GenerateRequest {
