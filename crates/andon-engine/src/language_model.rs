@@ -142,7 +142,7 @@ impl LanguageModel {
         let block_bytes: usize = model
             .new_cache(0)
             .iter()
-            .map(|layer| layer.block_length() * size_of::<u16>())
+            .map(|layer| layer.block_bytes())
             .sum();
         let blocks = (options.cache_bytes / block_bytes)
             .min(MOST_CONTEXTS * model.context().div_ceil(kv::BLOCK))

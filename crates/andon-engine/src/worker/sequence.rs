@@ -292,7 +292,7 @@ impl Sequence {
     }
 
     /// Takes hold of the blocks of a beginning that is computed, and their content.
-    pub(super) fn keep(self, blocks: &mut Blocks, cache: &[kv::Layer]) -> (Held, Vec<u16>) {
+    pub(super) fn keep(self, blocks: &mut Blocks, cache: &[kv::Layer]) -> (Held, Vec<u8>) {
         let held = blocks.pin(self.held, &self.tokens);
         let content = pin::content(&held, cache);
         (held, content)
