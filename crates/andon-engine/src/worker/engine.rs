@@ -18,7 +18,7 @@ use crate::adapter::Variant;
 use crate::cache::{Blocks, Found, Held};
 use crate::decoder::{Logits, Slot, Workspace};
 use crate::lookup::Acceptance;
-use crate::schedule::{Budget, Demand, plan};
+use crate::schedule::{Budget, Demand, Fairness, plan};
 
 /// Jobs that run side by side.
 const MOST_RUNNING: usize = 256;
@@ -42,6 +42,7 @@ pub(super) struct Engine {
     pinned: Vec<Held>,
     /// Where drafts pay.
     acceptance: Acceptance<u64>,
+    fairness: Fairness,
     statistics: Statistics,
 }
 
@@ -70,6 +71,7 @@ impl Engine {
             running: Vec::new(),
             pinned: Vec::new(),
             acceptance: Acceptance::new(DRAFTS_PAY_FROM, MOST_KINDS),
+            fairness: Fairness::default(),
             statistics: Statistics {
                 blocks,
                 ..Statistics::default()
@@ -206,6 +208,7 @@ impl Engine {
             &self.tenure.speed(),
             self.tenure.last_machine(),
             Instant::now(),
+            &self.fairness,
         );
         loop {
             for running in &mut self.running {
@@ -230,6 +233,7 @@ impl Engine {
             });
             let is_idle = plan.iter().all(|&count| count == 0) && !self.running.is_empty();
             if is_granted && !is_idle {
+                self.fairness.note(&demands, &plan);
                 return plan;
             }
             // Blocks are short: the last in rank gives its own back.
