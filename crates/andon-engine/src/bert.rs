@@ -171,15 +171,12 @@ impl Bert {
                 std::iter::repeat_n(view, text.len())
             })
             .collect();
-        let places: Vec<kv::Place> = texts
-            .iter()
-            .zip(&blocks)
-            .flat_map(|(text, blocks)| {
-                (0..text.len()).map(|position| kv::Place {
-                    block: blocks[position / BLOCK],
-                    slot: position % BLOCK,
-                })
-            })
+        let spots = texts.iter().zip(&blocks).flat_map(|(text, blocks)| {
+            (0..text.len()).map(|position| (blocks[position / BLOCK], position % BLOCK))
+        });
+        let places: Vec<kv::Place> = spots
+            .enumerate()
+            .map(|(token, (block, slot))| kv::Place { token, block, slot })
             .collect();
         let count = blocks.iter().map(Vec::len).sum();
         let mut cache = kv::Layer::new(heads, count);

@@ -51,7 +51,7 @@ impl Rank {
     }
 
     /// Whether a machine waits.
-    pub(crate) fn is_machine(self) -> bool {
+    fn is_machine(self) -> bool {
         self.class == 0
     }
 }
@@ -111,6 +111,14 @@ impl Fairness {
 }
 
 impl Budget {
+    /// Until a sequence of this rank gets no more.
+    pub(crate) fn limit(&self, rank: Rank) -> usize {
+        match rank.is_machine() {
+            true => self.tokens,
+            false => self.quick,
+        }
+    }
+
     /// What the measured speed allows, `last_machine` being when a machine last
     /// asked for something, and whom the steps before passed by.
     pub(crate) fn new(
@@ -150,11 +158,7 @@ pub(crate) fn plan(demands: &[Demand], budget: Budget) -> Vec<usize> {
     let mut behind: usize = classes().map(kept).sum();
     for class in classes() {
         behind -= kept(class);
-        let limit = match class[0].rank.is_machine() {
-            true => budget.tokens,
-            false => budget.quick,
-        };
-        let limit = limit.saturating_sub(behind).max(used + kept(class));
+        let limit = budget.limit(class[0].rank).saturating_sub(behind).max(used + kept(class));
         let limit = limit.min(budget.tokens.saturating_sub(behind));
         let is_next = |demand: &Demand| demand.left == 1;
         for is_wanted in [true, false] {

@@ -5,7 +5,7 @@ use half::slice::HalfBitsSliceExt;
 
 use crate::Kernels;
 use crate::activation::GROUP;
-use crate::isa::{Isa, dispatch};
+use crate::isa::dispatch;
 use crate::lanes::{LANES, Lanes};
 use crate::share::Rows;
 
@@ -23,9 +23,11 @@ pub struct Heads {
     pub size: usize,
 }
 
-/// Where a token's keys and values go.
+/// Where a token's keys and values go; there may be several places for one token.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
+    /// The token, as a number within the batch.
+    pub token: usize,
     /// The block.
     pub block: u32,
     /// Its slot in the block.
@@ -43,7 +45,7 @@ pub struct Fresh<'a> {
 }
 
 impl Kernels {
-    /// Writes the keys and values of every token to its place, in 8 bits with a scale
+    /// Writes the keys and values of tokens to their places, in 8 bits with a scale
     /// for every 32 numbers of a head.
     ///
     /// # Panics
@@ -58,9 +60,9 @@ impl Kernels {
             let head = chunk / 2;
             let mut row = vec![0; size];
             let mut scales = vec![f16::ZERO; groups];
-            for (token, place) in places.iter().enumerate() {
+            for place in places {
                 assert!(place.slot < BLOCK, "slot {} of {BLOCK}", place.slot);
-                let fresh = &fresh.rows[token * fresh.stride..][..2 * width];
+                let fresh = &fresh.rows[place.token * fresh.stride..][..2 * width];
                 let region = place.block as usize * keys + head;
                 let (numbers, part) = match chunk.is_multiple_of(2) {
                     true => (&fresh[head * size..][..size], &to_keys),

@@ -205,7 +205,7 @@ proptest! {
             .flat_map(|(keys, values)| [keys, values].concat())
             .collect();
         let places: Vec<Place> = (0..tokens)
-            .map(|token| Place { block: blocks[token / BLOCK], slot: token % BLOCK })
+            .map(|token| Place { token, block: blocks[token / BLOCK], slot: token % BLOCK })
             .collect();
         let writer = Kernels::new(Isa::scalar(), 3);
         writer.store(&mut layer, Fresh { rows: &fresh, stride: 2 * kv }, &places);
