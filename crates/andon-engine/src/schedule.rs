@@ -158,7 +158,10 @@ pub(crate) fn plan(demands: &[Demand], budget: Budget) -> Vec<usize> {
     let mut behind: usize = classes().map(kept).sum();
     for class in classes() {
         behind -= kept(class);
-        let limit = budget.limit(class[0].rank).saturating_sub(behind).max(used + kept(class));
+        let limit = budget
+            .limit(class[0].rank)
+            .saturating_sub(behind)
+            .max(used + kept(class));
         let limit = limit.min(budget.tokens.saturating_sub(behind));
         let is_next = |demand: &Demand| demand.left == 1;
         for is_wanted in [true, false] {

@@ -62,7 +62,11 @@ pub(crate) fn read(bytes: &[u8], kernels: Arc<Kernels>) -> bool {
     };
     // Numbers beyond all bounds give an error.
     drop(score(&model, Some(adapter)));
-    assert_eq!(Generate::statistics(&model).failures, 0, "a panic in a step");
+    assert_eq!(
+        Generate::statistics(&model).failures,
+        0,
+        "a panic in a step"
+    );
     let unchanged = score(&model, None).expect("labels are scored");
     assert_eq!(unchanged, shares, "the model alone says something else");
     true

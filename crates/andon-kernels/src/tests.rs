@@ -120,7 +120,9 @@ fn in_8_bits(heads: &[f32], size: usize) -> Vec<f64> {
         let scale = f16::from_f32(largest * (1.0 / 127.0)).to_f32();
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         let code = move |x: &f32| (x * inverse).clamp(-127.0, 127.0).round_ties_even();
-        group.iter().map(move |x| f64::from(code(x)) * f64::from(scale))
+        group
+            .iter()
+            .map(move |x| f64::from(code(x)) * f64::from(scale))
     });
     kept.collect()
 }

@@ -63,7 +63,13 @@ fn machines_come_first_and_batches_get_what_is_left() {
 #[test]
 fn a_class_gets_what_is_kept_for_it() {
     let check = |of: &[(Class, usize)], kept: [usize; CLASSES], expected: &[usize]| {
-        let counts = plan(&demands(of), Budget { kept, ..budget(32, 8) });
+        let counts = plan(
+            &demands(of),
+            Budget {
+                kept,
+                ..budget(32, 8)
+            },
+        );
         assert_eq!(counts, expected, "{of:?} with {kept:?}");
     };
     let all = [(Machine, 90), (Person, 90), (Batch, 90)];
@@ -85,9 +91,17 @@ fn shares(of: &[Class], quick: usize, steps: usize) -> Vec<usize> {
     let mut got = vec![0; of.len()];
     for _ in 0..steps {
         let kept = fairness.kept();
-        let counts = plan(&demands, Budget { kept, ..budget(STEP_TOKENS, quick) });
+        let counts = plan(
+            &demands,
+            Budget {
+                kept,
+                ..budget(STEP_TOKENS, quick)
+            },
+        );
         fairness.note(&demands, &counts);
-        got.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        got.iter_mut()
+            .zip(counts)
+            .for_each(|(sum, count)| *sum += count);
     }
     got
 }
