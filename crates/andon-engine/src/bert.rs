@@ -67,17 +67,12 @@ pub(crate) enum Pooling {
     First,
 }
 
-/// The vectors of the vocabulary.
-enum Words {
-    Floats(Vec<f32>),
-    Packed(Matrix),
-}
-
 /// An encoder: shape and packed weights, never changed.
 pub(crate) struct Bert {
     shape: Shape,
     pooling: Pooling,
-    words: Words,
+    /// The vectors of the vocabulary.
+    words: Matrix,
     /// A row for each place of a text; the vector of the first text's type is in
     /// them or in the words.
     positions: Vec<f32>,
@@ -144,16 +139,8 @@ impl Bert {
         for text in texts {
             for (position, &token) in text.iter().enumerate() {
                 let position = &self.positions[position * width..][..width];
-                match &self.words {
-                    Words::Floats(words) => {
-                        let word = &words[token as usize * width..][..width];
-                        states.extend(word.iter().zip(position).map(|(x, y)| x + y));
-                    }
-                    Words::Packed(words) => {
-                        words.row(token as usize, &mut word);
-                        states.extend(word.iter().zip(position).map(|(x, y)| x + y));
-                    }
-                }
+                self.words.row(token as usize, &mut word);
+                states.extend(word.iter().zip(position).map(|(x, y)| x + y));
             }
         }
         kernels.layer_norm(&mut states, self.norm.view());
@@ -171,15 +158,12 @@ impl Bert {
                 std::iter::repeat_n(view, text.len())
             })
             .collect();
-        let places: Vec<kv::Place> = texts
-            .iter()
-            .zip(&blocks)
-            .flat_map(|(text, blocks)| {
-                (0..text.len()).map(|position| kv::Place {
-                    block: blocks[position / BLOCK],
-                    slot: position % BLOCK,
-                })
-            })
+        let spots = texts.iter().zip(&blocks).flat_map(|(text, blocks)| {
+            (0..text.len()).map(|position| (blocks[position / BLOCK], position % BLOCK))
+        });
+        let places: Vec<kv::Place> = spots
+            .enumerate()
+            .map(|(token, (block, slot))| kv::Place { token, block, slot })
             .collect();
         let count = blocks.iter().map(Vec::len).sum();
         let mut cache = kv::Layer::new(heads, count);

@@ -57,6 +57,9 @@ pub struct Slot<'a> {
     pub position: usize,
     /// The blocks of its sequence, up to its own at least.
     pub blocks: &'a [u32],
+    /// Blocks of other sequences that get its keys and values as well, at the same
+    /// place: those that begin as this one does.
+    pub copies: &'a [u32],
     /// Which logits after it are wanted.
     pub wants: Wants<'a>,
     /// The adapter of its sequence.
@@ -85,11 +88,14 @@ pub struct Logits {
 }
 
 impl Slot<'_> {
-    fn place(&self) -> kv::Place {
-        kv::Place {
-            block: self.blocks[self.position / kv::BLOCK],
-            slot: self.position % kv::BLOCK,
-        }
+    /// Where its keys and values go, as token number `token` of the step.
+    fn places(&self, token: usize) -> impl Iterator<Item = kv::Place> {
+        let own = self.blocks[self.position / kv::BLOCK];
+        let slot = self.position % kv::BLOCK;
+        let copies = self.copies.iter().copied();
+        std::iter::once(own)
+            .chain(copies)
+            .map(move |block| kv::Place { token, block, slot })
     }
 }
 
@@ -291,7 +297,8 @@ impl Step<'_> {
         let qkv = &mut self.wide[..self.slots.len() * stride];
         let pairing = self.config.rotation.pairing;
         self.kernels.rope(qkv, span, pairing, &self.angles);
-        let places: Vec<kv::Place> = self.slots.iter().map(Slot::place).collect();
+        let slots = self.slots.iter().enumerate();
+        let places: Vec<kv::Place> = slots.flat_map(|(at, slot)| slot.places(at)).collect();
         let fresh = kv::Fresh {
             rows: &qkv[queries..],
             stride,

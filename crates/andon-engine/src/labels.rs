@@ -102,6 +102,19 @@ impl Labels {
         children.map(|&child| self.nodes[child].token).collect()
     }
 
+    /// The nodes behind the first tokens where the model has to choose, whatever it
+    /// thinks of them.
+    pub(crate) fn inner(&self) -> Vec<Branch> {
+        let inner = self.nodes.iter().skip(1);
+        let inner = inner.filter(|node| node.children.len() > 1);
+        inner
+            .map(|node| Branch {
+                label: node.first,
+                depth: node.depth,
+            })
+            .collect()
+    }
+
     fn node(&self, at: Branch) -> usize {
         let path = &self.tokens[at.label][..at.depth];
         path.iter().fold(0, |node, &token| {

@@ -70,8 +70,8 @@ impl Default for Options {
 pub struct LanguageModel {
     identity: Identity,
     tokenizer: Arc<Tokenizer>,
-    /// Made when the first answer is to be held to something.
-    grammars: OnceLock<Grammars>,
+    /// Made by a thread of its own from the load on: whoever needs it sooner waits.
+    grammars: Arc<OnceLock<Result<Grammars, EngineError>>>,
     template: Option<Template>,
     vocabulary: usize,
     worker: Worker,
@@ -142,20 +142,21 @@ impl LanguageModel {
         let block_bytes: usize = model
             .new_cache(0)
             .iter()
-            .map(|layer| layer.block_length() * size_of::<u16>())
+            .map(|layer| layer.block_bytes())
             .sum();
         let blocks = (options.cache_bytes / block_bytes)
             .min(MOST_CONTEXTS * model.context().div_ceil(kv::BLOCK))
             .max(FEWEST_BLOCKS);
         let digest = Digest::of(file);
+        let tokenizer = Arc::new(tokenizer);
         Ok(Self {
             identity: Identity {
                 name: name.to_owned(),
                 digest,
                 context_tokens: model.context().min((blocks - SPARE_BLOCKS) * kv::BLOCK),
             },
-            tokenizer: Arc::new(tokenizer),
-            grammars: OnceLock::new(),
+            grammars: prepare_grammars(&tokenizer),
+            tokenizer,
             template,
             vocabulary: model.vocabulary(),
             adapters: Adapters::new(model.layout()),
@@ -489,14 +490,8 @@ impl LanguageModel {
     }
 
     fn constrain(&self, grammar: &Grammar) -> Result<Constraint, EngineError> {
-        let grammars = match self.grammars.get() {
-            Some(grammars) => grammars,
-            None => {
-                let made = Grammars::new(Arc::clone(&self.tokenizer))?;
-                // Another caller may have been faster: one is as good as the other.
-                self.grammars.get_or_init(|| made)
-            }
-        };
+        let made = self.grammars.get_or_init(|| make_grammars(&self.tokenizer));
+        let grammars = made.as_ref().map_err(Clone::clone)?;
         grammars.compile(grammar)
     }
 
@@ -514,6 +509,24 @@ impl LanguageModel {
                 .collect(),
         }
     }
+}
+
+/// Makes the grammars beside the load, so that no request has to wait for them.
+fn prepare_grammars(tokenizer: &Arc<Tokenizer>) -> Arc<OnceLock<Result<Grammars, EngineError>>> {
+    let grammars = Arc::new(OnceLock::new());
+    let (to, tokenizer) = (Arc::clone(&grammars), Arc::clone(tokenizer));
+    let thread = std::thread::Builder::new().name("andon-grammars".into());
+    let started = thread.spawn(move || {
+        to.get_or_init(|| make_grammars(&tokenizer));
+    });
+    if let Err(error) = started {
+        tracing::warn!(%error, "grammars are prepared by the first request that needs them");
+    }
+    grammars
+}
+
+fn make_grammars(tokenizer: &Arc<Tokenizer>) -> Result<Grammars, EngineError> {
+    Grammars::new(Arc::clone(tokenizer))
 }
 
 /// What a prompt has in common with others of its task: its first tokens.

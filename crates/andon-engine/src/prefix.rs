@@ -13,11 +13,11 @@ use andon_task::digest::Digest;
 
 use crate::adapter::Variant;
 
-const MAGIC: &[u8; 8] = b"ANDONKV\x01";
+const MAGIC: &[u8; 8] = b"ANDONKV\x02";
 
 /// Which arithmetic gave the numbers. It changes whenever a kernel or a decoder
 /// gives other bits than before.
-const ARITHMETIC: &[u8] = concat!("andon ", env!("CARGO_PKG_VERSION"), " 1").as_bytes();
+const ARITHMETIC: &[u8] = concat!("andon ", env!("CARGO_PKG_VERSION"), " 2").as_bytes();
 
 /// Files that are kept; the oldest go.
 const MOST_FILES: usize = 64;
@@ -35,7 +35,7 @@ impl Prefixes {
     }
 
     /// The content of the blocks of a beginning, if its file is there and sound.
-    pub(crate) fn load(&self, variant: Variant, tokens: &[u32]) -> Option<Vec<u16>> {
+    pub(crate) fn load(&self, variant: Variant, tokens: &[u32]) -> Option<Vec<u8>> {
         let key = self.key(variant, tokens);
         let path = self.path(key);
         let bytes = match std::fs::read(&path) {
@@ -61,17 +61,15 @@ impl Prefixes {
         &self,
         variant: Variant,
         tokens: &[u32],
-        content: &[u16],
+        content: &[u8],
     ) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
         let key = self.key(variant, tokens);
         let path = self.path(key);
-        let mut bytes = Vec::with_capacity(MAGIC.len() + 64 + 2 * content.len());
+        let mut bytes = Vec::with_capacity(MAGIC.len() + 64 + content.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(key.as_bytes());
-        content
-            .iter()
-            .for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        bytes.extend_from_slice(content);
         let sum = Digest::of(&bytes);
         bytes.extend_from_slice(sum.as_bytes());
         let begun = path.with_extension(format!("begun-{}", std::process::id()));
@@ -123,19 +121,11 @@ fn is_prefix(path: &Path) -> bool {
 }
 
 /// What a file holds, if it is whole and under this key.
-fn content_of(bytes: &[u8], key: Digest) -> Option<Vec<u16>> {
+fn content_of(bytes: &[u8], key: Digest) -> Option<Vec<u8>> {
     let (rest, sum) = bytes.split_last_chunk::<32>()?;
     let after_magic = rest.strip_prefix(MAGIC)?;
     let content = after_magic.strip_prefix(key.as_bytes())?;
-    if Digest::of(rest).as_bytes() != sum || content.len() % 2 != 0 {
-        return None;
-    }
-    let numbers = content.chunks_exact(2);
-    Some(
-        numbers
-            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-            .collect(),
-    )
+    (Digest::of(rest).as_bytes() == sum).then(|| content.to_vec())
 }
 
 #[cfg(test)]
@@ -154,7 +144,7 @@ mod tests {
     #[test]
     fn what_is_saved_is_found_by_its_own_tokens_and_model_alone() {
         let (folder, prefixes) = folder("found");
-        let content: Vec<u16> = (0..1000).collect();
+        let content: Vec<u8> = (0..=250).collect();
         prefixes.save(ALONE, &[1, 2, 3], &content).expect("saved");
         assert_eq!(prefixes.load(ALONE, &[1, 2, 3]), Some(content));
         assert_eq!(prefixes.load(ALONE, &[1, 2, 4]), None);

@@ -14,6 +14,13 @@ const QUICK_STEP: Duration = Duration::from_millis(7);
 /// How long machines are expected after one came.
 const ABOUT: Duration = Duration::from_secs(60);
 
+/// Classes of requests.
+const CLASSES: usize = 3;
+/// Steps in which a class gets nothing at all before a step keeps some tokens for it.
+const PATIENT_STEPS: u32 = 7;
+/// The tokens that it keeps.
+const KEPT_TOKENS: usize = 8;
+
 /// Who comes first: by class, then by deadline, then by arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
@@ -39,8 +46,12 @@ impl Rank {
         }
     }
 
+    fn class(self) -> usize {
+        usize::from(self.class)
+    }
+
     /// Whether a machine waits.
-    pub(crate) fn is_machine(self) -> bool {
+    fn is_machine(self) -> bool {
         self.class == 0
     }
 }
@@ -61,12 +72,61 @@ pub(crate) struct Budget {
     pub(crate) tokens: usize,
     /// Until nobody but machines gets more.
     pub(crate) quick: usize,
+    /// What each class gets at least, whatever those before it ask for.
+    pub(crate) kept: [usize; CLASSES],
+}
+
+/// Whom the steps pass by: one step in eight keeps some tokens for a class that all
+/// others left nothing, so that it comes to its end under any load.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fairness {
+    passed: [u32; CLASSES],
+}
+
+impl Fairness {
+    /// What the next step keeps for each class.
+    fn kept(&self) -> [usize; CLASSES] {
+        self.passed.map(|passed| match passed >= PATIENT_STEPS {
+            true => KEPT_TOKENS,
+            false => 0,
+        })
+    }
+
+    /// Notes what a step gives to whom.
+    pub(crate) fn note(&mut self, demands: &[Demand], counts: &[usize]) {
+        let mut is_passed = [false; CLASSES];
+        let mut is_served = [false; CLASSES];
+        for (demand, &count) in demands.iter().zip(counts) {
+            let class = demand.rank.class();
+            is_passed[class] |= demand.left > 0;
+            is_served[class] |= count > 0;
+        }
+        for (class, passed) in self.passed.iter_mut().enumerate() {
+            *passed = match is_passed[class] && !is_served[class] {
+                true => *passed + 1,
+                false => 0,
+            };
+        }
+    }
 }
 
 impl Budget {
+    /// Until a sequence of this rank gets no more.
+    pub(crate) fn limit(&self, rank: Rank) -> usize {
+        match rank.is_machine() {
+            true => self.tokens,
+            false => self.quick,
+        }
+    }
+
     /// What the measured speed allows, `last_machine` being when a machine last
-    /// asked for something.
-    pub(crate) fn new(speed: &Speed, last_machine: Option<Instant>, now: Instant) -> Self {
+    /// asked for something, and whom the steps before passed by.
+    pub(crate) fn new(
+        speed: &Speed,
+        last_machine: Option<Instant>,
+        now: Instant,
+        fairness: &Fairness,
+    ) -> Self {
         let is_about = last_machine.is_some_and(|last| now.duration_since(last) < ABOUT);
         let quick = match is_about {
             true => speed.tokens_within(QUICK_STEP),
@@ -75,6 +135,7 @@ impl Budget {
         Self {
             tokens: STEP_TOKENS,
             quick: quick.unwrap_or(STEP_TOKENS).min(STEP_TOKENS),
+            kept: fairness.kept(),
         }
     }
 }
@@ -82,16 +143,26 @@ impl Budget {
 /// How many tokens of each sequence a step computes. The demands come in the order
 /// of their ranks. In each class every sequence that only needs its next token
 /// gets it, then the others share what is left in their order. The first demand of
-/// all gets at least one, so that nothing waits for ever.
+/// all gets at least one, and each class what the step keeps for it, so that nothing
+/// waits for ever.
 pub(crate) fn plan(demands: &[Demand], budget: Budget) -> Vec<usize> {
     let mut counts = vec![0; demands.len()];
     let mut used = 0;
     let mut from = 0;
-    for class in demands.chunk_by(|a, b| a.rank.class == b.rank.class) {
-        let limit = match class[0].rank.is_machine() {
-            true => budget.tokens,
-            false => budget.quick,
-        };
+    let classes = || demands.chunk_by(|a, b| a.rank.class == b.rank.class);
+    let kept = |class: &[Demand]| {
+        let left: usize = class.iter().map(|demand| demand.left).sum();
+        left.min(budget.kept[class[0].rank.class()])
+    };
+    // What is kept for the classes that come later.
+    let mut behind: usize = classes().map(kept).sum();
+    for class in classes() {
+        behind -= kept(class);
+        let limit = budget
+            .limit(class[0].rank)
+            .saturating_sub(behind)
+            .max(used + kept(class));
+        let limit = limit.min(budget.tokens.saturating_sub(behind));
         let is_next = |demand: &Demand| demand.left == 1;
         for is_wanted in [true, false] {
             for (at, demand) in class.iter().enumerate() {

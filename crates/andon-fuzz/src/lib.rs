@@ -7,6 +7,7 @@
 //! Rust. libFuzzer, which watches what code its bytes reach, is in `fuzz/`
 //! (`make fuzz`) and needs a C++ compiler. Nothing that is shipped uses this crate.
 
+mod adapter;
 mod grammar;
 mod seed;
 mod spoil;

@@ -8,7 +8,7 @@ use andon_engine::{Encoder, LanguageModel};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 
-use crate::{grammar, seed};
+use crate::{adapter, grammar, seed};
 
 /// A reader of foreign bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +22,21 @@ pub enum Target {
     Model,
     /// An encoder from a GGUF file.
     Encoder,
+    /// An adapter. The first byte is its form: 0 for a GGUF file; else what PEFT
+    /// writes, the length of the settings in two bytes, the settings, and the weights.
+    Adapter,
     /// A grammar to hold an answer to. The first byte is its kind.
     Grammar,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Gguf,
         Self::Tokenizer,
         Self::Model,
         Self::Encoder,
+        Self::Adapter,
         Self::Grammar,
     ];
 
@@ -43,6 +47,7 @@ impl Target {
             Self::Tokenizer => "tokenizer",
             Self::Model => "model",
             Self::Encoder => "encoder",
+            Self::Adapter => "adapter",
             Self::Grammar => "grammar",
         }
     }
@@ -53,6 +58,7 @@ impl Target {
             Self::Gguf | Self::Model => seed::models(),
             Self::Tokenizer => seed::tokenizers(),
             Self::Encoder => seed::encoders(),
+            Self::Adapter => adapter::seeds(),
             Self::Grammar => grammar::seeds(),
         }
     }
@@ -67,6 +73,7 @@ impl Target {
             Self::Tokenizer => tokenizer(bytes),
             Self::Model => LanguageModel::from_bytes("any", bytes, kernels()).is_ok(),
             Self::Encoder => Encoder::from_gguf("any", bytes, kernels()).is_ok(),
+            Self::Adapter => adapter::read(bytes, kernels()),
             Self::Grammar => grammar::read(bytes),
         }
     }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::Kernels;
+use crate::activation::GROUP;
 use crate::cap::soft_cap;
 use crate::isa::dispatch;
 use crate::kv::{BLOCK, Layer};
@@ -167,20 +168,29 @@ unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<
     unsafe {
         let scale = L::splat(job.queries.scale);
         for (index, &block) in blocks.iter().enumerate() {
-            let keys = job.layer.keys(block, job.head).as_ptr();
-            // Even and odd numbers apart, so that additions do not wait.
-            let mut even = [L::splat(0.0); R];
-            let mut odd = [L::splat(0.0); R];
-            for number in (0..size).step_by(2) {
-                let key = L::load_half(keys.add(number * BLOCK));
-                let next = L::load_half(keys.add((number + 1) * BLOCK));
+            let keys = job.layer.keys(block, job.head);
+            let (codes, scales) = (keys.codes.as_ptr(), keys.scales.as_ptr());
+            let mut sums = [L::splat(0.0); R];
+            for (group, first) in (0..size).step_by(GROUP).enumerate() {
+                // Even and odd numbers apart, so that additions do not wait.
+                let mut even = [L::splat(0.0); R];
+                let mut odd = [L::splat(0.0); R];
+                for number in (first..size.min(first + GROUP)).step_by(2) {
+                    let key = L::load_bytes(codes.add(number * BLOCK));
+                    let next = L::load_bytes(codes.add((number + 1) * BLOCK));
+                    for r in 0..R {
+                        even[r] = L::splat(*query[r].get_unchecked(number)).mul_add(key, even[r]);
+                        odd[r] =
+                            L::splat(*query[r].get_unchecked(number + 1)).mul_add(next, odd[r]);
+                    }
+                }
+                let scale = L::load_half(scales.add(group * BLOCK));
                 for r in 0..R {
-                    even[r] = L::splat(*query[r].get_unchecked(number)).mul_add(key, even[r]);
-                    odd[r] = L::splat(*query[r].get_unchecked(number + 1)).mul_add(next, odd[r]);
+                    sums[r] = even[r].add(odd[r]).mul_add(scale, sums[r]);
                 }
             }
             for r in 0..R {
-                let mut sum = even[r].add(odd[r]).mul(scale);
+                let mut sum = sums[r].mul(scale);
                 if let Some(cap) = job.queries.cap {
                     sum = soft_cap(sum, cap);
                 }
@@ -261,14 +271,21 @@ unsafe fn weigh<L: Lanes, const R: usize, const D: usize>(
     unsafe {
         let mut sums = [[L::splat(0.0); D]; R];
         for (index, &block) in blocks.iter().enumerate() {
-            let values = job.layer.values(block, job.head).as_ptr().add(number);
+            let values = job.layer.values(block, job.head);
+            let codes = values.codes.as_ptr().add(number);
+            // One scale serves the numbers of a slot: the weights take it on.
+            let scale = L::load_half(values.scales.as_ptr().add(number / GROUP * BLOCK));
+            let mut weights = [[0.0f32; BLOCK]; R];
+            for r in 0..R {
+                let seen = L::load(scores.as_ptr().add(r * length + index * BLOCK));
+                seen.mul(scale).store(weights[r].as_mut_ptr());
+            }
             // Beyond `most` lie numbers of nobody, perhaps not even finite.
             for slot in 0..BLOCK.min(most - index * BLOCK) {
                 let value: [L; D] =
-                    std::array::from_fn(|d| L::load_half(values.add(slot * size + d * LANES)));
+                    std::array::from_fn(|d| L::load_bytes(codes.add(slot * size + d * LANES)));
                 for r in 0..R {
-                    let at = r * length + index * BLOCK + slot;
-                    let weight = L::splat(*scores.get_unchecked(at));
+                    let weight = L::splat(weights[r][slot]);
                     for d in 0..D {
                         sums[r][d] = weight.mul_add(value[d], sums[r][d]);
                     }

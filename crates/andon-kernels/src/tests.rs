@@ -112,6 +112,21 @@ fn product(matrix: &Matrix, input: &[f32]) -> Vec<f64> {
     out
 }
 
+/// What heads of `size` numbers are kept as: codes times the scale of their group.
+fn in_8_bits(heads: &[f32], size: usize) -> Vec<f64> {
+    let groups = heads.chunks(size).flat_map(|head| head.chunks(GROUP));
+    let kept = groups.flat_map(|group| {
+        let largest = group.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        let scale = f16::from_f32(largest * (1.0 / 127.0)).to_f32();
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        let code = move |x: &f32| (x * inverse).clamp(-127.0, 127.0).round_ties_even();
+        group
+            .iter()
+            .map(move |x| f64::from(code(x)) * f64::from(scale))
+    });
+    kept.collect()
+}
+
 fn multiply(kernels: &Kernels, matrix: &Matrix, input: &[f32], precision: Precision) -> Vec<f32> {
     let mut activations = Activations::default();
     let input = rows(input, matrix.columns());
@@ -192,7 +207,7 @@ proptest! {
             .flat_map(|(keys, values)| [keys, values].concat())
             .collect();
         let places: Vec<Place> = (0..tokens)
-            .map(|token| Place { block: blocks[token / BLOCK], slot: token % BLOCK })
+            .map(|token| Place { token, block: blocks[token / BLOCK], slot: token % BLOCK })
             .collect();
         let writer = Kernels::new(Isa::scalar(), 3);
         writer.store(&mut layer, Fresh { rows: &fresh, stride: 2 * kv }, &places);
@@ -201,14 +216,14 @@ proptest! {
             View { blocks: &blocks, from, visible }
         };
         let views: Vec<View<'_>> = (first + 1..=tokens).map(view).collect();
-        let half = |x: f32| f64::from(f16::from_f32(x).to_f32());
+        let (keys, values) = (in_8_bits(&keys, heads.size), in_8_bits(&values, heads.size));
         let mut expected = Vec::new();
         for token in first..tokens {
             for head in 0..heads.queries {
                 let query = &queries[token * q + head * heads.size..][..heads.size];
-                let part = |from: &[f32], seen: usize| -> Vec<f64> {
+                let part = |from: &[f64], seen: usize| -> Vec<f64> {
                     let at = seen * kv + head / group * heads.size;
-                    from[at..at + heads.size].iter().map(|&x| half(x)).collect()
+                    from[at..at + heads.size].to_vec()
                 };
                 let from = (token + 1).saturating_sub(window);
                 let weights: Vec<f64> = (from..=token)

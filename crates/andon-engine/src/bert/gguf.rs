@@ -1,6 +1,6 @@
 //! Encoders from GGUF files.
 
-use super::{Bert, Layer, Norm, Pooling, Shape, Words};
+use super::{Bert, Layer, Norm, Pooling, Shape};
 use crate::error::{LoadError, unsupported};
 use crate::gguf::{Gguf, Value};
 use crate::source::Source;
@@ -62,7 +62,7 @@ pub(crate) fn load(gguf: &Gguf<'_>, vocabulary: usize) -> Result<Bert, LoadError
         .collect::<Result<_, LoadError>>()?;
     let bert = Bert {
         pooling,
-        words: Words::Packed(source.matrix("token_embd", vocabulary, width)?),
+        words: source.matrix("token_embd", vocabulary, width)?,
         positions,
         norm: norm("token_embd_norm")?,
         layers,

@@ -5,7 +5,7 @@ use andon_kernels::matrix::{Group8, Matrix};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use super::{Bert, Layer, Norm, Pooling, Shape, Words};
+use super::{Bert, Layer, Norm, Pooling, Shape};
 use crate::block;
 use crate::error::{LoadError, damaged, unsupported};
 
@@ -131,15 +131,17 @@ pub(crate) fn load(config: &Config, pooling: Pooling, file: &[u8]) -> Result<Ber
         "embeddings.token_type_embeddings.weight",
         &[config.type_vocab_size, width],
     )?;
-    let mut words = source.floats("embeddings.word_embeddings.weight", &[vocabulary, width])?;
-    for row in words.chunks_exact_mut(width) {
-        row.iter_mut().zip(&kinds).for_each(|(x, kind)| *x += kind);
-    }
+    let words = source.floats("embeddings.word_embeddings.weight", &[vocabulary, width])?;
+    let words = pack_rows(&words, width);
     let mut positions = source.floats(
         "embeddings.position_embeddings.weight",
         &[config.max_position_embeddings, width],
     )?;
     positions.drain(..config.first_position() * width);
+    // Exact there, where they are few.
+    for row in positions.chunks_exact_mut(width) {
+        row.iter_mut().zip(&kinds).for_each(|(x, kind)| *x += kind);
+    }
     let layers = (0..shape.layers)
         .map(|layer| {
             let name = |part: &str| format!("encoder.layer.{layer}.{part}");
@@ -169,7 +171,7 @@ pub(crate) fn load(config: &Config, pooling: Pooling, file: &[u8]) -> Result<Ber
         .collect::<Result<_, LoadError>>()?;
     Ok(Bert {
         norm: source.norm("embeddings.LayerNorm", width)?,
-        words: Words::Floats(words),
+        words,
         positions,
         layers,
         pooling,
@@ -193,11 +195,15 @@ fn pack(layers: &[Linear], columns: usize) -> Matrix {
         .iter()
         .flat_map(|layer| layer.bias.iter().copied())
         .collect();
-    let group = |row: usize, group: usize| {
-        let row = &weight[row * columns..][..columns];
+    pack_rows(&weight, columns).with_bias(bias)
+}
+
+/// Rows of `columns` numbers in 8 bits.
+fn pack_rows(numbers: &[f32], columns: usize) -> Matrix {
+    Matrix::int8(numbers.len() / columns, columns, |row, group| {
+        let row = &numbers[row * columns..][..columns];
         Group8::quantise(&row[group * GROUP..columns.min((group + 1) * GROUP)])
-    };
-    Matrix::int8(bias.len(), columns, group).with_bias(bias)
+    })
 }
 
 /// The tensors of a file, under names with or without the prefix of a family.

@@ -4,7 +4,6 @@
 use andon_kernels::kv::Heads;
 use andon_kernels::matmul::row_stride;
 use andon_kernels::rope::Pairing;
-use half::f16;
 
 use super::rotation::{self, Rotation};
 use crate::error::{LoadError, damaged, unsupported};
@@ -143,7 +142,7 @@ impl Config {
             x if x > 0.0 => x,
             x => return Err(damaged!("'{epsilon}' is {x}")),
         };
-        let token_bytes = layers * heads.keys * heads.size * 2 * size_of::<f16>();
+        let token_bytes = layers * heads.token_bytes();
         let context = trained.min(most_context(token_bytes));
         let pairing = match family {
             Family::Llama => Pairing::Neighbours,

@@ -12,8 +12,16 @@ fn demands(of: &[(Class, usize)]) -> Vec<Demand> {
     of.iter().enumerate().map(demand).collect()
 }
 
+fn budget(tokens: usize, quick: usize) -> Budget {
+    Budget {
+        tokens,
+        quick,
+        kept: [0; CLASSES],
+    }
+}
+
 fn check(of: &[(Class, usize)], (tokens, quick): (usize, usize), expected: &[usize]) {
-    let counts = plan(&demands(of), Budget { tokens, quick });
+    let counts = plan(&demands(of), budget(tokens, quick));
     assert_eq!(counts, expected, "{of:?} within {tokens}, {quick}");
 }
 
@@ -53,6 +61,63 @@ fn machines_come_first_and_batches_get_what_is_left() {
 }
 
 #[test]
+fn a_class_gets_what_is_kept_for_it() {
+    let check = |of: &[(Class, usize)], kept: [usize; CLASSES], expected: &[usize]| {
+        let counts = plan(
+            &demands(of),
+            Budget {
+                kept,
+                ..budget(32, 8)
+            },
+        );
+        assert_eq!(counts, expected, "{of:?} with {kept:?}");
+    };
+    let all = [(Machine, 90), (Person, 90), (Batch, 90)];
+    check(&all, [0, 0, 0], &[32, 0, 0]);
+    check(&all, [0, 0, 8], &[24, 0, 8]);
+    check(&all, [0, 8, 8], &[16, 8, 8]);
+    // No more than is wanted, and nothing for who asks for nothing.
+    check(&[(Machine, 90), (Batch, 3)], [0, 8, 8], &[29, 3]);
+    // While machines are about, the others share what they have.
+    check(&[(Person, 90), (Batch, 90)], [0, 0, 4], &[4, 4]);
+    check(&[(Machine, 4), (Batch, 90)], [0, 0, 8], &[4, 8]);
+}
+
+/// What each class gets of `steps` steps in which everybody wants more than there is.
+fn shares(of: &[Class], quick: usize, steps: usize) -> Vec<usize> {
+    let wanted: Vec<_> = of.iter().map(|&class| (class, 1000)).collect();
+    let demands = demands(&wanted);
+    let mut fairness = Fairness::default();
+    let mut got = vec![0; of.len()];
+    for _ in 0..steps {
+        let kept = fairness.kept();
+        let counts = plan(
+            &demands,
+            Budget {
+                kept,
+                ..budget(STEP_TOKENS, quick)
+            },
+        );
+        fairness.note(&demands, &counts);
+        got.iter_mut()
+            .zip(counts)
+            .for_each(|(sum, count)| *sum += count);
+    }
+    got
+}
+
+#[test]
+fn nobody_starves_however_much_those_before_ask_for() {
+    for quick in [12, STEP_TOKENS] {
+        let got = shares(&[Machine, Person, Batch], quick, 80);
+        assert_eq!(&got[1..], [80, 80], "within {quick}");
+        // The price is small.
+        assert!(got[0] >= 80 * STEP_TOKENS * 98 / 100, "{got:?}");
+        assert_eq!(shares(&[Person, Batch], quick, 80)[1], 80);
+    }
+}
+
+#[test]
 fn classes_deadlines_and_arrivals_make_the_order() {
     let now = Instant::now();
     let soon = Some(now + Duration::from_secs(1));
@@ -75,7 +140,7 @@ fn steps_are_short_while_machines_are_about() {
     speed.note(128, Duration::from_micros(53_200));
     let now = Instant::now();
     let check = |last: Option<Duration>, quick: usize| {
-        let budget = Budget::new(&speed, last.map(|ago| now - ago), now);
+        let budget = Budget::new(&speed, last.map(|ago| now - ago), now, &Fairness::default());
         assert_eq!(
             (budget.tokens, budget.quick),
             (STEP_TOKENS, quick),
@@ -93,6 +158,7 @@ proptest! {
         classes in prop::collection::vec((0usize..3, 1usize..200), 1..40),
         tokens in 1usize..64,
         quick in 1usize..64,
+        kept in prop::array::uniform3(0usize..12),
     ) {
         let mut of: Vec<_> = classes
             .into_iter()
@@ -100,7 +166,7 @@ proptest! {
             .collect();
         of.sort_by_key(|&(class, _)| Rank::new(class, None, 0));
         let demands = demands(&of);
-        let counts = plan(&demands, Budget { tokens, quick: quick.min(tokens) });
+        let counts = plan(&demands, Budget { kept, ..budget(tokens, quick.min(tokens)) });
         prop_assert!(counts[0] > 0 || counts.iter().sum::<usize>() > 0);
         prop_assert!(counts.iter().sum::<usize>() <= tokens);
         for (count, demand) in counts.iter().zip(&demands) {

@@ -18,7 +18,7 @@ use crate::adapter::Variant;
 use crate::cache::{Blocks, Found, Held};
 use crate::decoder::{Logits, Slot, Workspace};
 use crate::lookup::Acceptance;
-use crate::schedule::{Budget, Demand, plan};
+use crate::schedule::{Budget, Demand, Fairness, plan};
 
 /// Jobs that run side by side.
 const MOST_RUNNING: usize = 256;
@@ -42,6 +42,7 @@ pub(super) struct Engine {
     pinned: Vec<Held>,
     /// Where drafts pay.
     acceptance: Acceptance<u64>,
+    fairness: Fairness,
     statistics: Statistics,
 }
 
@@ -70,6 +71,7 @@ impl Engine {
             running: Vec::new(),
             pinned: Vec::new(),
             acceptance: Acceptance::new(DRAFTS_PAY_FROM, MOST_KINDS),
+            fairness: Fairness::default(),
             statistics: Statistics {
                 blocks,
                 ..Statistics::default()
@@ -206,6 +208,7 @@ impl Engine {
             &self.tenure.speed(),
             self.tenure.last_machine(),
             Instant::now(),
+            &self.fairness,
         );
         loop {
             for running in &mut self.running {
@@ -230,7 +233,8 @@ impl Engine {
             });
             let is_idle = plan.iter().all(|&count| count == 0) && !self.running.is_empty();
             if is_granted && !is_idle {
-                return plan;
+                self.fairness.note(&demands, &plan);
+                return self.foresee(plan, budget);
             }
             // Blocks are short: the last in rank gives its own back.
             self.suspend_last();
@@ -238,6 +242,25 @@ impl Engine {
                 return Vec::new();
             }
         }
+    }
+
+    /// Adds to a step what prompts that end in it may ask for next, where there is room.
+    fn foresee(&mut self, plan: Vec<usize>, budget: Budget) -> Vec<usize> {
+        let mut used: usize = plan.iter().sum();
+        let mut counts = plan.into_iter();
+        let mut whole = Vec::with_capacity(counts.len());
+        for running in &mut self.running {
+            let own = counts.by_ref().take(running.sequences.len());
+            let from = whole.len();
+            whole.extend(own);
+            let room = budget.limit(running.job.rank).saturating_sub(used);
+            running.foresee(&whole[from..], room, &mut self.blocks, &mut self.cache);
+            let added = running.sequences[whole.len() - from..].iter();
+            let added: Vec<usize> = added.map(Sequence::left).collect();
+            used += added.iter().sum::<usize>();
+            whole.extend(added);
+        }
+        whole
     }
 
     /// Lets go of those whose callers have left or whose time is over.
@@ -327,6 +350,9 @@ impl Engine {
                 }
             }
             running.sequences = still;
+            if let Some(scoring) = &mut running.scoring {
+                scoring.proceed();
+            }
         }
         let blocks = &mut self.blocks;
         self.running.retain_mut(|running| {
@@ -392,6 +418,26 @@ impl Running {
     fn branch(&mut self, blocks: &mut Blocks, cache: &mut [kv::Layer]) {
         if let Some(scoring) = &mut self.scoring {
             scoring.branch(&mut self.sequences, blocks, cache);
+        }
+    }
+
+    /// Begins what a prompt that ends with this step may ask for next.
+    fn foresee(
+        &mut self,
+        counts: &[usize],
+        room: usize,
+        blocks: &mut Blocks,
+        cache: &mut [kv::Layer],
+    ) {
+        let Some(scoring) = &self.scoring else {
+            return;
+        };
+        if let ([prompt], [count]) = (self.sequences.as_mut_slice(), counts)
+            && matches!(prompt.purpose, Purpose::Prompt)
+            && *count == prompt.left()
+        {
+            let begun = scoring.foresee(prompt, room, blocks, cache);
+            self.sequences.extend(begun);
         }
     }
 

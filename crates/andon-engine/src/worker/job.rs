@@ -94,7 +94,7 @@ pub(crate) struct Pin {
     /// The beginning.
     pub(crate) tokens: Vec<u32>,
     /// Where the content of its blocks goes, layer after layer.
-    pub(crate) outcome: SyncSender<Result<Vec<u16>, EngineError>>,
+    pub(crate) outcome: SyncSender<Result<Vec<u8>, EngineError>>,
 }
 
 /// Take back a beginning that was computed before, and keep it.
@@ -102,7 +102,7 @@ pub(crate) struct Restore {
     /// The beginning.
     pub(crate) tokens: Vec<u32>,
     /// The content of its blocks, as [`Pin`] gave it.
-    pub(crate) content: Vec<u16>,
+    pub(crate) content: Vec<u8>,
     /// Where the outcome goes.
     pub(crate) outcome: SyncSender<Result<(), EngineError>>,
 }

@@ -7,7 +7,7 @@ use super::job::Restore;
 use crate::cache::{Blocks, Held};
 
 /// The content of blocks, layer after layer.
-pub(super) fn content(held: &Held, cache: &[kv::Layer]) -> Vec<u16> {
+pub(super) fn content(held: &Held, cache: &[kv::Layer]) -> Vec<u8> {
     let mut content = Vec::new();
     for layer in cache {
         for &block in held.numbers() {
@@ -25,7 +25,7 @@ pub(super) fn restore(
     cache: &mut [kv::Layer],
 ) -> Result<Held, EngineError> {
     let count = work.tokens.len().div_ceil(kv::BLOCK);
-    let length: usize = cache.iter().map(kv::Layer::block_length).sum();
+    let length: usize = cache.iter().map(kv::Layer::block_bytes).sum();
     if work.content.len() != count * length {
         return Err(EngineError::Invalid(
             "the content of the blocks has another size than the model's".into(),
@@ -39,7 +39,7 @@ pub(super) fn restore(
     let mut rest = work.content.as_slice();
     for layer in cache {
         for &block in held.numbers() {
-            let (content, after) = rest.split_at(layer.block_length());
+            let (content, after) = rest.split_at(layer.block_bytes());
             layer.write_block(block, content);
             rest = after;
         }

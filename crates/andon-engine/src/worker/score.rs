@@ -1,5 +1,9 @@
 //! The labels of one job: the prompt once, then a branch for each label that is
 //! worth evaluating.
+//!
+//! A step costs about as much as some tokens. So where all branches together are few
+//! tokens they are computed in the step that ends the prompt, whether they will be
+//! asked for or not; who is never asked for changes nothing.
 
 use andon_kernels::kv;
 use andon_task::engine::{EngineError, Usage};
@@ -8,6 +12,9 @@ use super::job::Score;
 use super::sequence::{Purpose, Sequence};
 use crate::cache::{Blocks, Found, Held};
 use crate::labels::{Branch, Labels};
+
+/// Tokens of branches that are computed with the end of the prompt, at most.
+const MOST_FORESEEN: usize = 16;
 
 pub(super) struct Scoring {
     labels: Labels,
@@ -18,6 +25,8 @@ pub(super) struct Scoring {
     waiting: Vec<Branch>,
     /// Branches of this round that are not ended.
     open: usize,
+    /// The logits of branches that were computed before they were asked for.
+    foreseen: Vec<(Branch, Vec<(u32, f32)>)>,
     usage: Usage,
 }
 
@@ -32,6 +41,7 @@ impl Scoring {
             held: None,
             waiting: Vec::new(),
             open: 0,
+            foreseen: Vec::new(),
             usage: Usage {
                 prompt_tokens: work.prompt.len(),
                 cached_tokens: sequence.computed,
@@ -46,7 +56,54 @@ impl Scoring {
         self.held = Some(held);
         let root = Branch { label: 0, depth: 0 };
         self.labels.learn(root, |token| logits[token as usize]);
-        self.begin_round();
+    }
+
+    /// Begins the branches of a prompt that ends with this step, if they are `room`
+    /// tokens at most and there are blocks for all of them.
+    pub(super) fn foresee(
+        &self,
+        prompt: &mut Sequence,
+        room: usize,
+        blocks: &mut Blocks,
+        cache: &mut [kv::Layer],
+    ) -> Vec<Sequence> {
+        let inner = self.labels.inner();
+        let tokens: usize = inner.iter().map(|branch| branch.depth).sum();
+        // Two blocks are the most that a branch may need.
+        if tokens > room.min(MOST_FORESEEN) || 2 * inner.len() > blocks.available() {
+            return Vec::new();
+        }
+        let is_begun = prompt.computed / kv::BLOCK == self.prompt.len() / kv::BLOCK;
+        let begin = |branch: Branch| {
+            let (mut held, copy) = blocks.fork(&prompt.held, self.prompt.len())?;
+            if let Some((from, to)) = copy {
+                prompt.copies.push(to);
+                // What earlier steps wrote; this one writes the rest to both.
+                if is_begun {
+                    copy_block(cache, from, to);
+                }
+            }
+            let is_grown = blocks.grow(&mut held, self.prompt.len() + branch.depth);
+            debug_assert!(is_grown, "as many blocks as were asked for");
+            Some(self.sequence(branch, held, Purpose::Foreseen(branch)))
+        };
+        inner.into_iter().map_while(begin).collect()
+    }
+
+    /// A branch behind the prompt.
+    fn sequence(&self, branch: Branch, held: Held, purpose: Purpose) -> Sequence {
+        let path = &self.labels.tokens(branch.label)[..branch.depth];
+        let tokens = [self.prompt.as_slice(), path].concat();
+        Sequence {
+            computed: self.prompt.len(),
+            drafted: 0,
+            wants_from: tokens.len() - 1,
+            choices: self.labels.choices(branch),
+            tokens,
+            held,
+            copies: Vec::new(),
+            purpose,
+        }
     }
 
     /// What the model thinks of what may follow at a branch.
@@ -54,17 +111,44 @@ impl Scoring {
         self.labels.learn(branch, |token| logits[token as usize]);
     }
 
+    /// As [`Scoring::add`], of a branch that nobody has asked for yet.
+    pub(super) fn add_foreseen(&mut self, branch: Branch, logits: &[f32]) {
+        let choices = self.labels.choices(branch).into_iter();
+        let logits = choices.map(|token| (token, logits[token as usize]));
+        self.foreseen.push((branch, logits.collect()));
+    }
+
     /// A branch has come to its end.
     pub(super) fn end_branch(&mut self) {
         self.open -= 1;
-        if self.open == 0 {
-            self.begin_round();
-        }
     }
 
-    fn begin_round(&mut self) {
-        self.waiting = self.labels.next_round();
-        self.open = self.waiting.len();
+    /// After a step: begins the next round if this one is over. What is asked for and
+    /// was foreseen is known at once.
+    pub(super) fn proceed(&mut self) {
+        if self.held.is_none() {
+            return;
+        }
+        while self.open == 0 {
+            let asked = self.labels.next_round();
+            if asked.is_empty() {
+                return;
+            }
+            for branch in asked {
+                let known = self.foreseen.iter().find(|(other, _)| *other == branch);
+                let Some((_, logits)) = known else {
+                    self.waiting.push(branch);
+                    continue;
+                };
+                self.usage.completion_tokens += branch.depth;
+                let logit = |wanted| {
+                    let found = logits.iter().find(|(token, _)| *token == wanted);
+                    found.map_or(f32::NAN, |(_, logit)| *logit)
+                };
+                self.labels.learn(branch, logit);
+            }
+            self.open = self.waiting.len();
+        }
     }
 
     /// Starts as many further labels as there are blocks for.
@@ -78,27 +162,14 @@ impl Scoring {
             return;
         };
         while let Some(&branch) = self.waiting.last() {
-            let prompt = self.prompt.len();
-            let Some((held, copy)) = blocks.fork(held, prompt) else {
+            let Some((held, copy)) = blocks.fork(held, self.prompt.len()) else {
                 return;
             };
             if let Some((from, to)) = copy {
-                cache
-                    .iter_mut()
-                    .for_each(|layer| layer.copy_block(from, to));
+                copy_block(cache, from, to);
             }
-            let path = &self.labels.tokens(branch.label)[..branch.depth];
-            self.usage.completion_tokens += path.len();
-            let tokens = [self.prompt.as_slice(), path].concat();
-            sequences.push(Sequence {
-                computed: prompt,
-                drafted: 0,
-                wants_from: tokens.len() - 1,
-                choices: self.labels.choices(branch),
-                tokens,
-                held,
-                purpose: Purpose::Label(branch),
-            });
+            self.usage.completion_tokens += branch.depth;
+            sequences.push(self.sequence(branch, held, Purpose::Label(branch)));
             self.waiting.pop();
         }
     }
@@ -125,4 +196,9 @@ impl Scoring {
             ))
         }
     }
+}
+
+fn copy_block(cache: &mut [kv::Layer], from: u32, to: u32) {
+    let layers = cache.iter_mut();
+    layers.for_each(|layer| layer.copy_block(from, to));
 }

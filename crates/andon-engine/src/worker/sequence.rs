@@ -23,6 +23,8 @@ pub(super) struct Sequence {
     /// The tokens whose logits are wanted; none: those of all.
     pub(super) choices: Vec<u32>,
     pub(super) held: Held,
+    /// Blocks of branches that begin within its last block, for the tokens there.
+    pub(super) copies: Vec<u32>,
     pub(super) purpose: Purpose,
 }
 
@@ -36,6 +38,8 @@ pub(super) enum Purpose {
     Prompt,
     /// The beginning of a label.
     Label(Branch),
+    /// The same, begun before anybody asks for it: in the step that ends the prompt.
+    Foreseen(Branch),
 }
 
 /// Whether answers are drafted from their prompts.
@@ -70,6 +74,7 @@ impl Sequence {
             choices: Vec::new(),
             tokens,
             held,
+            copies: Vec::new(),
             purpose,
         }
     }
@@ -145,7 +150,7 @@ impl Sequence {
     /// How many of the first blocks of `prompt` this sequence has or will have, and
     /// others will find.
     pub(super) fn common_blocks(&self, prompt: &[u32]) -> usize {
-        if let Purpose::Label(_) | Purpose::Evaluate(_) = self.purpose {
+        if let Purpose::Label(_) | Purpose::Foreseen(_) | Purpose::Evaluate(_) = self.purpose {
             return 0;
         }
         let own = self.tokens.chunks_exact(kv::BLOCK);
@@ -160,10 +165,15 @@ impl Sequence {
         count: usize,
         adapter: Option<&'a Applied>,
     ) -> impl Iterator<Item = Slot<'a>> {
+        let last_block = (self.tokens.len() - 1) / kv::BLOCK;
         (self.computed..self.computed + count).map(move |position| Slot {
             token: self.tokens[position],
             position,
             blocks: self.held.numbers(),
+            copies: match position / kv::BLOCK == last_block {
+                true => &self.copies,
+                false => &[],
+            },
             wants: match self.choices.as_slice() {
                 _ if position < self.wants_from => Wants::Nothing,
                 [] => Wants::Everything,
@@ -217,7 +227,15 @@ impl Sequence {
                 }
                 is_complete
             }
-            (Purpose::Pin | Purpose::Prompt | Purpose::Label(_), _) => is_complete,
+            (Purpose::Foreseen(branch), Some(scoring)) => {
+                if let Some(logits) = rows.last() {
+                    scoring.add_foreseen(*branch, logits);
+                }
+                is_complete
+            }
+            (Purpose::Pin | Purpose::Prompt | Purpose::Label(_) | Purpose::Foreseen(_), _) => {
+                is_complete
+            }
         };
         match ended {
             true => Course::Ended,
@@ -292,7 +310,7 @@ impl Sequence {
     }
 
     /// Takes hold of the blocks of a beginning that is computed, and their content.
-    pub(super) fn keep(self, blocks: &mut Blocks, cache: &[kv::Layer]) -> (Held, Vec<u16>) {
+    pub(super) fn keep(self, blocks: &mut Blocks, cache: &[kv::Layer]) -> (Held, Vec<u8>) {
         let held = blocks.pin(self.held, &self.tokens);
         let content = pin::content(&held, cache);
         (held, content)

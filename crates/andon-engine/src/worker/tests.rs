@@ -18,6 +18,12 @@ const PANIC: u32 = 60;
 /// A step with this token takes until the test says otherwise.
 const HANG: u32 = 61;
 
+const HEADS: Heads = Heads {
+    queries: 1,
+    keys: 1,
+    size: 16,
+};
+
 #[derive(Clone, Default)]
 struct Counter {
     per_token: Duration,
@@ -26,12 +32,7 @@ struct Counter {
 
 impl Model for Counter {
     fn new_cache(&self, blocks: usize) -> Vec<kv::Layer> {
-        let heads = Heads {
-            queries: 1,
-            keys: 1,
-            size: 16,
-        };
-        vec![kv::Layer::new(heads, blocks)]
+        vec![kv::Layer::new(HEADS, blocks)]
     }
 
     fn vocabulary(&self) -> usize {
@@ -389,7 +390,7 @@ fn what_is_pinned_stays_and_comes_back() {
     };
     worker.submit(Work::Pin(pin), None, &terms).expect("taken");
     let content = worker.wait(&content, &terms).expect("heard").expect("kept");
-    assert_eq!(content.len(), 2 * 2 * 16 * kv::BLOCK);
+    assert_eq!(content.len(), 2 * HEADS.token_bytes() * kv::BLOCK);
     let cached = |prompt: &[u32]| {
         let prompt = [prompt, &[3]].concat();
         let (_, _, usage) = continued(&worker, &prompt, 1, &terms).expect("an answer");

@@ -82,6 +82,7 @@ impl Case {
                 token: self.tokens[position],
                 position,
                 blocks: &blocks,
+                copies: &[],
                 wants: match position >= first {
                     true => Wants::Everything,
                     false => Wants::Nothing,

@@ -77,6 +77,11 @@ fn encoder() {
 }
 
 #[test]
+fn adapter() {
+    check("adapter", Target::Adapter, 2_000);
+}
+
+#[test]
 fn grammar() {
     check("grammar", Target::Grammar, 2_000);
 }

@@ -44,6 +44,13 @@ impl Lanes for Avx512 {
         Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) })
     }
     #[inline(always)]
+    unsafe fn load_bytes(from: *const i8) -> Self {
+        unsafe {
+            let bytes = _mm_loadu_si128(from.cast());
+            Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)))
+        }
+    }
+    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         Self(unsafe { _mm512_add_ps(self.0, other.0) })
     }

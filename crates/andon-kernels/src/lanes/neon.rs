@@ -76,6 +76,21 @@ impl Lanes for Neon {
         }))
     }
     #[inline(always)]
+    unsafe fn load_bytes(from: *const i8) -> Self {
+        unsafe {
+            let bytes = vld1q_s8(from);
+            let low = vmovl_s8(vget_low_s8(bytes));
+            let high = vmovl_s8(vget_high_s8(bytes));
+            let parts = [
+                vget_low_s16(low),
+                vget_high_s16(low),
+                vget_low_s16(high),
+                vget_high_s16(high),
+            ];
+            Self(parts.map(|part| vcvtq_f32_s32(vmovl_s16(part))))
+        }
+    }
+    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         self.with(other, |a, b| unsafe { vaddq_f32(a, b) })
     }

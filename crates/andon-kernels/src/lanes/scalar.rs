@@ -46,6 +46,12 @@ impl Lanes for Scalar {
         Self(halves.map(f16::to_f32))
     }
     #[inline(always)]
+    unsafe fn load_bytes(from: *const i8) -> Self {
+        // SAFETY: valid for sixteen elements by contract.
+        let bytes = unsafe { from.cast::<[i8; LANES]>().read_unaligned() };
+        Self(bytes.map(f32::from))
+    }
+    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         self.with(other, |a, b| a + b)
     }
