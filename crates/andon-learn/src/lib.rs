@@ -9,9 +9,13 @@
 //! known of a head, and [`promotion::not_worse`] says whether a candidate may
 //! take the place of the one that serves.
 
+pub mod comparison;
 pub mod evaluate;
 pub mod interval;
+pub mod mend;
+pub mod paired;
 pub mod promotion;
+pub mod report;
 
 mod bootstrap;
 mod embed;
@@ -20,8 +24,10 @@ mod fold;
 mod learn;
 mod minimise;
 mod random;
+mod score;
 mod study;
 mod train;
 
 pub use error::LearnError;
 pub use learn::{Candidate, Clock, Progress, Stage, cross_validate, evaluate_head, learn};
+pub use score::{Scored, score_labels};
