@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use crate::bootstrap;
-use crate::evaluate::{Answer, auroc_of, coverage_at, ece, macro_f1};
+use crate::evaluate::{Answer, Ranked, ece, macro_f1};
 use crate::interval::{Estimate, wilson};
 use crate::paired::{difference, examples_needed, holm, mcnemar};
 
@@ -141,7 +141,11 @@ pub fn compare(contenders: &[Contender], labels: usize) -> Result<Comparison, Co
         .collect();
     let mut pairs: Vec<Pair> = Vec::new();
     for (index, first) in seen.iter().enumerate() {
-        pairs.extend(seen[index + 1..].iter().map(|second| first.beside(second, labels)));
+        pairs.extend(
+            seen[index + 1..]
+                .iter()
+                .map(|second| first.beside(second, labels)),
+        );
     }
     settle(&mut pairs);
     let beaten = |name: &str| {
@@ -187,7 +191,12 @@ fn in_common(contenders: &[Contender]) -> Vec<usize> {
 
 /// Corrects the p-values of each figure over all pairs, and says what they show.
 fn settle(pairs: &mut [Pair]) {
-    let adjusted = holm(&pairs.iter().map(|pair| pair.accuracy.p_value).collect::<Vec<_>>());
+    let adjusted = holm(
+        &pairs
+            .iter()
+            .map(|pair| pair.accuracy.p_value)
+            .collect::<Vec<_>>(),
+    );
     for (pair, adjusted) in pairs.iter_mut().zip(adjusted) {
         pair.accuracy.p_adjusted = adjusted;
         pair.verdict = match pair.accuracy.value {
@@ -211,7 +220,10 @@ fn settle(pairs: &mut [Pair]) {
             .flat_map(|pair| &mut pair.figures)
             .filter(|difference| difference.figure == name)
             .collect();
-        let raw: Vec<f64> = of_figure.iter().map(|difference| difference.p_value).collect();
+        let raw: Vec<f64> = of_figure
+            .iter()
+            .map(|difference| difference.p_value)
+            .collect();
         for (difference, adjusted) in of_figure.iter_mut().zip(holm(&raw)) {
             difference.p_adjusted = adjusted;
         }
@@ -240,7 +252,10 @@ impl<'a> Seen<'a> {
             }
             Given::Outcomes(outcomes) => Self {
                 name,
-                rights: common.iter().map(|&index| outcomes[index] == Some(true)).collect(),
+                rights: common
+                    .iter()
+                    .map(|&index| outcomes[index] == Some(true))
+                    .collect(),
                 answers: None,
             },
         }
@@ -283,7 +298,8 @@ impl<'a> Seen<'a> {
 
 fn differences(first: &[Answer], second: &[Answer], labels: usize) -> Vec<Difference> {
     const FIGURES: [&str; 5] = ["top3_accuracy", "macro_f1", "ece", "auroc", "coverage_at_5"];
-    let of = |answers: &[Answer], weights: &[f64]| {
+    let (first_ranked, second_ranked) = (Ranked::of(first), Ranked::of(second));
+    let of = |answers: &[Answer], ranked: &Ranked<'_>, weights: &[f64]| {
         let total: f64 = weights.iter().sum();
         let mut among_three = 0.0;
         for (answer, weight) in answers.iter().zip(weights) {
@@ -293,12 +309,13 @@ fn differences(first: &[Answer], second: &[Answer], labels: usize) -> Vec<Differ
             Some(among_three / total),
             macro_f1(answers, weights, labels),
             ece(answers, weights),
-            auroc_of(answers, weights),
-            Some(coverage_at(answers, weights, ERROR)),
+            ranked.auroc(weights),
+            Some(ranked.coverage_at(weights, ERROR)),
         ]
     };
     let found: [_; FIGURES.len()] = bootstrap::differences(first.len(), |weights| {
-        let (first, second) = (of(first, weights), of(second, weights));
+        let first = of(first, &first_ranked, weights);
+        let second = of(second, &second_ranked, weights);
         std::array::from_fn(|figure| Some(first[figure]? - second[figure]?))
     });
     let named = FIGURES.into_iter().zip(found);

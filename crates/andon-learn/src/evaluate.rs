@@ -18,7 +18,7 @@ pub use answer::Answer;
 pub use part::{Confused, OfLabel, OfLanguage};
 pub use reliability::Bin;
 pub use selective::{AtError, ERRORS, Point};
-pub(crate) use selective::{auroc_of, coverage_at, curve};
+pub(crate) use selective::{Ranked, curve};
 
 /// How a set of examples is answered. Proportions have Wilson's interval, the
 /// other figures a bootstrap interval.
@@ -102,7 +102,7 @@ pub(crate) fn evaluate(answers: &[Answer], labels: &[String], accept: f64) -> Op
         top3_accuracy: wilson(count(&|answer| answer.above < 3), n)?,
         macro_f1: bootstrap::estimate(n, |weights| macro_f1(answers, weights, labels.len()))?,
         ece: bootstrap::estimate(n, |weights| ece(answers, weights))?,
-        auroc: selective::auroc_estimate(answers),
+        auroc: selective::auroc(answers),
         accept,
         certified: false,
         coverage,

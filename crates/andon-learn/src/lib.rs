@@ -1,13 +1,14 @@
 //! From a plant's labelled examples to a head that may serve: training,
-//! cross-validated evaluation with intervals, and the rule of promotion.
+//! evaluation with intervals, comparison, reports, and the rule of promotion.
 //!
 //! Bytes in, bytes out: no files, no clock and no store. The same examples,
 //! labels, encoder and glossary give the same head, bit for bit, on any number
 //! of threads.
 //!
 //! Start at [`learn()`], which does all of it; [`evaluate::Evaluation`] is what is
-//! known of a head, and [`promotion::not_worse`] says whether a candidate may
-//! take the place of the one that serves.
+//! known of a head, [`comparison::compare`] says who is shown to be better,
+//! [`report::Report`] holds all of it, and [`promotion::not_worse`] says whether a
+//! candidate may take the place of the one that serves.
 
 pub mod comparison;
 pub mod evaluate;

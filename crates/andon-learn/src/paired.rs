@@ -26,7 +26,11 @@ pub fn mcnemar(first_alone: usize, second_alone: usize) -> f64 {
 /// Agresti and Min (2005).
 pub(crate) fn difference(n: usize, first_alone: usize, second_alone: usize) -> (f64, f64, f64) {
     let (first, second) = (first_alone as f64, second_alone as f64);
-    let value = if n == 0 { 0.0 } else { (first - second) / n as f64 };
+    let value = if n == 0 {
+        0.0
+    } else {
+        (first - second) / n as f64
+    };
     let n = n as f64 + 2.0;
     let centre = (first - second) / n;
     let variance = (first + second + 1.0) - (first - second).powi(2) / n;

@@ -83,7 +83,10 @@ mod tests {
     fn prices_are_added_up() {
         // An hour: 0.06 kWh at 0.30, and a part of the box.
         let hour = prices().of_edge(3600.0);
-        assert!((hour - (0.018 + 2_000.0 / (5.0 * 8766.0))).abs() < 1e-9, "{hour}");
+        assert!(
+            (hour - (0.018 + 2_000.0 / (5.0 * 8766.0))).abs() < 1e-9,
+            "{hour}"
+        );
         assert_eq!(prices().of_cloud(400_000.0), Some(1.0));
     }
 

@@ -42,7 +42,10 @@ fn better_is_said_where_it_is_shown() {
     let leads: Vec<bool> = found.contenders.iter().map(|of| of.leads).collect();
     assert_eq!(leads, [false, true]);
     let f1 = pair.figures.iter().find(|of| of.figure == "macro_f1");
-    assert!(f1.is_some_and(|of| of.high < 0.0 && of.p_value < 0.01), "{f1:?}");
+    assert!(
+        f1.is_some_and(|of| of.high < 0.0 && of.p_value < 0.01),
+        "{f1:?}"
+    );
 }
 
 #[test]
@@ -76,7 +79,10 @@ fn several_pairs_are_judged_more_strictly() {
         contender("base", answers(60, base)),
         contender("other", answers(60, other)),
     ];
-    assert_eq!(compare(&alone, 2).unwrap().pairs[0].verdict, Verdict::Second);
+    assert_eq!(
+        compare(&alone, 2).unwrap().pairs[0].verdict,
+        Verdict::Second
+    );
     let third = contender("third", answers(60, |index| index < 5));
     let [base, other] = alone;
     let found = compare(&[base, other, third], 2).unwrap();
@@ -93,7 +99,10 @@ fn outcomes_are_compared_where_they_are_known() {
     let full = contender("full", answers(40, |_| false));
     let found = compare(&[full, kept], 2).unwrap();
     assert_eq!(found.n, 30);
-    assert_eq!((found.pairs[0].first_alone, found.pairs[0].second_alone), (10, 0));
+    assert_eq!(
+        (found.pairs[0].first_alone, found.pairs[0].second_alone),
+        (10, 0)
+    );
     assert!(found.pairs[0].figures.is_empty());
     assert_eq!(found.contenders[1].p50_ms, None);
 }

@@ -35,38 +35,77 @@ pub struct Point {
     pub threshold: f64,
 }
 
-/// Calls `see` with threshold, accepted and wrong for each confidence that
-/// occurs, the highest first. `answers` by falling confidence, `weights` in the
-/// same order.
-fn walk(answers: &[&Answer], weights: &[f64], mut see: impl FnMut(f64, f64, f64)) {
-    let (mut accepted, mut wrong) = (0.0, 0.0);
-    let mut weighted = answers.iter().zip(weights).peekable();
-    while let Some((first, _)) = weighted.peek() {
-        let confidence = first.confidence;
-        while let Some((answer, weight)) =
-            weighted.next_if(|(answer, _)| answer.confidence == confidence)
-        {
-            accepted += weight;
-            if !answer.is_right() {
-                wrong += weight;
-            }
-        }
-        see(confidence, accepted, wrong);
-    }
+/// Answers by falling confidence.
+pub(crate) struct Ranked<'a> {
+    answers: &'a [Answer],
+    order: Vec<usize>,
 }
 
-fn by_falling_confidence(answers: &[Answer]) -> Vec<&Answer> {
-    let mut sorted: Vec<&Answer> = answers.iter().collect();
-    sorted.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    sorted
+impl<'a> Ranked<'a> {
+    pub(crate) fn of(answers: &'a [Answer]) -> Self {
+        let mut order: Vec<usize> = (0..answers.len()).collect();
+        order.sort_by(|&a, &b| answers[b].confidence.total_cmp(&answers[a].confidence));
+        Self { answers, order }
+    }
+
+    /// Calls `see` with threshold, accepted and wrong for each confidence that
+    /// occurs, the highest first; each answer counts as often as its weight says.
+    fn walk(&self, weights: &[f64], mut see: impl FnMut(f64, f64, f64)) {
+        let (mut accepted, mut wrong) = (0.0, 0.0);
+        let mut order = self.order.iter().peekable();
+        while let Some(&&first) = order.peek() {
+            let confidence = self.answers[first].confidence;
+            while let Some(&index) =
+                order.next_if(|&&index| self.answers[index].confidence == confidence)
+            {
+                accepted += weights[index];
+                if !self.answers[index].is_right() {
+                    wrong += weights[index];
+                }
+            }
+            see(confidence, accepted, wrong);
+        }
+    }
+
+    /// The largest coverage at which at most `error` of the accepted are wrong,
+    /// and its threshold.
+    fn most(&self, weights: &[f64], error: f64) -> (f64, Option<f64>) {
+        let (mut coverage, mut best) = (0.0, None);
+        let total: f64 = weights.iter().sum();
+        self.walk(weights, |threshold, accepted, wrong| {
+            if accepted > 0.0 && wrong <= error * accepted + 1e-9 {
+                (coverage, best) = (accepted / total, Some(threshold));
+            }
+        });
+        (coverage, best)
+    }
+
+    /// The largest coverage at which at most `error` of the accepted are wrong.
+    pub(crate) fn coverage_at(&self, weights: &[f64], error: f64) -> f64 {
+        self.most(weights, error).0
+    }
+
+    /// The chance that a right answer has a higher confidence than a wrong one,
+    /// equal ones counting half. `None` where all are right or all wrong.
+    pub(crate) fn auroc(&self, weights: &[f64]) -> Option<f64> {
+        let (mut lost, mut rights_before, mut wrong_before) = (0.0, 0.0, 0.0);
+        self.walk(weights, |_, accepted, wrong| {
+            let right = (accepted - wrong) - rights_before;
+            // Counted from above: the wrong ones that a right one does not beat.
+            lost += right * f64::midpoint(wrong_before, wrong);
+            (rights_before, wrong_before) = (accepted - wrong, wrong);
+        });
+        let all = rights_before * wrong_before;
+        (all > 0.0).then(|| 1.0 - lost / all)
+    }
 }
 
 /// The curve with a point for each confidence that occurs.
 pub(crate) fn curve(answers: &[Answer]) -> Vec<Point> {
-    let sorted = by_falling_confidence(answers);
     let mut points = Vec::new();
     let total = answers.len() as f64;
-    walk(&sorted, &vec![1.0; sorted.len()], |threshold, accepted, wrong| {
+    let even = vec![1.0; answers.len()];
+    Ranked::of(answers).walk(&even, |threshold, accepted, wrong| {
         points.push(Point {
             coverage: accepted / total,
             error: wrong / accepted,
@@ -90,34 +129,13 @@ pub(super) fn thinned(answers: &[Answer]) -> Vec<Point> {
     kept
 }
 
-/// The largest coverage at which at most `error` of the accepted are wrong.
-fn most(answers: &[&Answer], weights: &[f64], error: f64) -> (f64, Option<f64>) {
-    let (mut coverage, mut best) = (0.0, None);
-    let total: f64 = weights.iter().sum();
-    walk(answers, weights, |threshold, accepted, wrong| {
-        if accepted > 0.0 && wrong <= error * accepted + 1e-9 {
-            (coverage, best) = (accepted / total, Some(threshold));
-        }
-    });
-    (coverage, best)
-}
-
-/// The coverage at `error` where each answer counts as often as its weight says.
-pub(crate) fn coverage_at(answers: &[Answer], weights: &[f64], error: f64) -> f64 {
-    let mut order: Vec<usize> = (0..answers.len()).collect();
-    order.sort_by(|&a, &b| answers[b].confidence.total_cmp(&answers[a].confidence));
-    let sorted: Vec<&Answer> = order.iter().map(|&index| &answers[index]).collect();
-    let weights: Vec<f64> = order.iter().map(|&index| weights[index]).collect();
-    most(&sorted, &weights, error).0
-}
-
 /// The coverage at each of [`ERRORS`].
 pub(super) fn at_errors(answers: &[Answer]) -> Vec<AtError> {
-    let sorted = by_falling_confidence(answers);
-    let estimates = bootstrap::estimates(sorted.len(), |weights| {
-        ERRORS.map(|error| Some(most(&sorted, weights, error).0))
+    let ranked = Ranked::of(answers);
+    let estimates = bootstrap::estimates(answers.len(), |weights| {
+        ERRORS.map(|error| Some(ranked.coverage_at(weights, error)))
     });
-    let even = vec![1.0; sorted.len()];
+    let even = vec![1.0; answers.len()];
     ERRORS
         .into_iter()
         .zip(estimates)
@@ -125,41 +143,14 @@ pub(super) fn at_errors(answers: &[Answer]) -> Vec<AtError> {
             Some(AtError {
                 error,
                 coverage: coverage?,
-                threshold: most(&sorted, &even, error).1,
+                threshold: ranked.most(&even, error).1,
             })
         })
         .collect()
 }
 
-/// The chance that a right answer has a higher confidence than a wrong one,
-/// equal ones counting half. `None` where all are right or all wrong.
-pub(crate) fn auroc(answers: &[&Answer], weights: &[f64]) -> Option<f64> {
-    let (mut pairs, mut wrong_above, mut rights) = (0.0, 0.0, 0.0);
-    let (mut accepted_before, mut wrong_before) = (0.0, 0.0);
-    walk(answers, weights, |_, accepted, wrong| {
-        let right = (accepted - wrong) - (accepted_before - wrong_before);
-        let wrong_here = wrong - wrong_before;
-        // Counted from above: the wrong ones that a right one does not beat.
-        pairs += right * (wrong_above + wrong_here / 2.0);
-        wrong_above += wrong_here;
-        rights += right;
-        (accepted_before, wrong_before) = (accepted, wrong);
-    });
-    let all = rights * wrong_above;
-    (all > 0.0).then(|| 1.0 - pairs / all)
-}
-
-/// [`auroc`] with weights in the order of the answers.
-pub(crate) fn auroc_of(answers: &[Answer], weights: &[f64]) -> Option<f64> {
-    let mut order: Vec<usize> = (0..answers.len()).collect();
-    order.sort_by(|&a, &b| answers[b].confidence.total_cmp(&answers[a].confidence));
-    let sorted: Vec<&Answer> = order.iter().map(|&index| &answers[index]).collect();
-    let weights: Vec<f64> = order.iter().map(|&index| weights[index]).collect();
-    auroc(&sorted, &weights)
-}
-
-/// The interval of [`auroc`].
-pub(super) fn auroc_estimate(answers: &[Answer]) -> Option<Estimate> {
-    let sorted = by_falling_confidence(answers);
-    bootstrap::estimate(sorted.len(), |weights| auroc(&sorted, weights))
+/// How well confidence tells right from wrong.
+pub(super) fn auroc(answers: &[Answer]) -> Option<Estimate> {
+    let ranked = Ranked::of(answers);
+    bootstrap::estimate(answers.len(), |weights| ranked.auroc(weights))
 }

@@ -53,10 +53,12 @@ fn outcome(comparison: &Comparison, today: &Today) -> Decision {
         .contenders
         .iter()
         .filter(|standing| standing.leads)
-        .reduce(|best, other| match other.accuracy.value > best.accuracy.value {
-            true => other,
-            false => best,
-        });
+        .reduce(
+            |best, other| match other.accuracy.value > best.accuracy.value {
+                true => other,
+                false => best,
+            },
+        );
     let best = best.map(|standing| standing.name.as_str());
     match (&today.contender, best) {
         (Some(today), Some(best)) if beats(comparison, best, today) => {
@@ -149,7 +151,9 @@ fn sentence(
 }
 
 fn by(pair: &Pair, is_first: bool) -> String {
-    let Difference { value, low, high, .. } = pair.accuracy;
+    let Difference {
+        value, low, high, ..
+    } = pair.accuracy;
     let (value, low, high) = match is_first {
         true => (value, low, high),
         false => (-value, -high, -low),
@@ -223,8 +227,15 @@ pub(super) fn section(compared: &Compared) -> Section {
             "{} (right alone {}) and {} ({})",
             pair.first, pair.first_alone, pair.second, pair.second_alone
         );
-        for (index, figure) in std::iter::once(&pair.accuracy).chain(&pair.figures).enumerate() {
-            let name: Cell = if index == 0 { alone.as_str().into() } else { Cell::default() };
+        for (index, figure) in std::iter::once(&pair.accuracy)
+            .chain(&pair.figures)
+            .enumerate()
+        {
+            let name: Cell = if index == 0 {
+                alone.as_str().into()
+            } else {
+                Cell::default()
+            };
             pairs.rows.push(vec![
                 name,
                 readable(figure.figure).into(),

@@ -137,12 +137,7 @@ fn languages(evaluation: &Evaluation) -> Option<Section> {
 
 fn reliability(report: &Report, evaluation: &Evaluation) -> Section {
     let word = word(report);
-    let mut table = Table::of(&[
-        "ANSWERS#",
-        "MEAN CONFIDENCE#",
-        "ACCURACY#",
-        "95 % INTERVAL",
-    ]);
+    let mut table = Table::of(&["ANSWERS#", "MEAN CONFIDENCE#", "ACCURACY#", "95 % INTERVAL"]);
     for bin in &evaluation.reliability {
         table.rows.push(vec![
             bin.n.to_string().into(),
@@ -170,7 +165,12 @@ fn reliability(report: &Report, evaluation: &Evaluation) -> Section {
 
 fn selective(report: &Report, evaluation: &Evaluation) -> Section {
     let word = word(report);
-    let mut table = Table::of(&["ERROR AT MOST#", "COVERAGE#", "95 % INTERVAL", "FROM#"]);
+    let mut table = Table::of(&[
+        "ERROR AT MOST#",
+        "COVERAGE#",
+        "95 % INTERVAL",
+        "CONFIDENCE FROM#",
+    ]);
     for at in &evaluation.coverage_at_error {
         let from = at.threshold.map(|threshold| format!("{threshold:.3}"));
         table.rows.push(vec![
@@ -350,14 +350,14 @@ fn labels(evaluation: &Evaluation) -> Section {
         "95 % INTERVAL",
     ]);
     for of in &evaluation.per_label {
-        let cells = |value: Option<f64>, ends: Option<crate::interval::Interval>| match (value, ends)
-        {
-            (Some(value), Some(ends)) => {
-                let (low, high) = (ends.low, ends.high);
-                [share(&Estimate { value, low, high }), interval(ends)]
-            }
-            _ => ["–".into(), Cell::default()],
-        };
+        let cells =
+            |value: Option<f64>, ends: Option<crate::interval::Interval>| match (value, ends) {
+                (Some(value), Some(ends)) => {
+                    let (low, high) = (ends.low, ends.high);
+                    [share(&Estimate { value, low, high }), interval(ends)]
+                }
+                _ => ["–".into(), Cell::default()],
+            };
         let [found, found_interval] = cells(of.recall, of.recall_interval);
         let [right, right_interval] = cells(of.precision, of.precision_interval);
         table.rows.push(vec![

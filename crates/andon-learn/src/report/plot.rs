@@ -27,8 +27,11 @@ type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 pub(super) fn reliability(bins: &[Bin], word: &str) -> String {
     let most = bins.iter().map(|bin| bin.n).max().unwrap_or(1) as f64;
     draw(|area| {
-        let mut chart = chart(area, word, "accuracy", 1.0, 5)?;
-        chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], RULE.stroke_width(2)))?;
+        let mut chart = chart(area, word, "accuracy", 1.0)?;
+        chart.draw_series(LineSeries::new(
+            [(0.0, 0.0), (1.0, 1.0)],
+            RULE.stroke_width(2),
+        ))?;
         for bin in bins {
             let (x, accuracy) = (bin.confidence, bin.accuracy);
             let ends = [(x, accuracy.low), (x, accuracy.high)];
@@ -47,7 +50,7 @@ pub(super) fn risk_coverage(points: &[Point], here: Option<(f64, f64)>) -> Strin
     let highest = here.map_or(highest, |(_, error)| error.max(highest));
     let top = ((highest * 1.1 * 20.0).ceil() / 20.0).clamp(0.05, 1.0);
     draw(|area| {
-        let mut chart = chart(area, "coverage", "wrong among the accepted", top, 5)?;
+        let mut chart = chart(area, "coverage", "wrong among the accepted", top)?;
         let line = points.iter().map(|point| (point.coverage, point.error));
         chart.draw_series(LineSeries::new(line, ACCENT.stroke_width(2)))?;
         if let Some((coverage, error)) = here {
@@ -59,18 +62,12 @@ pub(super) fn risk_coverage(points: &[Point], here: Option<(f64, f64)>) -> Strin
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Chart<'a> =
-    ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-fn chart<'a>(
-    area: &Area<'a>,
-    x: &str,
-    y: &str,
-    top: f64,
-    labels: usize,
-) -> Drawn<Chart<'a>> {
+fn chart<'a>(area: &Area<'a>, x: &str, y: &str, top: f64) -> Drawn<Chart<'a>> {
     let mut chart = ChartBuilder::on(area)
         .margin(12)
+        .margin_right(30)
         .x_label_area_size(44)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..1.0, 0.0..top)?;
@@ -83,8 +80,8 @@ fn chart<'a>(
         .axis_style(RULE)
         .x_desc(x)
         .y_desc(y)
-        .x_labels(labels)
-        .y_labels(labels)
+        .x_labels(6)
+        .y_labels(6)
         .x_label_formatter(&percent)
         .y_label_formatter(&percent)
         .label_style(text(16))
@@ -100,11 +97,7 @@ fn draw(onto: impl FnOnce(&Area<'_>) -> Drawn) -> String {
         let drawn = onto(&area).and_then(|()| area.present());
         debug_assert!(drawn.is_ok(), "{drawn:?}");
     }
-    let mut svg = svg.replacen(
-        "<svg width=\"480\" height=\"360\"",
-        "<svg role=\"img\"",
-        1,
-    );
+    let mut svg = svg.replacen("<svg width=\"480\" height=\"360\"", "<svg role=\"img\"", 1);
     for (stand_in, colour) in PAGE {
         svg = svg.replace(stand_in, colour);
     }

@@ -202,11 +202,14 @@ fn compared(
         match contender.map(|index| &contenders[index]) {
             Some(Contender::Learn) => format!("`andon learn {task}` promotes it"),
             Some(Contender::Promoted | Contender::Head(_)) => {
-                format!("`andon promote {task} {}`", name.trim_start_matches("head:"))
+                format!(
+                    "`andon promote {task} {}`",
+                    name.trim_start_matches("head:")
+                )
             }
-            Some(Contender::Labels { adapter: Some(_), .. }) => {
-                "serve it as `andon up --adapter NAME=PATH`".to_owned()
-            }
+            Some(Contender::Labels {
+                adapter: Some(_), ..
+            }) => "serve it as `andon up --adapter NAME=PATH`".to_owned(),
             _ => format!("write language_model = \"{name}\" in plant.toml"),
         }
     };
@@ -252,7 +255,9 @@ fn warnings(bench: &Bench<'_>, measured: &[Measured]) -> Vec<String> {
     match mend::contradictions(bench.examples, &names).len() {
         0 => {}
         1 => warnings.push("One text has several labels: mend the examples.".to_owned()),
-        many => warnings.push(format!("{many} texts have several labels: mend the examples.")),
+        many => warnings.push(format!(
+            "{many} texts have several labels: mend the examples."
+        )),
     }
     warnings.extend(measured.iter().flat_map(|one| one.warnings.iter().cloned()));
     warnings

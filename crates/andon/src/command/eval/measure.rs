@@ -168,8 +168,13 @@ impl<'a> Bench<'a> {
             return known.clone().find(fits).with_context(|| {
                 let known: Vec<String> = known.map(|promotion| promotion.head.short()).collect();
                 match known.as_slice() {
-                    [] => format!("no head of '{name}' was promoted: train one with `andon learn {name}`"),
-                    known => format!("no head of '{name}' that was promoted begins with {digits}: these were {}", known.join(", ")),
+                    [] => format!(
+                        "no head of '{name}' was promoted: train one with `andon learn {name}`"
+                    ),
+                    known => format!(
+                        "no head of '{name}' that was promoted begins with {digits}: these were {}",
+                        known.join(", ")
+                    ),
                 }
             });
         }
@@ -394,7 +399,11 @@ impl<'a> Bench<'a> {
     }
 
     fn score(&self, model: &dyn Score, adapter: Option<&Adapter>) -> anyhow::Result<Scored> {
-        let what = format!("{}: scoring {} examples", self.task.name, self.examples.len());
+        let what = format!(
+            "{}: scoring {} examples",
+            self.task.name,
+            self.examples.len()
+        );
         let bar = Progress::of_parts(&what, self.examples.len());
         let clock = || -> Duration { self.began.elapsed() };
         Ok(score_labels(
@@ -443,7 +452,9 @@ fn digest_of(adapter: &Path) -> anyhow::Result<Digest> {
 fn kept(promotion: &Promotion) -> BTreeMap<Digest, bool> {
     let kept: Option<Kept> = serde_json::from_value(promotion.figures.clone()).ok();
     let outcomes = kept.map_or_else(Vec::new, |kept| kept.outcomes);
-    let pairs = outcomes.iter().map(|outcome| (outcome.example, outcome.right));
+    let pairs = outcomes
+        .iter()
+        .map(|outcome| (outcome.example, outcome.right));
     pairs.collect()
 }
 
