@@ -220,7 +220,7 @@ fn confusion(evaluation: &Evaluation) -> Option<Section> {
             percent(pair.n as f64 / support as f64).into(),
         ]);
     }
-    let mut text = vec!["Labels that are taken for each other often are hard to tell apart by their notes, or by their descriptions.".to_owned()];
+    let mut text = vec!["Rows of the matrix are right labels, columns are answers. Labels that are often taken for each other are hard to tell apart by their notes, or by their descriptions.".to_owned()];
     let matrix = matrix(evaluation);
     if matrix.rows.len() < support.len() {
         text.push(format!(

@@ -178,7 +178,9 @@ fn compared(
     }
     let comparison = compare(&entries, bench.task.labels().labels().len())
         .with_context(|| format!("cannot compare on '{}'", bench.task.name))?;
-    let runs = match bench.serving()? {
+    let serving = bench.serving()?;
+    let serves = serving.is_some();
+    let runs = match serving {
         Some(head) => format!("head:{}", head.short()),
         None => match &bench.settings.language_model {
             // Named by what was measured, if it was.
@@ -209,7 +211,10 @@ fn compared(
             }
             Some(Contender::Labels {
                 adapter: Some(_), ..
-            }) => "serve it as `andon up --adapter NAME=PATH`".to_owned(),
+            }) => "no task is answered with an adapter yet".to_owned(),
+            _ if serves => format!(
+                "write language_model = \"{name}\" in plant.toml, but as long as a head is promoted, that answers"
+            ),
             _ => format!("write language_model = \"{name}\" in plant.toml"),
         }
     };

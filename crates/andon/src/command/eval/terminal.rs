@@ -1,6 +1,6 @@
 //! A document on a terminal.
 
-use andon_learn::report::{Content, Document, Section, Shown, Table};
+use andon_learn::report::{Cell, Content, Document, Section, Shown, Table};
 
 use crate::output;
 
@@ -40,10 +40,6 @@ fn section(section: &Section) -> String {
 fn grid(table: &Table) -> String {
     let heading: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     let rows = table.rows.iter();
-    let text = |row: &Vec<_>| row.iter().map(cell).collect();
+    let text = |row: &Vec<Cell>| row.iter().map(|cell| cell.text.clone()).collect();
     output::grid(&heading, rows.map(text).collect())
-}
-
-fn cell(cell: &andon_learn::report::Cell) -> String {
-    cell.text.clone()
 }

@@ -1,3 +1,5 @@
+use andon_learn::report::{Column, Content, Document, Section, Shown, Table};
+
 use super::*;
 
 #[track_caller]
@@ -92,4 +94,43 @@ fn a_report_is_whole_or_as_it_was() {
     assert!(is_folder.contains("is a folder"), "{is_folder}");
     let nowhere = refused(&folder.path().join("no/report.html")).expect("no such folder");
     assert!(nowhere.contains("cannot write the report"), "{nowhere}");
+}
+
+#[test]
+fn a_terminal_shows_what_is_said_and_the_tables_of_everywhere() {
+    let column = |name, is_number| Column { name, is_number };
+    let table = Table {
+        columns: vec![column("FIGURE", false), column("VALUE", true)],
+        rows: vec![vec!["accuracy".into(), "90.7 %".into()]],
+    };
+    let section = |heading: &str, shown| Section {
+        heading: heading.to_owned(),
+        text: vec!["How to read it.".to_owned()],
+        content: vec![Content::Table(table.clone())],
+        shown,
+    };
+    let document = Document {
+        title: "Evaluation of mode".to_owned(),
+        lead: vec!["learn: cross-validated.".to_owned()],
+        warnings: vec!["There is one example.".to_owned()],
+        sections: vec![
+            section("Figures", Shown::Everywhere),
+            section("Labels", Shown::OnPage),
+        ],
+        facts: Vec::new(),
+    };
+    insta::assert_snapshot!(terminal::show(&document), @r"
+    learn: cross-validated.
+
+    ! There is one example.
+
+    FIGURES
+
+    FIGURE    VALUE
+    accuracy  90.7 %
+
+    How to read it.
+
+    `--report FILE.html` shows labels.
+    ");
 }
