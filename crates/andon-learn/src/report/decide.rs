@@ -290,14 +290,16 @@ fn matrix(evaluation: &Evaluation) -> Matrix {
             cells,
         }
     });
-    Matrix {
-        rows: rows.collect(),
-        columns: shown
-            .iter()
-            .map(|of| of.label.clone())
-            .chain(["others".to_owned()])
-            .collect(),
+    let mut rows: Vec<MatrixRow> = rows.collect();
+    let mut columns: Vec<String> = shown.iter().map(|of| of.label.clone()).collect();
+    let others = |row: &MatrixRow| row.cells.last().is_some_and(|cell| cell.n > 0);
+    match rows.iter().any(others) {
+        true => columns.push("others".to_owned()),
+        false => rows.iter_mut().for_each(|row| {
+            row.cells.pop();
+        }),
     }
+    Matrix { columns, rows }
 }
 
 fn wrong(report: &Report) -> Option<Section> {

@@ -19,7 +19,7 @@ fn labels(count: usize) -> Vec<String> {
 fn answers(n: usize, labels: usize, shift: usize) -> Vec<Answer> {
     let answer = |index: usize| {
         let label = index % labels;
-        let is_wrong = (index + shift) % 7 == 0;
+        let is_wrong = (index + shift).is_multiple_of(7);
         let best = if is_wrong {
             (label + 1) % labels
         } else {
@@ -34,7 +34,7 @@ fn answers(n: usize, labels: usize, shift: usize) -> Vec<Answer> {
                 0.7 + 0.29 * (index % 10) as f64 / 10.0
             },
             above: usize::from(is_wrong),
-            language: Some(if index % 3 == 0 { "es" } else { "en" }.to_owned()),
+            language: Some(if index.is_multiple_of(3) { "es" } else { "en" }.to_owned()),
             took: Duration::from_micros(900 + 10 * index as u64),
         }
     };
