@@ -50,6 +50,14 @@ pub enum LearnError {
         /// What the encoder says.
         source: EngineError,
     },
+    /// The language model did not score the labels of a text.
+    #[error("the language model did not take {text}")]
+    LanguageModel {
+        /// Which text: an example by number or the task's own.
+        text: String,
+        /// What the model says.
+        source: EngineError,
+    },
     /// The head and what it is used with do not belong together.
     #[error(transparent)]
     Head(#[from] HeadError),

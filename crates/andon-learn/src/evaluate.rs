@@ -1,16 +1,27 @@
-//! What is known of a head: figures with intervals over graded answers.
+//! What is known of the answers to a `decide` task: figures with intervals over
+//! graded answers.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use andon_task::calibration::{Graded, expected_calibration_error};
+use andon_task::calibration::expected_calibration_error;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap;
 use crate::interval::{Estimate, wilson};
 
-/// How a head answers a set of examples. Proportions have Wilson's interval,
-/// the other figures a bootstrap interval.
+mod answer;
+mod part;
+mod reliability;
+mod selective;
+
+pub use answer::Answer;
+pub use part::{Confused, OfLabel, OfLanguage};
+pub use reliability::Bin;
+pub use selective::{AtError, ERRORS, Point};
+pub(crate) use selective::{Ranked, curve};
+
+/// How a set of examples is answered. Proportions have Wilson's interval, the
+/// other figures a bootstrap interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// How many examples were answered.
@@ -42,88 +53,39 @@ pub struct Evaluation {
     pub per_label: Vec<OfLabel>,
     /// Every language that the examples name; empty where they name none.
     pub per_language: Vec<OfLanguage>,
+    /// How much could be accepted with few errors, by hindsight.
+    #[serde(default)]
+    pub coverage_at_error: Vec<AtError>,
+    /// The risk–coverage curve at every twentieth of coverage.
+    #[serde(default)]
+    pub risk_coverage: Vec<Point>,
+    /// Confidence beside accuracy, in bins.
+    #[serde(default)]
+    pub reliability: Vec<Bin>,
+    /// Labels that were answered for others, the most frequent first.
+    #[serde(default)]
+    pub confusion: Vec<Confused>,
+    /// The answers themselves, in the order of the examples; they are not kept
+    /// with the figures.
+    #[serde(skip)]
+    pub answers: Vec<Answer>,
 }
 
-/// How one label is answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OfLabel {
-    /// The label.
-    pub label: String,
-    /// The share of right answers among those that gave this label; `None`
-    /// where no answer did.
-    pub precision: Option<f64>,
-    /// The share of right answers among its examples; `None` without examples.
-    pub recall: Option<f64>,
-    /// How many examples it has.
-    pub support: usize,
-}
-
-/// How one language is answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OfLanguage {
-    /// The language, as the examples name it.
-    pub language: String,
-    /// How many examples it has.
-    pub n: usize,
-    /// The share of right answers.
-    pub accuracy: Estimate,
-    /// The share of examples whose right label is among the best three.
-    pub top3_accuracy: Estimate,
-}
-
-/// One graded answer.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Answer {
-    /// Position of the right label.
-    pub(crate) label: usize,
-    /// Position of the label that was answered.
-    pub(crate) best: usize,
-    /// The probability of the answer.
-    pub(crate) confidence: f64,
-    /// How many labels were more probable than the right one.
-    pub(crate) above: usize,
-    pub(crate) language: Option<String>,
-    pub(crate) took: Duration,
-}
-
-impl Answer {
-    /// Grades the probabilities that a head gave to an example of `label`.
-    pub(crate) fn grade(
-        probabilities: &[f64],
-        label: usize,
-        language: Option<String>,
-        took: Duration,
-    ) -> Self {
-        // Of equal probabilities the first label is the answer, here and in a run.
-        let beats = |a: usize, b: usize| {
-            probabilities[a] > probabilities[b] || (probabilities[a] == probabilities[b] && a < b)
-        };
-        let best = (0..probabilities.len()).fold(
-            0,
-            |best, other| {
-                if beats(other, best) { other } else { best }
-            },
-        );
-        let above = (0..probabilities.len()).filter(|&other| beats(other, label));
-        Self {
-            label,
-            best,
-            confidence: probabilities[best],
-            above: above.count(),
-            language,
-            took,
+impl Evaluation {
+    /// The same with the threshold of a certificate.
+    pub fn at_certified(mut self, threshold: f64) -> Self {
+        if let Some((coverage, selective_error)) = accepted(&self.answers, threshold) {
+            (self.coverage, self.selective_error) = (coverage, selective_error);
+            (self.accept, self.certified) = (threshold, true);
         }
+        self
     }
 
-    pub(crate) fn is_right(&self) -> bool {
-        self.best == self.label
-    }
-
-    fn graded(&self) -> Graded {
-        Graded {
-            confidence: self.confidence,
-            right: self.is_right(),
-        }
+    /// The mean time of one answer.
+    pub fn mean_time(&self) -> Duration {
+        let count = u32::try_from(self.answers.len()).unwrap_or(u32::MAX);
+        let total: Duration = self.answers.iter().map(|answer| answer.took).sum();
+        total.checked_div(count).unwrap_or_default()
     }
 }
 
@@ -131,18 +93,7 @@ impl Answer {
 pub(crate) fn evaluate(answers: &[Answer], labels: &[String], accept: f64) -> Option<Evaluation> {
     let n = answers.len();
     let count = |holds: &dyn Fn(&Answer) -> bool| answers.iter().filter(|a| holds(a)).count();
-    let mut by_confidence: Vec<&Answer> = answers.iter().collect();
-    by_confidence.sort_by(|a, b| a.confidence.total_cmp(&b.confidence));
-    let ece = |weights: &[f64]| {
-        expected_calibration_error(
-            answers
-                .iter()
-                .map(Answer::graded)
-                .zip(weights.iter().copied()),
-        )
-    };
-    let accepted = count(&|answer| answer.confidence >= accept);
-    let accepted_wrong = count(&|answer| answer.confidence >= accept && !answer.is_right());
+    let (coverage, selective_error) = accepted(answers, accept)?;
     let mut took: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
     took.sort_unstable();
     Some(Evaluation {
@@ -150,21 +101,43 @@ pub(crate) fn evaluate(answers: &[Answer], labels: &[String], accept: f64) -> Op
         accuracy: wilson(count(&Answer::is_right), n)?,
         top3_accuracy: wilson(count(&|answer| answer.above < 3), n)?,
         macro_f1: bootstrap::estimate(n, |weights| macro_f1(answers, weights, labels.len()))?,
-        ece: bootstrap::estimate(n, ece)?,
-        auroc: bootstrap::estimate(n, |weights| auroc(&by_confidence, weights)),
+        ece: bootstrap::estimate(n, |weights| ece(answers, weights))?,
+        auroc: selective::auroc(answers),
         accept,
         certified: false,
-        coverage: wilson(accepted, n)?,
-        selective_error: wilson(accepted_wrong, accepted),
+        coverage,
+        selective_error,
         p50_ms: percentile_ms(&took, 0.5),
         p99_ms: percentile_ms(&took, 0.99),
-        per_label: per_label(answers, labels),
-        per_language: per_language(answers),
+        per_label: part::per_label(answers, labels),
+        per_language: part::per_language(answers),
+        coverage_at_error: selective::at_errors(answers),
+        risk_coverage: selective::thinned(answers),
+        reliability: reliability::bins(answers),
+        confusion: part::confusion(answers, labels),
+        answers: answers.to_vec(),
     })
 }
 
+/// The share of accepted answers, and of wrong ones among them.
+fn accepted(answers: &[Answer], threshold: f64) -> Option<(Estimate, Option<Estimate>)> {
+    let accepted = answers
+        .iter()
+        .filter(|answer| answer.confidence >= threshold);
+    let wrong = accepted.clone().filter(|answer| !answer.is_right()).count();
+    let accepted = accepted.count();
+    Some((wilson(accepted, answers.len())?, wilson(wrong, accepted)))
+}
+
+/// The expected calibration error where each answer counts as often as its
+/// weight says.
+pub(crate) fn ece(answers: &[Answer], weights: &[f64]) -> Option<f64> {
+    let graded = answers.iter().map(Answer::graded);
+    expected_calibration_error(graded.zip(weights.iter().copied()))
+}
+
 /// Over the labels that are right or answered anywhere.
-fn macro_f1(answers: &[Answer], weights: &[f64], labels: usize) -> Option<f64> {
+pub(crate) fn macro_f1(answers: &[Answer], weights: &[f64], labels: usize) -> Option<f64> {
     let mut hits = vec![0.0; labels];
     let mut named = vec![0.0; labels];
     for (answer, weight) in answers.iter().zip(weights) {
@@ -182,77 +155,6 @@ fn macro_f1(answers: &[Answer], weights: &[f64], labels: usize) -> Option<f64> {
         .map(|(hits, named)| 2.0 * hits / named)
         .sum();
     (present > 0).then(|| total / present as f64)
-}
-
-/// The chance that a right answer has a higher confidence than a wrong one,
-/// equal ones counting half. `answers` by rising confidence; `weights` in the
-/// same order.
-fn auroc(answers: &[&Answer], weights: &[f64]) -> Option<f64> {
-    let (mut pairs, mut wrong_below, mut rights) = (0.0, 0.0, 0.0);
-    let mut weighted = answers.iter().zip(weights).peekable();
-    while let Some((first, _)) = weighted.peek() {
-        let confidence = first.confidence;
-        let (mut right, mut wrong) = (0.0, 0.0);
-        while let Some((answer, weight)) =
-            weighted.next_if(|(answer, _)| answer.confidence == confidence)
-        {
-            *(if answer.is_right() {
-                &mut right
-            } else {
-                &mut wrong
-            }) += weight;
-        }
-        pairs += right * (wrong_below + wrong / 2.0);
-        wrong_below += wrong;
-        rights += right;
-    }
-    let all = rights * wrong_below;
-    (all > 0.0).then(|| pairs / all)
-}
-
-fn per_label(answers: &[Answer], labels: &[String]) -> Vec<OfLabel> {
-    let mut counts = vec![(0usize, 0usize, 0usize); labels.len()];
-    for answer in answers {
-        counts[answer.label].0 += 1;
-        counts[answer.best].1 += 1;
-        if answer.is_right() {
-            counts[answer.label].2 += 1;
-        }
-    }
-    let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
-    labels
-        .iter()
-        .zip(counts)
-        .map(|(label, (support, answered, hits))| OfLabel {
-            label: label.clone(),
-            precision: share(hits, answered),
-            recall: share(hits, support),
-            support,
-        })
-        .collect()
-}
-
-fn per_language(answers: &[Answer]) -> Vec<OfLanguage> {
-    let mut by_language: BTreeMap<&str, Vec<&Answer>> = BTreeMap::new();
-    for answer in answers {
-        if let Some(language) = &answer.language {
-            by_language.entry(language).or_default().push(answer);
-        }
-    }
-    by_language
-        .into_iter()
-        .filter_map(|(language, answers)| {
-            let n = answers.len();
-            let rights = answers.iter().filter(|answer| answer.is_right()).count();
-            let top3 = answers.iter().filter(|answer| answer.above < 3).count();
-            Some(OfLanguage {
-                language: language.to_owned(),
-                n,
-                accuracy: wilson(rights, n)?,
-                top3_accuracy: wilson(top3, n)?,
-            })
-        })
-        .collect()
 }
 
 /// The smallest time that at least `share` of the answers did not exceed.

@@ -13,8 +13,23 @@ pub struct Estimate {
     pub high: f64,
 }
 
+/// The ends of a 95 % interval, of a figure that stands elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+impl From<Estimate> for Interval {
+    fn from(Estimate { low, high, .. }: Estimate) -> Self {
+        Self { low, high }
+    }
+}
+
 /// The normal quantile that leaves 2.5 % above it.
-const QUANTILE: f64 = 1.959_963_984_540_054;
+pub(crate) const QUANTILE: f64 = 1.959_963_984_540_054;
 
 /// A proportion with the interval of Wilson (1927), which keeps its coverage
 /// for few trials and near 0 and 1. `None` without trials.

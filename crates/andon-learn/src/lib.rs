@@ -1,17 +1,22 @@
 //! From a plant's labelled examples to a head that may serve: training,
-//! cross-validated evaluation with intervals, and the rule of promotion.
+//! evaluation with intervals, comparison, reports, and the rule of promotion.
 //!
 //! Bytes in, bytes out: no files, no clock and no store. The same examples,
 //! labels, encoder and glossary give the same head, bit for bit, on any number
 //! of threads.
 //!
 //! Start at [`learn()`], which does all of it; [`evaluate::Evaluation`] is what is
-//! known of a head, and [`promotion::not_worse`] says whether a candidate may
-//! take the place of the one that serves.
+//! known of a head, [`comparison::compare`] says who is shown to be better,
+//! [`report::Report`] holds all of it, and [`promotion::not_worse`] says whether a
+//! candidate may take the place of the one that serves.
 
+pub mod comparison;
 pub mod evaluate;
 pub mod interval;
+pub mod mend;
+pub mod paired;
 pub mod promotion;
+pub mod report;
 
 mod bootstrap;
 mod embed;
@@ -20,8 +25,10 @@ mod fold;
 mod learn;
 mod minimise;
 mod random;
+mod score;
 mod study;
 mod train;
 
 pub use error::LearnError;
 pub use learn::{Candidate, Clock, Progress, Stage, cross_validate, evaluate_head, learn};
+pub use score::{Scored, score_labels};

@@ -1,7 +1,6 @@
 use std::time::Instant;
 
-use andon_task::digest::Digest;
-use andon_task::engine::{EngineError, Message, Prompt, ScoreRequest, Terms};
+use andon_task::engine::{EngineError, ScoreRequest, Terms};
 use andon_task::run::{
     Answerer, Certificate, Digests, Evidence, LabelProbability, Repeat, Run, StoredRun,
 };
@@ -110,7 +109,7 @@ impl Node {
             digests: Digests {
                 model: Some(model.model().digest),
                 head: None,
-                prompt: Some(digest_of_prompt(&prompt::decide(task, ""))),
+                prompt: Some(prompt::digest(&prompt::decide(task, ""))),
                 labels: Some(task.labels().digest()),
                 policy: self.plant.policy,
             },
@@ -147,21 +146,6 @@ impl Node {
             certificate: Certificate::Uncertified,
             digests: decision.digests,
             took_ms: 0.0,
-        }
-    }
-}
-
-fn digest_of_prompt(prompt: &Prompt) -> Digest {
-    match prompt {
-        Prompt::Text(text) => Digest::of(text.as_bytes()),
-        Prompt::Chat(chat) => {
-            let role = |message: &Message| format!("{:?}", message.role);
-            let parts: Vec<String> = chat
-                .messages
-                .iter()
-                .flat_map(|message| [role(message), message.content.clone()])
-                .collect();
-            Digest::of_parts(parts.iter().map(String::as_bytes))
         }
     }
 }

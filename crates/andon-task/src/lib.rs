@@ -10,6 +10,7 @@
 //! site, then [`task::Task`] and [`run::Run`].
 
 pub mod calibration;
+pub mod cost;
 pub mod digest;
 pub mod duplicate;
 pub mod engine;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::cost::Prices;
 use crate::digest::Digest;
 use crate::example::{self, ExampleError, LabelledText};
 use crate::glossary::{Glossary, GlossaryError};
@@ -47,6 +48,8 @@ pub struct Settings {
     /// An open note of the same asset that is at least this alike is named as
     /// the one a new note repeats; from 0 to 1.
     pub duplicate_likeness: f64,
+    /// The plant's prices, for who asks what answers cost.
+    pub cost: Option<Prices>,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
             language_model: "smollm2:135m".into(),
             encoder: "minilm:l6".into(),
             duplicate_likeness: 0.6,
+            cost: None,
         }
     }
 }
@@ -99,6 +103,9 @@ pub enum Problem {
     /// `duplicate_likeness` is not between 0 and 1.
     #[error("duplicate_likeness is {0}: give a number from 0 to 1")]
     Likeness(f64),
+    /// A price is negative or no number.
+    #[error("cost.{0} is {1}: give a number from 0 on, and years above 0")]
+    Price(&'static str, f64),
     /// Not CSV of the expected form.
     #[error("{0}")]
     Csv(String),
@@ -194,6 +201,9 @@ fn parse_settings(files: &Files) -> Result<Settings, PlantError> {
         .map_err(|error| fail(PATH, Problem::Toml(error.to_string().trim_end().to_owned())))?;
     if !(0.0..=1.0).contains(&settings.duplicate_likeness) {
         return Err(fail(PATH, Problem::Likeness(settings.duplicate_likeness)));
+    }
+    if let Some((key, value)) = settings.cost.as_ref().and_then(Prices::wrong) {
+        return Err(fail(PATH, Problem::Price(key, value)));
     }
     Ok(settings)
 }

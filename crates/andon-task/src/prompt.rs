@@ -1,5 +1,6 @@
 //! The prompts that tasks put to a language model.
 
+use crate::digest::Digest;
 use crate::engine::{Message, Prompt, Role};
 use crate::label::LabelSet;
 use crate::task::Task;
@@ -12,6 +13,22 @@ pub fn decide(task: &Task, input: &str) -> Prompt {
         Message::new(Role::System, system),
         Message::new(Role::User, input),
     ])
+}
+
+/// The digest of a prompt, by its words and who says them.
+pub fn digest(prompt: &Prompt) -> Digest {
+    match prompt {
+        Prompt::Text(text) => Digest::of(text.as_bytes()),
+        Prompt::Chat(chat) => {
+            let role = |message: &Message| format!("{:?}", message.role);
+            let parts: Vec<String> = chat
+                .messages
+                .iter()
+                .flat_map(|message| [role(message), message.content.clone()])
+                .collect();
+            Digest::of_parts(parts.iter().map(String::as_bytes))
+        }
+    }
 }
 
 fn list(labels: &LabelSet) -> String {

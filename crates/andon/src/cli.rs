@@ -8,6 +8,7 @@ use andon_task::digest::Digest;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::command::Contender;
 use crate::engine::AdapterFile;
 use crate::model::ModelName;
 
@@ -132,10 +133,22 @@ pub(crate) struct Learn {
 pub(crate) struct Eval {
     /// The task.
     pub(crate) task: String,
-    /// Labelled examples to measure the promoted head on; without it the plant's
-    /// own are cross-validated.
+    /// Labelled examples to measure on; without it the plant's own, of which a
+    /// head is measured by cross-validation.
     #[arg(long, value_name = "FILE")]
     pub(crate) examples: Option<PathBuf>,
+    /// What is measured: head (the promoted one), head:DIGEST, learn (what would
+    /// be learned), labels (the plant's language model) or a model's name, with
+    /// +adapter=PATH for an adapter of it. By default head with a file, and learn
+    /// without one.
+    #[arg(long, value_name = "CONTENDER")]
+    pub(crate) with: Option<Contender>,
+    /// Compare it with these on the same examples, and say which should run.
+    #[arg(long, value_name = "CONTENDER", value_delimiter = ',')]
+    pub(crate) against: Vec<Contender>,
+    /// Write all that was found as one page of HTML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// What can be done with models.

@@ -35,6 +35,11 @@ impl Output {
 
 /// A table with a heading, columns as wide as their content.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
+    grid(&heading, rows.into_iter().map(Vec::from).collect())
+}
+
+/// A table whose number of columns is known when it runs.
+pub(crate) fn grid(heading: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(heading);
     for row in rows {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn answer(label: usize, best: usize, confidence: f64) -> Answer {
@@ -100,4 +102,83 @@ fn percentiles_are_times_that_were_measured() {
     check(0.5, 50.0);
     check(0.99, 99.0);
     check(1.0, 100.0);
+}
+
+#[test]
+fn coverage_at_an_error_is_that_of_hand() {
+    // By falling confidence: right, right, wrong, right, right, right.
+    let confidences = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
+    let answers: Vec<Answer> = confidences
+        .iter()
+        .enumerate()
+        .map(|(index, &confidence)| answer(0, usize::from(index == 2), confidence))
+        .collect();
+    let at = |error| Ranked::of(&answers).coverage_at(&[1.0; 6], error);
+    assert_eq!(at(0.0), 2.0 / 6.0);
+    assert_eq!(at(0.17), 1.0);
+    assert_eq!(at(0.2), 1.0);
+    let found = evaluate(&answers, &names(), 0.6).unwrap();
+    let threshold = found.coverage_at_error[0].threshold;
+    assert_eq!(threshold, Some(0.8));
+    assert_eq!(found.confusion.len(), 1);
+    assert_eq!(found.confusion[0].n, 1);
+    // Equal confidences are accepted together or not at all.
+    let tied = [answer(0, 0, 0.9), answer(0, 1, 0.9)];
+    assert_eq!(Ranked::of(&tied).coverage_at(&[1.0; 2], 0.1), 0.0);
+}
+
+#[test]
+fn a_certificate_moves_the_threshold() {
+    let answers = [answer(0, 0, 0.9), answer(0, 1, 0.7), answer(1, 1, 0.65)];
+    let found = evaluate(&answers, &names(), 0.6).unwrap();
+    assert_eq!((found.coverage.value, found.certified), (1.0, false));
+    let found = found.at_certified(0.8);
+    assert_eq!((found.accept, found.certified), (0.8, true));
+    assert!((found.coverage.value - 1.0 / 3.0).abs() < 1e-12);
+    assert_eq!(found.selective_error.unwrap().value, 0.0);
+}
+
+#[test]
+fn one_example_leaves_everything_open() {
+    let found = evaluate(&[answer(0, 0, 0.9)], &names(), 0.6).unwrap();
+    assert!(found.accuracy.low < 0.25, "{:?}", found.accuracy);
+    assert!(found.macro_f1.low < 0.05, "{:?}", found.macro_f1);
+    assert_eq!(found.macro_f1.high, 1.0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn the_curve_falls_in_threshold_as_coverage_grows(
+        drawn in prop::collection::vec((0usize..3, 0usize..3, 0u8..20), 1..60),
+    ) {
+        let answers: Vec<Answer> = drawn
+            .iter()
+            .map(|&(label, best, step)| answer(label, best, f64::from(step) / 20.0))
+            .collect();
+        let points = curve(&answers);
+        for two in points.windows(2) {
+            prop_assert!(two[0].coverage < two[1].coverage);
+            prop_assert!(two[0].threshold > two[1].threshold);
+            // What is wrong among the accepted can only grow in number.
+            let wrong = |point: &Point| (point.error * point.coverage * answers.len() as f64).round();
+            prop_assert!(wrong(&two[0]) <= wrong(&two[1]));
+        }
+        let last = points.last().unwrap();
+        let wrong = answers.iter().filter(|answer| !answer.is_right()).count();
+        prop_assert!((last.coverage - 1.0).abs() < 1e-12);
+        prop_assert!((last.error - wrong as f64 / answers.len() as f64).abs() < 1e-12);
+        // More errors allowed never cover less; the figures lie in their intervals.
+        let found = evaluate(&answers, &names(), 0.5).unwrap();
+        for two in found.coverage_at_error.windows(2) {
+            prop_assert!(two[0].coverage.value <= two[1].coverage.value);
+        }
+        for at in &found.coverage_at_error {
+            let of = at.coverage;
+            prop_assert!(0.0 <= of.low && of.low <= of.value && of.value <= of.high && of.high <= 1.0);
+        }
+        let told: usize = found.confusion.iter().map(|pair| pair.n).sum();
+        prop_assert_eq!(told, wrong);
+        prop_assert_eq!(found.reliability.iter().map(|bin| bin.n).sum::<usize>(), answers.len());
+    }
 }

@@ -2,85 +2,287 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
+use andon_learn::comparison::{self, compare};
 use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
-use andon_learn::{cross_validate, evaluate_head};
+use andon_learn::mend;
+use andon_learn::report::{self, Cost, Examples, Figures, Report, Thousand, Today};
 use andon_task::example::{self, LabelledText};
-use andon_task::head::Head;
+use andon_task::plant::Plant;
 use andon_task::task::Task;
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::cli::Eval;
-use crate::engine::Loader;
-use crate::learning::{Shown, examples};
+use crate::learning::examples;
 use crate::output;
+use crate::plant;
 use crate::settings::Settings;
-use crate::{node, plant};
 
-/// Measures a task: cross-validated on the plant's examples, or the promoted
-/// head on a file.
+mod contender;
+mod measure;
+mod page;
+mod terminal;
+
+pub(crate) use contender::Contender;
+use measure::{Bench, Beside, Measured, On};
+use page::Page;
+
+/// Fewer examples than this say little of others.
+const FEW: usize = 30;
+
+/// Measures what answers a task, alone or beside others.
 pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
-    // What can be wrong with the file is said before the model is loaded.
-    let labelled = match &typed.examples {
-        Some(path) => Some(read(path, task)?),
-        None => None,
+    // What can be wrong with the files is said before anything is computed.
+    let (labelled, on) = match &typed.examples {
+        Some(path) => (read(path, task)?, On::File),
+        None => (examples(&plant, task).to_vec(), On::Plant),
     };
-    let encoder = Loader::new(settings.store()).encoder(&plant.settings.encoder)?;
-    let began = Instant::now();
-    let clock = || began.elapsed();
-    let mut shown = Shown::new(&task.name);
-    let mut progress = |progress| shown.show(progress);
-    let evaluation = match labelled {
-        Some(labelled) => {
-            let head = promoted(settings, task)?;
-            evaluate_head(
-                task,
-                &head,
-                &labelled,
-                &encoder,
-                &plant.glossary,
-                &clock,
-                &mut progress,
-            )
-        }
-        None => cross_validate(
-            task,
-            examples(&plant, task),
-            &encoder,
-            &plant.glossary,
-            &clock,
-            &mut progress,
-        ),
+    let page = typed.report.as_deref().map(Page::reserve).transpose()?;
+    let contenders = contenders(typed, &on)?;
+    let beside = match contenders.len() {
+        1 => Beside::Nobody,
+        _ => Beside::Others,
+    };
+    let bench = Bench::new(settings, &plant, task, &labelled, on)?;
+    for contender in &contenders {
+        bench.check(contender, beside)?;
     }
-    .with_context(|| format!("cannot measure '{}'", task.name))?;
-    drop(shown);
-    settings.output.print(&evaluation, figures)?;
+    let measured = contenders
+        .iter()
+        .map(|contender| bench.measure(contender, beside))
+        .collect::<anyhow::Result<Vec<Measured>>>()?;
+    let source = match &typed.examples {
+        Some(path) => path.display().to_string(),
+        None => format!("the plant's examples of {}", task.name),
+    };
+    let report = assemble(&bench, &contenders, measured, source)?;
+    if let Some(page) = page {
+        let text = report::page(&report.document());
+        page.write(&text.context("cannot make the page of the report")?)?;
+    }
+    settings
+        .output
+        .print(&report, |report| terminal::show(&report.document()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn read(path: &Path, task: &Task) -> anyhow::Result<Vec<LabelledText>> {
     let cannot_read = || format!("cannot read the examples '{}'", path.display());
     let text = std::fs::read_to_string(path).with_context(cannot_read)?;
-    example::parse_labelled(&text, task.labels()).with_context(cannot_read)
+    let examples = example::parse_labelled(&text, task.labels()).with_context(cannot_read)?;
+    if examples.is_empty() {
+        bail!(
+            "the file '{}' has no examples: give a line {{\"input\": …, \"expected\": …}} for each",
+            path.display()
+        );
+    }
+    Ok(examples)
 }
 
-fn promoted(settings: &Settings, task: &Task) -> anyhow::Result<Head> {
-    let name = &task.name;
-    let promotion = node::store(&settings.state)?
-        .promoted(name)
-        .with_context(|| format!("cannot read what is promoted for '{name}'"))?
+/// What is measured, the one that the report is about first.
+fn contenders(typed: &Eval, on: &On) -> anyhow::Result<Vec<Contender>> {
+    let subject = typed.with.clone().unwrap_or(match on {
+        On::Plant => Contender::Learn,
+        On::File => Contender::Promoted,
+    });
+    let mut contenders = vec![subject];
+    for (index, other) in typed.against.iter().enumerate() {
+        if typed.against[..index].contains(other) || typed.with.as_ref() == Some(other) {
+            bail!("'{other}' is named twice: it cannot differ from itself");
+        }
+        // The default may be named as well.
+        if contenders[0] != *other {
+            contenders.push(other.clone());
+        }
+    }
+    if !typed.against.is_empty() && contenders.len() == 1 {
+        bail!(
+            "'{}' is measured anyway: name another with `--against`",
+            contenders[0]
+        );
+    }
+    Ok(contenders)
+}
+
+fn assemble(
+    bench: &Bench<'_>,
+    contenders: &[Contender],
+    measured: Vec<Measured>,
+    source: String,
+) -> anyhow::Result<Report> {
+    let (task, labels) = (bench.task, bench.task.labels().names());
+    let comparison = match measured.len() {
+        1 => None,
+        _ => Some(compared(bench, contenders, &measured)?),
+    };
+    // The first that has figures: of a head there may be outcomes alone.
+    let about = measured.iter().position(|one| one.evaluation.is_some());
+    let mut warnings = warnings(bench, &measured);
+    let (measured, evaluation) = measured
+        .into_iter()
+        .nth(about.unwrap_or(0))
+        .and_then(|mut one| Some((one.evaluation.take()?, one)))
+        .map(|(evaluation, one)| (one, evaluation))
         .with_context(|| {
-            format!("no head of '{name}' is promoted: train one with `andon learn {name}`")
+            format!(
+                "of '{}' only outcomes are kept: compare with one that is measured anew, as 'learn'",
+                task.name
+            )
         })?;
-    node::heads(&settings.state)
-        .load(promotion.head)
-        .with_context(|| {
-            format!("cannot read the head of '{name}': train it with `andon learn {name}`")
+    if !measured.subject.calibrated {
+        warnings.push(format!(
+            "What {} gives are scores and no probabilities: every answer goes to a person.",
+            measured.subject.name
+        ));
+    }
+    Ok(Report {
+        task: task.name.clone(),
+        examples: Examples {
+            source,
+            digest: bench.examples_digest(),
+        },
+        cost: cost(bench.plant, &evaluation, &measured),
+        wrong: mend::wrong(bench.examples, &evaluation.answers, &labels),
+        contradictions: mend::contradictions(bench.examples, &labels),
+        warnings,
+        measured: measured.subject,
+        figures: Figures::Decide(Box::new(evaluation)),
+        comparison,
+    })
+}
+
+fn compared(
+    bench: &Bench<'_>,
+    contenders: &[Contender],
+    measured: &[Measured],
+) -> anyhow::Result<report::Compared> {
+    let entries: Vec<comparison::Contender> = measured
+        .iter()
+        .map(|one| comparison::Contender {
+            name: one.subject.name.clone(),
+            given: one.given.clone(),
         })
+        .collect();
+    for (index, entry) in entries.iter().enumerate() {
+        if let Some(twin) = entries[..index].iter().position(|e| e.name == entry.name) {
+            bail!(
+                "'{}' and '{}' are the same, {}: name one of them",
+                contenders[twin],
+                contenders[index],
+                entry.name
+            );
+        }
+    }
+    let comparison = compare(&entries, bench.task.labels().labels().len())
+        .with_context(|| format!("cannot compare on '{}'", bench.task.name))?;
+    let serving = bench.serving()?;
+    let serves = serving.is_some();
+    let runs = match serving {
+        Some(head) => format!("head:{}", head.short()),
+        None => match &bench.settings.language_model {
+            // Named by what was measured, if it was.
+            Some(_) => contenders
+                .iter()
+                .position(|one| matches!(one, Contender::Labels { model: None, .. }))
+                .map_or_else(
+                    || "the server's language model".to_owned(),
+                    |index| entries[index].name.clone(),
+                ),
+            None => bench.plant.settings.language_model.clone(),
+        },
+    };
+    let contender = entries
+        .iter()
+        .find(|entry| entry.name == runs)
+        .map(|entry| entry.name.clone());
+    let task = &bench.task.name;
+    let to_run = |name: &str| {
+        let contender = entries.iter().position(|entry| entry.name == name);
+        match contender.map(|index| &contenders[index]) {
+            Some(Contender::Learn) => format!("`andon learn {task}` promotes it"),
+            Some(Contender::Promoted | Contender::Head(_)) => {
+                format!(
+                    "`andon promote {task} {}`",
+                    name.trim_start_matches("head:")
+                )
+            }
+            Some(Contender::Labels {
+                adapter: Some(_), ..
+            }) => "no task is answered with an adapter yet".to_owned(),
+            _ if serves => format!(
+                "write language_model = \"{name}\" in plant.toml, but as long as a head is promoted, that answers"
+            ),
+            _ => format!("write language_model = \"{name}\" in plant.toml"),
+        }
+    };
+    let subjects = measured.iter().map(|one| one.subject.clone()).collect();
+    let today = Today { runs, contender };
+    Ok(report::decide(comparison, subjects, today, to_run))
+}
+
+/// What the reader has to know before believing a figure.
+fn warnings(bench: &Bench<'_>, measured: &[Measured]) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    let (n, labels) = (bench.examples.len(), bench.task.labels().labels());
+    match n {
+        0 => {}
+        1 => warnings.push("There is one example: its figures say nothing of others.".to_owned()),
+        2..FEW => warnings.push(format!(
+            "There are {n} examples: mind the intervals; fifty or a hundred say more."
+        )),
+        _ => {}
+    }
+    let mut counts = vec![0usize; labels.len()];
+    for example in bench.examples {
+        counts[example.label] += 1;
+    }
+    let present = counts.iter().filter(|&&count| count > 0).count();
+    if present == 1 {
+        let only = counts.iter().position(|&count| count > 0).unwrap_or(0);
+        warnings.push(format!(
+            "All examples have the label '{}': nothing is known of the others.",
+            labels[only].label
+        ));
+    } else if present < labels.len() {
+        let lacking = labels.len() - present;
+        warnings.push(match lacking {
+            1 => "One label has no example: nothing is known of it.".to_owned(),
+            _ => format!(
+                "{lacking} of {} labels have no example: nothing is known of them.",
+                labels.len()
+            ),
+        });
+    }
+    let names = bench.task.labels().names();
+    match mend::contradictions(bench.examples, &names).len() {
+        0 => {}
+        1 => warnings.push("One text has several labels: mend the examples.".to_owned()),
+        many => warnings.push(format!(
+            "{many} texts have several labels: mend the examples."
+        )),
+    }
+    warnings.extend(measured.iter().flat_map(|one| one.warnings.iter().cloned()));
+    warnings
+}
+
+fn cost(plant: &Plant, evaluation: &Evaluation, measured: &Measured) -> Cost {
+    let mean = evaluation.mean_time().as_secs_f64();
+    let each = |tokens: usize| tokens as f64 / evaluation.n as f64;
+    let tokens = measured.usage.map(|usage| each(usage.prompt_tokens));
+    let thousand = plant.settings.cost.as_ref().map(|prices| Thousand {
+        currency: prices.currency.clone(),
+        edge: prices.of_edge(1000.0 * mean),
+        cloud: tokens.and_then(|tokens| prices.of_cloud(1000.0 * tokens)),
+    });
+    Cost {
+        mean_ms: 1000.0 * mean,
+        tokens_per_request: tokens,
+        cached_per_request: measured.usage.map(|usage| each(usage.cached_tokens)),
+        thousand,
+    }
 }
 
 /// The figures of an evaluation as a table.
@@ -116,3 +318,6 @@ pub(super) fn figures(evaluation: &Evaluation) -> String {
         evaluation.p99_ms
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod model;
 mod run;
 mod up;
 
+pub(crate) use eval::Contender;
+
 use std::process::ExitCode;
 
 use andon_task::plant::Plant;

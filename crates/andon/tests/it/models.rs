@@ -182,6 +182,124 @@ fn a_task_is_learned_measured_and_run() {
 }
 
 #[test]
+fn contenders_are_compared_on_the_same_examples() {
+    let home = Home::new();
+    run(&home, &["eval", "failure", "--with", "head"], b"")
+        .failed(&["no head of 'failure' is promoted", "andon learn failure"]);
+    run(&home, &["learn", "failure"], b"").succeeded();
+
+    let page = home.beside("report.html");
+    let page_name = page.to_str().expect("UTF-8");
+    let against = [
+        "eval",
+        "failure",
+        "--against",
+        "labels,head",
+        "--json",
+        "--report",
+        page_name,
+    ];
+    let found = &lines(&run(&home, &against, b""))[0];
+    assert_eq!(found["n"], 15);
+    assert_eq!(found["measured"]["name"], "learn");
+    let comparison = &found["comparison"];
+    assert_eq!(comparison["n"], 15);
+    assert_eq!(comparison["pairs"].as_array().map(Vec::len), Some(3));
+    let runs = comparison["today"]["runs"].as_str().expect("a name");
+    assert!(runs.starts_with("head:"), "{runs}");
+    assert_eq!(comparison["today"]["contender"], runs);
+    // The head's kept outcomes are those of cross-validation, so it ties with it.
+    let twins = &comparison["pairs"][1];
+    assert_eq!(
+        (&twins["first"], &twins["verdict"]),
+        (&"learn".into(), &"not_shown".into())
+    );
+    assert_eq!(
+        (&twins["first_alone"], &twins["second_alone"]),
+        (&0.into(), &0.into())
+    );
+    let html = fs::read_to_string(&page).expect("the report is written");
+    assert!(html.starts_with("<!doctype html>") && html.contains("</html>"));
+    let human = run(&home, &["eval", "failure", "--against", "labels"], b"");
+    human.succeeded();
+    for part in [
+        "COMPARISON",
+        "learn (right alone",
+        "coverage at 5 % error",
+        "! There are 15",
+    ] {
+        assert!(
+            human.stdout.contains(part),
+            "'{part}' is not in:\n{}",
+            human.stdout
+        );
+    }
+
+    // What is not fair, or nothing, is refused before any work.
+    let file = home.beside("plant/examples/failure.jsonl");
+    let file = file.to_str().expect("UTF-8");
+    run(&home, &["eval", "failure", "--with", "head"], b"").failed(&["was trained on the plant's"]);
+    run(
+        &home,
+        &["eval", "failure", "--examples", file, "--against", "labels"],
+        b"",
+    )
+    .failed(&["was trained on 15 of these 15 examples", "compare 'learn'"]);
+    run(&home, &["eval", "failure", "--with", "head:00000000"], b"")
+        .failed(&["begins with 00000000"]);
+    run(
+        &home,
+        &["eval", "failure", "--against", "learn,smollm2:135m,labels"],
+        b"",
+    )
+    .failed(&["are the same, smollm2:135m"]);
+    run(
+        &home,
+        &["eval", "failure", "--report", "no/such/folder.html"],
+        b"",
+    )
+    .failed(&["cannot write the report"]);
+}
+
+#[test]
+fn few_examples_are_measured_and_said_to_be_few() {
+    let home = Home::new();
+    run(&home, &["learn", "failure"], b"").succeeded();
+    let check = |content: &str, arguments: &[&str]| {
+        let path = home.beside("few.jsonl");
+        fs::write(&path, content).expect("writable");
+        let file = path.to_str().expect("UTF-8").to_owned();
+        let mut all = vec!["eval", "failure", "--examples", &file, "--json"];
+        all.extend(arguments);
+        run(&home, &all, b"")
+    };
+    check("\n", &[]).failed(&["few.jsonl' has no examples"]);
+    check("{\"input\": \"a\", \"expected\": \"wear\"}", &[])
+        .failed(&["line 1", "the label 'wear' is not in the task's label file"]);
+    let one = "{\"input\": \"the pump howls\", \"expected\": \"noise\"}";
+    let found = &lines(&check(one, &[]))[0];
+    assert_eq!(found["n"], 1);
+    let low = found["macro_f1"]["low"].as_f64();
+    assert!(low.is_some_and(|low| low < 0.1), "{found}");
+    let warnings = found["warnings"].to_string();
+    for part in ["one example", "All examples have the label 'noise'"] {
+        assert!(warnings.contains(part), "{warnings}");
+    }
+    // A candidate is trained on what the file does not hold.
+    let held_out = format!("{one}\n{{\"input\": \"Seal LEAKS\", \"expected\": \"leak\"}}");
+    let found = &lines(&check(&held_out, &["--with", "learn"]))[0];
+    let how = found["measured"]["how"].as_str().expect("a sentence");
+    assert!(
+        how.contains("trained on 14 of the plant's examples"),
+        "{how}"
+    );
+    let scored = &lines(&check(&held_out, &["--with", "labels"]))[0];
+    assert_eq!(scored["measured"]["name"], "smollm2:135m");
+    assert!(scored["cost"]["tokens_per_request"].as_f64() > Some(10.0));
+    assert!(scored["warnings"].to_string().contains("no probabilities"));
+}
+
+#[test]
 fn bad_input_names_its_line() {
     let home = Home::new();
     run(&home, &["run", "nothing", "x"], b"").failed(&["no task 'nothing': it has failure"]);

@@ -1,0 +1,64 @@
+//! One answer, graded.
+
+use std::time::Duration;
+
+use andon_task::calibration::Graded;
+
+/// An answer to a labelled example, graded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Position of the right label.
+    pub label: usize,
+    /// Position of the label that was answered.
+    pub best: usize,
+    /// The probability, or score, of the answer.
+    pub confidence: f64,
+    /// How many labels were more probable than the right one.
+    pub above: usize,
+    /// The example's language, where it names one.
+    pub language: Option<String>,
+    /// How long the answer took.
+    pub took: Duration,
+}
+
+impl Answer {
+    /// Grades the probabilities that were given to an example of `label`.
+    pub(crate) fn grade(
+        probabilities: &[f64],
+        label: usize,
+        language: Option<String>,
+        took: Duration,
+    ) -> Self {
+        // Of equal probabilities the first label is the answer, here and in a run.
+        let beats = |a: usize, b: usize| {
+            probabilities[a] > probabilities[b] || (probabilities[a] == probabilities[b] && a < b)
+        };
+        let best = (0..probabilities.len()).fold(
+            0,
+            |best, other| {
+                if beats(other, best) { other } else { best }
+            },
+        );
+        let above = (0..probabilities.len()).filter(|&other| beats(other, label));
+        Self {
+            label,
+            best,
+            confidence: probabilities[best],
+            above: above.count(),
+            language,
+            took,
+        }
+    }
+
+    /// Whether the right label was answered.
+    pub fn is_right(&self) -> bool {
+        self.best == self.label
+    }
+
+    pub(crate) fn graded(&self) -> Graded {
+        Graded {
+            confidence: self.confidence,
+            right: self.is_right(),
+        }
+    }
+}

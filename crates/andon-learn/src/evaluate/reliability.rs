@@ -1,0 +1,41 @@
+//! Whether probabilities hold: confidence beside accuracy, bin by bin.
+
+use serde::{Deserialize, Serialize};
+
+use super::Answer;
+use crate::interval::{Estimate, wilson};
+
+/// Bins of equal width.
+const BINS: usize = 10;
+
+/// The answers of like confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// How many they are.
+    pub n: usize,
+    /// Their mean confidence.
+    pub confidence: f64,
+    /// The share of right ones.
+    pub accuracy: Estimate,
+}
+
+/// The bins that hold answers, by rising confidence.
+pub(super) fn bins(answers: &[Answer]) -> Vec<Bin> {
+    let mut sums = [(0usize, 0usize, 0.0); BINS];
+    for answer in answers {
+        let bin = ((answer.confidence * BINS as f64) as usize).min(BINS - 1);
+        let (n, rights, confidence) = &mut sums[bin];
+        *n += 1;
+        *rights += usize::from(answer.is_right());
+        *confidence += answer.confidence;
+    }
+    sums.into_iter()
+        .filter_map(|(n, rights, confidence)| {
+            Some(Bin {
+                n,
+                accuracy: wilson(rights, n)?,
+                confidence: confidence / n as f64,
+            })
+        })
+        .collect()
+}

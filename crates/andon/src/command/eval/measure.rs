@@ -1,0 +1,465 @@
+//! Measures contenders one after the other on the same examples.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use andon_engine::{Encoder, LanguageModel};
+use andon_learn::comparison::Given;
+use andon_learn::evaluate::Evaluation;
+use andon_learn::promotion::Outcome;
+use andon_learn::report::Subject;
+use andon_learn::{Scored, cross_validate, evaluate_head, learn, score_labels};
+use andon_store::Promotion;
+use andon_task::digest::Digest;
+use andon_task::engine::{Adapter, Embed, Score, Usage};
+use andon_task::example::LabelledText;
+use andon_task::head::{self, Head};
+use andon_task::plant::Plant;
+use andon_task::prompt;
+use andon_task::task::Task;
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use super::Contender;
+use crate::engine::Loader;
+use crate::learning::{Shown, examples};
+use crate::node;
+use crate::progress::Progress;
+use crate::settings::Settings;
+
+/// The name that an adapter has while it is measured.
+const ADAPTER: &str = "measured";
+
+/// What is measured on.
+pub(super) enum On {
+    /// The plant's own examples.
+    Plant,
+    /// Those of a file.
+    File,
+}
+
+/// One contender, measured.
+pub(super) struct Measured {
+    pub(super) subject: Subject,
+    pub(super) given: Given,
+    /// The figures; none where only outcomes are kept.
+    pub(super) evaluation: Option<Evaluation>,
+    /// What the language model's answers cost together.
+    pub(super) usage: Option<Usage>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Whether a contender is measured alone or beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Nobody.
+    Nobody,
+    /// Others, on the same examples.
+    Others,
+}
+
+/// What is kept with a promotion, as far as it is needed here.
+#[derive(Deserialize)]
+struct Kept {
+    outcomes: Vec<Outcome>,
+}
+
+/// Measures the contenders of one task.
+pub(super) struct Bench<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) plant: &'a Plant,
+    pub(super) task: &'a Task,
+    pub(super) examples: &'a [LabelledText],
+    pub(super) on: On,
+    pub(super) promotions: Vec<Promotion>,
+    loader: Loader,
+    encoder: OnceCell<Encoder>,
+    began: Instant,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(
+        settings: &'a Settings,
+        plant: &'a Plant,
+        task: &'a Task,
+        examples: &'a [LabelledText],
+        on: On,
+    ) -> anyhow::Result<Self> {
+        let name = &task.name;
+        // The newest first, which is the one that serves.
+        let promotions = node::store(&settings.state)?
+            .promotions(name)
+            .with_context(|| format!("cannot read what is promoted for '{name}'"))?;
+        Ok(Self {
+            settings,
+            plant,
+            task,
+            examples,
+            on,
+            promotions,
+            loader: Loader::new(settings.store()),
+            encoder: OnceCell::new(),
+            began: Instant::now(),
+        })
+    }
+
+    pub(super) fn encoder(&self) -> anyhow::Result<&Encoder> {
+        if let Some(encoder) = self.encoder.get() {
+            return Ok(encoder);
+        }
+        let encoder = self.loader.encoder(&self.plant.settings.encoder)?;
+        Ok(self.encoder.get_or_init(|| encoder))
+    }
+
+    /// The head that serves today, if one does.
+    pub(super) fn serving(&self) -> anyhow::Result<Option<Digest>> {
+        let Some(promotion) = self.promotions.first() else {
+            return Ok(None);
+        };
+        let Ok(head) = node::heads(&self.settings.state).load(promotion.head) else {
+            return Ok(None);
+        };
+        let encoder = self.encoder()?.identity();
+        let fits = head.fits(self.task.labels(), encoder, &self.plant.glossary);
+        Ok(fits.is_ok().then_some(promotion.head))
+    }
+
+    /// Refuses what would not be fair before anything is computed.
+    pub(super) fn check(&self, contender: &Contender, beside: Beside) -> anyhow::Result<()> {
+        match contender {
+            Contender::Promoted | Contender::Head(_) => {
+                let promotion = self.promotion(contender)?;
+                match (&self.on, beside) {
+                    (On::Plant, Beside::Nobody) => bail!(
+                        "the head was trained on the plant's examples, so its answers to them show nothing: give others with `--examples FILE`, or leave out `--with` to cross-validate"
+                    ),
+                    (On::Plant, Beside::Others) => self.outcomes(promotion).map(|_| ()),
+                    (On::File, Beside::Nobody) => Ok(()),
+                    (On::File, Beside::Others) => match self.seen(promotion) {
+                        0 => Ok(()),
+                        seen => bail!(
+                            "'{contender}' was trained on {seen} of these {} examples, so the comparison would not be fair: compare 'learn', which leaves them out of training, or take other examples",
+                            self.examples.len()
+                        ),
+                    },
+                }
+            }
+            Contender::Learn => Ok(()),
+            Contender::Labels { model, adapter } => {
+                if model.is_none() && adapter.is_some() && self.settings.language_model.is_some() {
+                    bail!(
+                        "adapters belong to a model of this node and not to a server's: leave out `--language-model`"
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The promotion of a head.
+    fn promotion(&self, contender: &Contender) -> anyhow::Result<&Promotion> {
+        let name = &self.task.name;
+        if let Contender::Head(digits) = contender {
+            let known = self.promotions.iter();
+            let fits = |promotion: &&Promotion| promotion.head.to_string().starts_with(digits);
+            return known.clone().find(fits).with_context(|| {
+                let known: Vec<String> = known.map(|promotion| promotion.head.short()).collect();
+                match known.as_slice() {
+                    [] => format!(
+                        "no head of '{name}' was promoted: train one with `andon learn {name}`"
+                    ),
+                    known => format!(
+                        "no head of '{name}' that was promoted begins with {digits}: these were {}",
+                        known.join(", ")
+                    ),
+                }
+            });
+        }
+        self.promotions.first().with_context(|| {
+            format!("no head of '{name}' is promoted: train one with `andon learn {name}`")
+        })
+    }
+
+    /// Whether the head of a promotion was right about each example while that
+    /// was held out.
+    fn outcomes(&self, promotion: &Promotion) -> anyhow::Result<Vec<Option<bool>>> {
+        let kept = kept(promotion);
+        let outcomes: Vec<Option<bool>> = self
+            .examples
+            .iter()
+            .map(|example| kept.get(&self.digest(example)).copied())
+            .collect();
+        if outcomes.iter().all(Option::is_none) {
+            bail!(
+                "the head {} was cross-validated on none of these examples: measure it on others with `--examples FILE`",
+                promotion.head.short()
+            );
+        }
+        Ok(outcomes)
+    }
+
+    /// How many of the examples the head of a promotion was trained on.
+    fn seen(&self, promotion: &Promotion) -> usize {
+        let kept = kept(promotion);
+        let examples = self.examples.iter();
+        let seen = examples.filter(|example| kept.contains_key(&self.digest(example)));
+        seen.count()
+    }
+
+    /// As promotion keeps outcomes: text and label.
+    fn digest(&self, example: &LabelledText) -> Digest {
+        let label = &self.task.labels().labels()[example.label].label;
+        Digest::of_parts([example.text.as_bytes(), label.as_bytes()])
+    }
+
+    /// The digest of all examples, in order.
+    pub(super) fn examples_digest(&self) -> Digest {
+        let digests: Vec<Digest> = self.examples.iter().map(|e| self.digest(e)).collect();
+        Digest::of_parts(digests.iter().map(|digest| digest.as_bytes().as_slice()))
+    }
+
+    /// Measures one contender.
+    pub(super) fn measure(
+        &self,
+        contender: &Contender,
+        beside: Beside,
+    ) -> anyhow::Result<Measured> {
+        let measured = match contender {
+            Contender::Promoted | Contender::Head(_) => {
+                self.measure_head(self.promotion(contender)?, beside)
+            }
+            Contender::Learn => self.measure_learning(),
+            Contender::Labels { model, adapter } => {
+                let name = model.as_ref().map(ToString::to_string);
+                self.measure_labels(name.as_deref(), adapter.as_deref())
+            }
+        };
+        measured.with_context(|| format!("cannot measure '{contender}' on '{}'", self.task.name))
+    }
+
+    fn measure_head(&self, promotion: &Promotion, beside: Beside) -> anyhow::Result<Measured> {
+        let mut digests = self.digests(Some(self.encoder()?));
+        digests.insert("head".to_owned(), promotion.head);
+        let subject = |how: &str| Subject {
+            name: format!("head:{}", promotion.head.short()),
+            how: how.to_owned(),
+            calibrated: true,
+            digests,
+        };
+        if matches!((&self.on, beside), (On::Plant, Beside::Others)) {
+            let how = "its answers to the plant's examples while they were held out from it, as they were kept when it was promoted";
+            return Ok(Measured {
+                subject: subject(how),
+                given: Given::Outcomes(self.outcomes(promotion)?),
+                evaluation: None,
+                usage: None,
+                warnings: Vec::new(),
+            });
+        }
+        let name = &self.task.name;
+        let head = node::heads(&self.settings.state)
+            .load(promotion.head)
+            .with_context(|| {
+                format!("cannot read the head of '{name}': train it with `andon learn {name}`")
+            })?;
+        let mut warnings = Vec::new();
+        let seen = self.seen(promotion);
+        if seen > 0 {
+            warnings.push(format!(
+                "The head was trained on {seen} of these {} examples, so the figures flatter it.",
+                self.examples.len()
+            ));
+        }
+        let evaluation = self.evaluate(&head)?;
+        Ok(Measured {
+            warnings,
+            ..answered(subject("the trained head on the file"), evaluation)
+        })
+    }
+
+    fn measure_learning(&self) -> anyhow::Result<Measured> {
+        let encoder = self.encoder()?;
+        let mut shown = Shown::new(&self.task.name);
+        let clock = || self.began.elapsed();
+        // Whatever else is measured on must not be learned from.
+        let folded: BTreeSet<String> = self.examples.iter().map(|e| fold(&e.text)).collect();
+        let others: Vec<LabelledText> = match self.on {
+            On::Plant => Vec::new(),
+            On::File => examples(self.plant, self.task)
+                .iter()
+                .filter(|example| !folded.contains(&fold(&example.text)))
+                .cloned()
+                .collect(),
+        };
+        let glossary = &self.plant.glossary;
+        let (how, evaluation) = if others.is_empty() {
+            let how = match self.on {
+                On::Plant => "cross-validated on the plant's examples",
+                On::File => "cross-validated on the file's own examples",
+            };
+            let mut progress = |progress| shown.show(progress);
+            let evaluation = cross_validate(
+                self.task,
+                self.examples,
+                encoder,
+                glossary,
+                &clock,
+                &mut progress,
+            )?;
+            (how.to_owned(), evaluation)
+        } else {
+            let how = format!(
+                "trained on {} of the plant's examples, those without a text of the file",
+                others.len()
+            );
+            let mut progress = |progress| shown.show(progress);
+            let candidate = learn(self.task, &others, encoder, glossary, &clock, &mut progress)?;
+            drop(shown);
+            (how, self.evaluate(&candidate.head)?)
+        };
+        let subject = Subject {
+            name: "learn".to_owned(),
+            how,
+            calibrated: true,
+            digests: self.digests(Some(encoder)),
+        };
+        Ok(answered(subject, evaluation))
+    }
+
+    fn evaluate(&self, head: &Head) -> anyhow::Result<Evaluation> {
+        let mut shown = Shown::new(&self.task.name);
+        Ok(evaluate_head(
+            self.task,
+            head,
+            self.examples,
+            self.encoder()?,
+            &self.plant.glossary,
+            &|| self.began.elapsed(),
+            &mut |progress| shown.show(progress),
+        )?)
+    }
+
+    fn measure_labels(
+        &self,
+        model: Option<&str>,
+        adapter: Option<&Path>,
+    ) -> anyhow::Result<Measured> {
+        let mut digests = self.digests(None);
+        let asked = prompt::digest(&prompt::decide(self.task, ""));
+        digests.insert("prompt".to_owned(), asked);
+        let mut warnings = Vec::new();
+        let (name, scored) = match (&self.settings.language_model, model) {
+            (Some(remote), None) => {
+                let remote = remote.connect()?;
+                let identity = Score::identity(&remote).clone();
+                digests.insert("model".to_owned(), identity.digest);
+                (identity.name, self.score(&remote, None)?)
+            }
+            (_, model) => {
+                let name = model.unwrap_or(&self.plant.settings.language_model);
+                let model: Arc<LanguageModel> = Arc::new(self.loader.language_model(name)?);
+                digests.insert("model".to_owned(), Score::identity(&*model).digest);
+                let mut name = name.to_owned();
+                let applied = match adapter {
+                    None => None,
+                    Some(path) => {
+                        model.add_adapter(ADAPTER, path).with_context(|| {
+                            format!("cannot load the adapter '{}'", path.display())
+                        })?;
+                        digests.insert("adapter".to_owned(), digest_of(path)?);
+                        name = format!("{name}+adapter={}", path.display());
+                        warnings.push(format!(
+                            "It is not known here what '{}' was trained on: if these examples were among it, the figures flatter it.",
+                            path.display()
+                        ));
+                        Some(Adapter {
+                            name: ADAPTER.to_owned(),
+                            scale: 1.0,
+                        })
+                    }
+                };
+                (name, self.score(&*model, applied.as_ref())?)
+            }
+        };
+        let subject = Subject {
+            name,
+            how: "the language model scores the labels; its scores are not calibrated".to_owned(),
+            calibrated: false,
+            digests,
+        };
+        let Scored { evaluation, usage } = scored;
+        Ok(Measured {
+            usage: Some(usage),
+            warnings,
+            ..answered(subject, evaluation)
+        })
+    }
+
+    fn score(&self, model: &dyn Score, adapter: Option<&Adapter>) -> anyhow::Result<Scored> {
+        let what = format!(
+            "{}: scoring {} examples",
+            self.task.name,
+            self.examples.len()
+        );
+        let bar = Progress::of_parts(&what, self.examples.len());
+        let clock = || -> Duration { self.began.elapsed() };
+        Ok(score_labels(
+            self.task,
+            model,
+            adapter,
+            self.examples,
+            &clock,
+            &mut |done| bar.reach(done as u64),
+        )?)
+    }
+
+    /// The digests of what shapes answers, whoever gives them.
+    fn digests(&self, encoder: Option<&Encoder>) -> BTreeMap<String, Digest> {
+        let mut digests = BTreeMap::new();
+        digests.insert("labels".to_owned(), self.task.labels().digest());
+        if let Some(encoder) = encoder {
+            digests.insert("encoder".to_owned(), encoder.identity().digest);
+            digests.insert("glossary".to_owned(), self.plant.glossary.digest());
+        }
+        digests
+    }
+}
+
+fn answered(subject: Subject, evaluation: Evaluation) -> Measured {
+    Measured {
+        subject,
+        given: Given::Answers(evaluation.answers.clone()),
+        evaluation: Some(evaluation),
+        usage: None,
+        warnings: Vec::new(),
+    }
+}
+
+/// The digest of an adapter's weights: a file, or those in a folder of PEFT.
+fn digest_of(adapter: &Path) -> anyhow::Result<Digest> {
+    let weights = match adapter.is_dir() {
+        true => adapter.join("adapter_model.safetensors"),
+        false => adapter.to_owned(),
+    };
+    let bytes = std::fs::read(&weights);
+    let bytes = bytes.with_context(|| format!("cannot read '{}'", weights.display()))?;
+    Ok(Digest::of(&bytes))
+}
+
+fn kept(promotion: &Promotion) -> BTreeMap<Digest, bool> {
+    let kept: Option<Kept> = serde_json::from_value(promotion.figures.clone()).ok();
+    let outcomes = kept.map_or_else(Vec::new, |kept| kept.outcomes);
+    let pairs = outcomes
+        .iter()
+        .map(|outcome| (outcome.example, outcome.right));
+    pairs.collect()
+}
+
+fn fold(text: &str) -> String {
+    let folded = head::fold(text);
+    let words: Vec<&str> = folded.split_whitespace().collect();
+    words.join(" ")
+}
