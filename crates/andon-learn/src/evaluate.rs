@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use andon_task::calibration::{Graded, expected_calibration_error};
+use andon_task::certificate::{Judged, Severity};
+use andon_task::label::Label;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap;
@@ -117,6 +119,20 @@ impl Answer {
 
     pub(crate) fn is_right(&self) -> bool {
         self.best == self.label
+    }
+
+    /// The answer as certificates look at it.
+    pub(crate) fn judged(&self, labels: &[Label]) -> Judged {
+        let severity = |label: usize| match labels[label].critical {
+            true => Severity::Critical,
+            false => Severity::Ordinary,
+        };
+        Judged {
+            confidence: self.confidence,
+            right: self.is_right(),
+            said: severity(self.best),
+            meant: severity(self.label),
+        }
     }
 
     fn graded(&self) -> Graded {

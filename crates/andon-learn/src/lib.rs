@@ -7,8 +7,9 @@
 //!
 //! Start at [`learn()`], which does all of it; [`evaluate::Evaluation`] is what is
 //! known of a head, and [`promotion::not_worse`] says whether a candidate may
-//! take the place of the one that serves.
+//! take the place of the one that serves, and [`choose::choose`] what to label next.
 
+pub mod choose;
 pub mod evaluate;
 pub mod interval;
 pub mod promotion;

@@ -10,7 +10,9 @@
 //! site, then [`task::Task`] and [`run::Run`].
 
 pub mod calibration;
+pub mod certificate;
 pub mod digest;
+pub mod drift;
 pub mod duplicate;
 pub mod engine;
 pub mod example;
