@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::binomial::{at_most, fewest, needed, upper_bound};
-use super::sequence::{Sequence, counted, planned};
+use super::sequence::{Sequence, planned};
 use super::{Judged, Part, Promise, Severity, Terms, Thresholds};
 
 /// What can be promised on some answers.
@@ -30,11 +30,12 @@ pub struct Refusal {
     pub alpha: f64,
     /// The chance that it would not hold.
     pub delta: f64,
-    /// The examples that counted where the test began.
+    /// The examples that counted at the most promising threshold.
     pub n: usize,
     /// How many of these went wrong.
     pub wrong: usize,
-    /// The smallest share that could be promised there.
+    /// The upper end of the one-sided Clopper–Pearson interval there: the smallest
+    /// share that might be shown.
     pub bound: f64,
     /// Roughly how many more labelled examples it takes if they go as these did;
     /// `None` where no number helps, but only better answers.
@@ -50,7 +51,7 @@ impl Finding {
 
 /// Tests what can be promised on `answers`. The thresholds that are tried are
 /// planned on `earlier` answers, to other examples; without enough of them, see
-/// [`counted`].
+/// [`counted`](super::sequence::counted).
 pub fn certify(answers: &[Judged], earlier: &[Judged], terms: Terms) -> Finding {
     let critical = |judged: &Judged| {
         judged.meant == Severity::Critical || judged.said == Severity::Critical
@@ -201,7 +202,7 @@ impl Test {
             .take_while(|&threshold| threshold >= floor)
             .last();
         let Some(threshold) = passed else {
-            return Err(self.refusal(thresholds.first().copied().unwrap_or(0.0).max(floor)));
+            return Err(self.refusal(&thresholds, floor));
         };
         let (n, wrong) = self.at(threshold);
         let promise = Promise {
@@ -215,8 +216,16 @@ impl Test {
         Ok((threshold, promise))
     }
 
-    fn refusal(&self, threshold: f64) -> Refusal {
-        let (n, wrong) = self.at(threshold);
+    /// What is known at the threshold of those tried, or of all, where the smallest
+    /// share could be promised.
+    fn refusal(&self, thresholds: &[f64], floor: f64) -> Refusal {
+        let tried = thresholds.iter().filter(|&&threshold| threshold >= floor);
+        let bound = |&(n, wrong): &(usize, usize)| upper_bound(wrong, n.max(1), self.delta);
+        let (n, wrong) = tried
+            .map(|&threshold| self.at(threshold))
+            .chain([self.at(floor)])
+            .min_by(|a, b| bound(a).total_cmp(&bound(b)))
+            .unwrap_or((0, 0));
         // One wrong answer of two is added: none of a few is not never.
         let rate = (wrong as f64 + 0.5) / (n as f64 + 1.0);
         let more = needed(rate, self.alpha, self.delta)
@@ -259,10 +268,10 @@ impl Misses {
 
     /// The lowest threshold at which few enough are missed.
     fn lowest_threshold(&self) -> Result<f64, Refusal> {
-        let Sequence::Counted(grid, _) = counted(self.alpha, self.delta) else {
-            return Ok(0.0);
-        };
-        let passed = grid.into_iter().take_while(|&threshold| self.holds(threshold));
+        // Any fixed grid does: even steps of the log odds.
+        let odds = (0..=320).map(|step| 12.0 - 0.05 * f64::from(step));
+        let grid = odds.map(|odds| 1.0 / (1.0 + (-odds).exp())).chain([0.0]);
+        let passed = grid.take_while(|&threshold| self.holds(threshold));
         passed.last().ok_or_else(|| {
             let n = self.notes.len();
             let wrong = self.at(1.0);

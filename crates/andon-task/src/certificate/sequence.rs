@@ -5,25 +5,24 @@
 //! accepted, the number of wrong ones is binomial, so the chance of so few under
 //! α is a p-value. Thresholds are tested from high to low, each at δ, until one
 //! is not rejected. The first hypothesis of the sequence that is true is rejected
-//! with a chance of at most δ, so with 1 − δ all rejected ones are false at once,
-//! whatever the shape of the risk. That needs the sequence, and where it starts,
-//! to be fixed without the examples.
+//! with a chance of at most δ, so with 1 − δ all rejected ones are false at once.
+//! That needs a sequence that does not depend on the examples' labels, and more:
 //!
 //! * [`planned`]: thresholds and start come from answers to other examples (those
-//!   of training, while they were held out). No assumption.
-//! * [`counted`]: a fixed grid that starts where enough examples are accepted.
-//!   The start looks at the examples' confidences, though at no label. It is
-//!   valid where the risk does not fall as the threshold falls: let t be the
-//!   highest threshold whose hypothesis is true. If too few are accepted at t, the
-//!   test starts below it, on the answers accepted at t and some more; each of
-//!   these is then wrong with a chance above α, so as few wrong ones as the test
-//!   asks for are no more likely than under α.
+//!   of training, while they were held out). Nothing is assumed.
+//! * [`counted`]: the m-th most confident example gives a threshold, for fixed
+//!   numbers m. That looks at the examples' confidences, though at no label, and is
+//!   valid where the risk does not fall as the threshold falls. Let t be the
+//!   highest threshold whose hypothesis is true, and n how many examples are
+//!   accepted there: given n, the wrong ones among them are binomial. The first
+//!   true hypothesis that is tested takes some more examples in, each of them wrong
+//!   with a chance above α. So few wrong ones are no more likely than under α.
+//!
+//! Both test only as often as one more wrong answer is allowed (see [`rungs`]):
+//! between, a test can only be lost.
 
 use super::Judged;
-use super::binomial::{at_most, fewest, most_wrong, needed};
-
-/// How many thresholds a planned sequence has at most.
-const STEPS: usize = 200;
+use super::binomial::{at_most, most_wrong};
 
 /// With fewer earlier answers of a kind a plan would be a guess.
 const FEWEST_EARLIER: usize = 30;
@@ -31,27 +30,67 @@ const FEWEST_EARLIER: usize = 30;
 /// A sequence of thresholds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sequence {
-    /// Falling thresholds; the first is where the test starts.
+    /// Falling thresholds.
     Planned(Vec<f64>),
-    /// Falling thresholds; the test starts at the first from which on so many
-    /// answers are accepted.
-    Counted(Vec<f64>, usize),
+    /// Rising numbers of accepted examples.
+    Counted(Vec<usize>),
 }
 
 impl Sequence {
     /// The thresholds to test on these answers, in order.
-    pub(super) fn on(&self, answers: &[Judged]) -> &[f64] {
+    pub(super) fn on(&self, answers: &[Judged]) -> Vec<f64> {
         match self {
-            Self::Planned(thresholds) => thresholds,
-            Self::Counted(thresholds, fewest) => {
-                let accepted =
-                    |from: f64| answers.iter().filter(|a| a.confidence >= from).count();
-                let start = thresholds
-                    .iter()
-                    .position(|&threshold| accepted(threshold) >= *fewest);
-                &thresholds[start.unwrap_or(thresholds.len())..]
+            Self::Planned(thresholds) => thresholds.clone(),
+            Self::Counted(counts) => {
+                let falling = falling(answers);
+                let at = |&count: &usize| Some(falling.get(count.checked_sub(1)?)?.confidence);
+                let mut thresholds: Vec<f64> = counts.iter().filter_map(at).collect();
+                thresholds.dedup();
+                thresholds
             }
         }
+    }
+}
+
+/// By falling confidence.
+fn falling(answers: &[Judged]) -> Vec<Judged> {
+    let mut falling = answers.to_vec();
+    falling.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    falling
+}
+
+/// The numbers of accepted answers, up to `n`, from which on 0, 1, 2, … wrong ones
+/// are allowed (later only every twentieth of them), and `n` itself.
+pub fn rungs(n: usize, alpha: f64, delta: f64) -> Vec<usize> {
+    let mut rungs = Vec::new();
+    let (mut wrong, mut least) = (0, 1);
+    loop {
+        // The chance falls as the number grows.
+        let shows = |count: usize| at_most(wrong, count, alpha) <= delta;
+        let (mut fails, mut holds) = (least - 1, least);
+        while !shows(holds) {
+            if holds >= n {
+                if rungs.last().is_some_and(|&last| last < n) {
+                    rungs.push(n);
+                }
+                return rungs;
+            }
+            (fails, holds) = (holds, (holds + holds / 8 + 1).min(n));
+        }
+        while holds - fails > 1 {
+            let middle = usize::midpoint(fails, holds);
+            if shows(middle) {
+                holds = middle;
+            } else {
+                fails = middle;
+            }
+        }
+        if holds > n {
+            return rungs;
+        }
+        rungs.push(holds);
+        least = holds + 1;
+        wrong += (wrong / 20).max(1);
     }
 }
 
@@ -59,46 +98,37 @@ impl Sequence {
 /// answers of the same kind: it starts where those say that the test is most
 /// likely to succeed. With too few of them it is [`counted`].
 pub fn planned(earlier: &[Judged], n: usize, alpha: f64, delta: f64) -> Sequence {
-    if earlier.len() < FEWEST_EARLIER {
-        return counted(alpha, delta);
+    let rungs = rungs(n, alpha, delta);
+    if earlier.len() < FEWEST_EARLIER || rungs.is_empty() {
+        return counted(n, alpha, delta);
     }
-    let mut falling = earlier.to_vec();
-    falling.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    let falling = falling(earlier);
     let total = falling.len();
-    let steps = total.min(STEPS);
-    // Where each step ends among the earlier answers, and what was wrong until there.
     let mut wrong_until = vec![0usize];
     for answer in &falling {
         let last = wrong_until[wrong_until.len() - 1];
         wrong_until.push(last + usize::from(!answer.right));
     }
-    let ends: Vec<usize> = (1..=steps).map(|step| step * total / steps).collect();
+    // Where among the earlier answers so many of the new ones will be accepted; half
+    // a standard error more, lest they just miss the rung.
+    let end = |&rung: &usize| {
+        let share = rung as f64 / n as f64;
+        let slack = 0.5 * (rung as f64 * (1.0 - share)).sqrt();
+        let share = ((rung as f64 + slack) / n as f64).min(1.0);
+        ((share * total as f64).ceil() as usize).clamp(1, total)
+    };
+    let ends: Vec<usize> = rungs.iter().map(end).collect();
     let likely = |&end: &usize| {
-        // One wrong answer of two is added, lest a few lucky ones look perfect.
+        // Half a wrong answer is added, lest a few lucky ones look perfect.
         let rate = (wrong_until[end] as f64 + 0.5) / (end as f64 + 1.0);
         let accepted = n * end / total;
         most_wrong(accepted, alpha, delta).map_or(0.0, |most| at_most(most, accepted, rate))
     };
     let chances: Vec<f64> = ends.iter().map(likely).collect();
     let best = chances.iter().copied().fold(0.0, f64::max);
-    let start = if best > 0.0 {
-        // Of equally good starts the most confident.
-        chances.iter().position(|&chance| chance >= best - 1e-3)
-    } else {
-        // None can succeed: where the fewest more examples would do.
-        let rate = |end: usize| (wrong_until[end] as f64 + 0.5) / (end as f64 + 1.0);
-        let cost = |end: usize| {
-            let needed = needed(rate(end), alpha, delta)?;
-            Some(needed * total / end)
-        };
-        (0..steps)
-            .step_by(steps.div_ceil(20))
-            .filter_map(|step| Some((cost(ends[step])?, step)))
-            .min()
-            .map(|(_, step)| step)
-    };
-    let start = start.unwrap_or(0);
-    let mut thresholds: Vec<f64> = ends[start..]
+    // Of equally good starts the most confident.
+    let start = chances.iter().position(|&chance| chance >= best - 1e-3);
+    let mut thresholds: Vec<f64> = ends[start.unwrap_or(0)..]
         .iter()
         .map(|&end| falling[end - 1].confidence)
         .collect();
@@ -107,10 +137,10 @@ pub fn planned(earlier: &[Judged], n: usize, alpha: f64, delta: f64) -> Sequence
     Sequence::Planned(thresholds)
 }
 
-/// A fixed grid for testing `alpha` at `delta`: even steps of the log odds.
-pub fn counted(alpha: f64, delta: f64) -> Sequence {
-    let grid = (0..=320).map(|step| 12.0 - 0.05 * f64::from(step));
-    let mut thresholds: Vec<f64> = grid.map(|odds| 1.0 / (1.0 + (-odds).exp())).collect();
-    thresholds.push(0.0);
-    Sequence::Counted(thresholds, 2 * fewest(alpha, delta))
+/// The sequence for testing `alpha` at `delta` on `n` answers without a plan. It
+/// starts where a few wrong answers are allowed, if there are examples enough.
+pub fn counted(n: usize, alpha: f64, delta: f64) -> Sequence {
+    let rungs = rungs(n, alpha, delta);
+    let affordable = rungs.iter().take(5).filter(|&&rung| 4 * rung <= n).count();
+    Sequence::Counted(rungs[affordable.saturating_sub(1).min(rungs.len())..].to_vec())
 }

@@ -77,7 +77,7 @@ fn promoted(settings: &Settings, task: &Task) -> anyhow::Result<Head> {
             format!("no head of '{name}' is promoted: train one with `andon learn {name}`")
         })?;
     node::heads(&settings.state)
-        .load(promotion.head)
+        .load(promotion.digest)
         .with_context(|| {
             format!("cannot read the head of '{name}': train it with `andon learn {name}`")
         })
