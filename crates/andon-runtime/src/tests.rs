@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 use crate::{Error, HeadFiles, Node, Parts};
 
+mod certificates;
+
 /// Scores a label by its place, and turns a text into the direction of its first
 /// letter: `a` east, anything else north. A text with `#` does not fit.
 struct Scripted(Identity);
