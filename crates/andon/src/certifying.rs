@@ -131,6 +131,23 @@ pub(crate) fn fresh(
 /// was trained without it, as they were kept when the head was learned.
 pub(crate) fn cross_fitted(settings: &Settings, node: &Node, task: &Task) -> anyhow::Result<Sample> {
     let artefacts = artefacts(node, task)?;
+    // The same held-out answers again would hide what fresh ones or spot checks showed.
+    let certified = node::store(&settings.state)?
+        .certificate(&task.name)
+        .with_context(|| format!("cannot read the certificate of '{}'", task.name))?;
+    if let Some(stored) = certified
+        && stored.certificate.covers(&artefacts)
+        && (stored.suspension.is_some() || stored.certificate.basis == Basis::Fresh)
+    {
+        let why = match stored.suspension {
+            Some(_) => "is suspended",
+            None => "rests on fresh examples",
+        };
+        bail!(
+            "the certificate of '{}' {why}: another one takes fresh examples, `--examples FILE`",
+            task.name
+        );
+    }
     let outcomes = outcomes(settings, task, &artefacts)?;
     let judged: Vec<Judged> = outcomes.iter().filter_map(|outcome| outcome.judged).collect();
     if judged.is_empty() {

@@ -68,6 +68,7 @@ fn a_certificate_is_issued_routes_and_is_voided() {
     let status = succeed(&home, &["certify", "failure", "--status"]);
     assert_eq!((&status["status"], &status["by"]), (&"in_force".into(), &"ana".into()));
     assert_eq!(status["inputs"]["n"], 1);
+    run(&home, &["certify", "failure"], b"").failed(&["rests on fresh examples", "--examples"]);
     // The examples of training are no fresh ones.
     let seen = home.beside("plant/examples/failure.jsonl");
     let seen = seen.to_str().expect("UTF-8");
