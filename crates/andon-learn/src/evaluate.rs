@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use andon_task::calibration::expected_calibration_error;
+use andon_task::certificate::Thresholds;
+use andon_task::label::Label;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap;
@@ -72,11 +74,17 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// The same with the threshold of a certificate.
-    pub fn at_certified(mut self, threshold: f64) -> Self {
-        if let Some((coverage, selective_error)) = accepted(&self.answers, threshold) {
+    /// The same with the thresholds of a certificate, `labels` being the task's.
+    /// Where no threshold was had, nothing is accepted.
+    pub fn at_certified(mut self, thresholds: &Thresholds, labels: &[Label]) -> Self {
+        let accepts = |answer: &Answer| {
+            let judged = answer.judged(labels);
+            thresholds.accept(judged.said, judged.confidence)
+        };
+        if let Some((coverage, selective_error)) = accepted(&self.answers, accepts) {
             (self.coverage, self.selective_error) = (coverage, selective_error);
-            (self.accept, self.certified) = (threshold, true);
+            self.accept = thresholds.ordinary.or(thresholds.critical).unwrap_or(1.0);
+            self.certified = true;
         }
         self
     }
@@ -93,7 +101,7 @@ impl Evaluation {
 pub(crate) fn evaluate(answers: &[Answer], labels: &[String], accept: f64) -> Option<Evaluation> {
     let n = answers.len();
     let count = |holds: &dyn Fn(&Answer) -> bool| answers.iter().filter(|a| holds(a)).count();
-    let (coverage, selective_error) = accepted(answers, accept)?;
+    let (coverage, selective_error) = accepted(answers, |answer| answer.confidence >= accept)?;
     let mut took: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
     took.sort_unstable();
     Some(Evaluation {
@@ -120,10 +128,11 @@ pub(crate) fn evaluate(answers: &[Answer], labels: &[String], accept: f64) -> Op
 }
 
 /// The share of accepted answers, and of wrong ones among them.
-fn accepted(answers: &[Answer], threshold: f64) -> Option<(Estimate, Option<Estimate>)> {
-    let accepted = answers
-        .iter()
-        .filter(|answer| answer.confidence >= threshold);
+fn accepted(
+    answers: &[Answer],
+    accepts: impl Fn(&Answer) -> bool,
+) -> Option<(Estimate, Option<Estimate>)> {
+    let accepted = answers.iter().filter(|&answer| accepts(answer));
     let wrong = accepted.clone().filter(|answer| !answer.is_right()).count();
     let accepted = accepted.count();
     Some((wilson(accepted, answers.len())?, wilson(wrong, accepted)))

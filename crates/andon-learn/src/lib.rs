@@ -6,10 +6,11 @@
 //! of threads.
 //!
 //! Start at [`learn()`], which does all of it; [`evaluate::Evaluation`] is what is
-//! known of a head, [`comparison::compare`] says who is shown to be better,
-//! [`report::Report`] holds all of it, and [`promotion::not_worse`] says whether a
-//! candidate may take the place of the one that serves.
+//! known of the answers to a task, [`comparison::compare`] says who is shown to be better,
+//! [`report::Report`] holds all of it, [`promotion::not_worse`] says whether a candidate may
+//! take the place of the one that serves, and [`choose::choose`] what to label next.
 
+pub mod choose;
 pub mod comparison;
 pub mod evaluate;
 pub mod interval;

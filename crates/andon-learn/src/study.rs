@@ -241,6 +241,8 @@ impl<'a> Study<'a> {
                 Outcome {
                     example: Digest::of_parts([example.text.as_bytes(), label]),
                     right: answer.is_right(),
+                    language: example.language.clone(),
+                    judged: Some(answer.judged(names)),
                 }
             })
             .collect()

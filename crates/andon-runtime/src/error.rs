@@ -29,6 +29,17 @@ pub enum Error {
     /// There is no such run.
     #[error("there is no run {0}")]
     UnknownRun(i64),
+    /// The task has no such label.
+    #[error("the task '{task}' has no label '{label}': GET /api/tasks lists them")]
+    UnknownLabel {
+        /// The task.
+        task: String,
+        /// What was given.
+        label: String,
+    },
+    /// The name of a person is empty or too long.
+    #[error("the name of who answers is empty or longer than 200 bytes: leave it out or shorten it")]
+    Name,
     /// Nothing here can answer the task.
     #[error(
         "nothing can answer the task '{0}': load a language model or promote a head with 'andon learn {0}'"

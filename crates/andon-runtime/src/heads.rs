@@ -27,7 +27,10 @@ impl HeadFiles {
         fs::create_dir_all(&self.0)?;
         let path = self.path(head.digest());
         let partial = path.with_extension(format!("{}.part", std::process::id()));
-        let written = write(&partial, head.bytes()).and_then(|()| fs::rename(&partial, &path));
+        let written = write(&partial, head.bytes())
+            .and_then(|()| fs::rename(&partial, &path))
+            // A promotion that survives a power cut must not name a file that did not.
+            .and_then(|()| sync_directory(&self.0));
         if written.is_err() {
             // The first error is what the caller has to hear.
             fs::remove_file(&partial).ok();
@@ -58,6 +61,17 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Elsewhere a directory cannot be opened as a file.
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// The head that is promoted for a task.

@@ -7,6 +7,8 @@
 //! Start at [`Node::take_in`] and [`Node::run`]: a record is on disk before
 //! `take_in` returns it, and a run before `run` returns it.
 
+mod answers;
+mod certificates;
 mod error;
 mod heads;
 mod intake;
@@ -18,6 +20,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub use certificates::{CertificateStatus, Validity};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus};
 pub use intake::{MAX_TEXT_BYTES, Taken};

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use andon_store::{Counts, Page, RecordFilter, RunFilter, Store};
+use andon_store::{Counts, Kind, Page, Promotion, RecordFilter, RunFilter, Store};
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
 use andon_task::prompt;
 use andon_task::run::{Record, StoredRun, Timestamp};
 use andon_task::task::Task;
 
+use crate::certificates::Certificates;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
@@ -38,6 +39,7 @@ pub struct Node {
     pub(crate) language_model: Option<Arc<dyn LanguageModel>>,
     pub(crate) store: Store,
     pub(crate) heads: Heads,
+    pub(crate) certificates: Certificates,
     clock: Clock,
 }
 
@@ -50,9 +52,10 @@ impl Node {
             language_model: parts.language_model,
             store: parts.store,
             heads: Heads::new(parts.heads),
+            certificates: Certificates::default(),
             clock: parts.clock,
         };
-        node.refresh_heads()?;
+        node.refresh()?;
         Ok(node)
     }
 
@@ -84,10 +87,10 @@ impl Node {
             .ok_or_else(|| Error::UnknownTask(name.to_owned()))
     }
 
-    /// Looks for heads that were promoted or rolled back since, and lets those
-    /// serve that were made for what serves here. A run that has begun keeps the
-    /// head that it began with.
-    pub fn refresh_heads(&self) -> Result<(), Error> {
+    /// Looks for what was promoted, rolled back, certified or suspended since, and
+    /// lets those heads serve that were made for what serves here. A run that has
+    /// begun keeps the head that it began with.
+    pub fn refresh(&self) -> Result<(), Error> {
         let encoder = self.encoder.as_ref();
         let beside = Beside {
             encoder: encoder.map(|encoder| encoder.identity()),
@@ -95,10 +98,13 @@ impl Node {
         };
         for task in self.plant.tasks.values() {
             let promoted = self.store.promoted(&task.name)?;
-            let promoted = promoted.map(|promotion| promotion.head);
-            self.heads.set(task, promoted, beside);
+            // An adapter serves with the language model, without a head.
+            let head = promoted
+                .filter(|promotion| promotion.kind != Kind::Adapter)
+                .map(|promotion| promotion.digest);
+            self.heads.set(task, head, beside);
         }
-        Ok(())
+        self.refresh_certificates()
     }
 
     /// Has the language model keep at hand what the prompts of a task begin with,
@@ -158,6 +164,11 @@ impl Node {
     /// A page of runs, newest first.
     pub fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<StoredRun>, Error> {
         Ok(self.store.runs(filter, page)?)
+    }
+
+    /// All that was promoted for a task, newest first; the first is current.
+    pub fn promotions(&self, task: &str) -> Result<Vec<Promotion>, Error> {
+        Ok(self.store.promotions(&self.task(task)?.name)?)
     }
 
     /// How much the store holds.

@@ -3,6 +3,7 @@ use std::ops::ControlFlow;
 use andon_task::engine::{Embed, EngineError, GenerateRequest, Prompt, ScoreRequest, Terms};
 use andon_task::task::Class;
 
+use crate::certificates::Validity;
 use crate::model::LanguageModel;
 use crate::node::Node;
 
@@ -57,6 +58,20 @@ impl Node {
                 name: format!("head of {task}"),
                 // The task is still answered, by scoring its labels.
                 ready: self.language_model.is_some(),
+                detail: Some(reason),
+            })
+        }));
+        checks.extend(self.plant.tasks.keys().filter_map(|task| {
+            let status = self.certificate_status(task).ok()??;
+            let reason = match status.validity {
+                Validity::InForce => return None,
+                Validity::Suspended(reason) => format!("suspended: {reason}"),
+                Validity::Void(reason) => format!("void: {reason}"),
+            };
+            Some(Check {
+                name: format!("certificate of {task}"),
+                // The task is answered, without a promise.
+                ready: true,
                 detail: Some(reason),
             })
         }));

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
-use andon_task::engine::{EngineError, ScoreRequest, Terms};
-use andon_task::run::{
-    Answerer, Certificate, Digests, Evidence, LabelProbability, Repeat, Run, StoredRun,
-};
+use andon_task::engine::{EngineError, Identity, ScoreRequest, Terms};
+use andon_task::head::Head;
+use andon_task::route::Answered;
+use andon_task::run::{Answerer, Digests, Evidence, LabelProbability, Repeat, Run, StoredRun};
 use andon_task::task::Task;
 use andon_task::{prompt, route};
 
@@ -27,9 +27,14 @@ impl Node {
         let began = Instant::now();
         let text = &taken.record.text;
         let decision = self.decide(task, text, taken.vector.clone(), terms)?;
-        let mut run = self.conclude(task, decision, taken.record.repeats);
+        let mut run = self.conclude(task, text, decision, taken.record.repeats);
         run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
-        Ok(self.store.insert_run(taken.record.id, self.now(), &run)?)
+        let observation = self.backing(&task.name, &run.digests).observation(&run);
+        let (stored, evidence) =
+            self.store
+                .insert_observed_run(taken.record.id, self.now(), &run, observation)?;
+        self.heed_inputs(&stored, evidence)?;
+        Ok(stored)
     }
 
     /// What a task makes of a text, without keeping either.
@@ -38,7 +43,7 @@ impl Node {
         check_text(text)?;
         let began = Instant::now();
         let decision = self.decide(task, text, None, &Terms::of(task.deadline))?;
-        let mut run = self.conclude(task, decision, None);
+        let mut run = self.conclude(task, text, decision, None);
         run.took_ms = began.elapsed().as_secs_f64() * 1000.0;
         Ok(run)
     }
@@ -82,13 +87,7 @@ impl Node {
             shares,
             calibrated: true,
             answered_by: Answerer::Head,
-            digests: Digests {
-                model: Some(encoder.identity().digest),
-                head: Some(head.digest()),
-                prompt: None,
-                labels: Some(task.labels().digest()),
-                policy: self.plant.policy,
-            },
+            digests: self.digests_of_head(task, &head, encoder.identity()),
         }))
     }
 
@@ -106,18 +105,52 @@ impl Node {
             shares: scores.shares,
             calibrated: false,
             answered_by: Answerer::LabelScoring,
-            digests: Digests {
-                model: Some(model.model().digest),
-                head: None,
-                prompt: Some(prompt::digest(&prompt::decide(task, ""))),
-                labels: Some(task.labels().digest()),
-                policy: self.plant.policy,
-            },
+            digests: self.digests_of_scoring(task, model.model()),
         })
     }
 
+    fn digests_of_head(&self, task: &Task, head: &Head, encoder: &Identity) -> Digests {
+        Digests {
+            model: Some(encoder.digest),
+            head: Some(head.digest()),
+            labels: Some(task.labels().digest()),
+            glossary: Some(self.plant.glossary.digest()),
+            policy: self.plant.policy,
+            ..Digests::default()
+        }
+    }
+
+    fn digests_of_scoring(&self, task: &Task, model: &Identity) -> Digests {
+        Digests {
+            model: Some(model.digest),
+            prompt: Some(prompt::digest(&prompt::decide(task, ""))),
+            labels: Some(task.labels().digest()),
+            policy: self.plant.policy,
+            ..Digests::default()
+        }
+    }
+
+    /// The digests of what answers a task now, for a text that fits it.
+    pub fn serving_digests(&self, task: &Task) -> Option<Digests> {
+        match (self.heads.serving(&task.name), &self.encoder) {
+            (Some(head), Some(encoder)) => {
+                Some(self.digests_of_head(task, &head, encoder.identity()))
+            }
+            _ => {
+                let model = self.language_model.as_ref()?;
+                Some(self.digests_of_scoring(task, model.model()))
+            }
+        }
+    }
+
     /// The run of a decision, but for the time it took.
-    fn conclude(&self, task: &Task, decision: Decision, repeats: Option<Repeat>) -> Run {
+    fn conclude(
+        &self,
+        task: &Task,
+        text: &str,
+        decision: Decision,
+        repeats: Option<Repeat>,
+    ) -> Run {
         let names = task.labels().names();
         let mut probabilities: Vec<LabelProbability> = names
             .into_iter()
@@ -127,7 +160,14 @@ impl Node {
         probabilities.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         let best = probabilities[0].clone();
         let probability = decision.calibrated.then_some(best.probability);
-        let (route, reason) = route::decide(task, probability);
+        let backing = self.backing(&task.name, &decision.digests);
+        let answered = Answered {
+            text,
+            confidence: best.probability,
+            calibrated: decision.calibrated,
+            said: task.labels().severity(&best.label),
+        };
+        let (route, reason, certificate) = route::decide(task, answered, backing.standing());
         let procedure = self.plant.procedure_of(task, &best.label).cloned();
         let procedure = procedure.map(Evidence::Procedure);
         Run {
@@ -143,7 +183,7 @@ impl Node {
                 .into_iter()
                 .chain(repeats.map(Evidence::Repeats))
                 .collect(),
-            certificate: Certificate::Uncertified,
+            certificate,
             digests: decision.digests,
             took_ms: 0.0,
         }

@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 use crate::{Error, HeadFiles, Node, Parts};
 
+mod certificates;
+
 /// Scores a label by its place, and turns a text into the direction of its first
 /// letter: `a` east, anything else north. A text with `#` does not fit.
 struct Scripted(Identity);
@@ -177,7 +179,7 @@ fn promote(bench: &Bench, head: &Head) {
     store
         .promote("kind", head.digest(), Timestamp(6), json!({}))
         .expect("promoting");
-    bench.node.refresh_heads().expect("refreshing");
+    bench.node.refresh().expect("refreshing");
 }
 
 fn note(text: &str, asset: Option<&str>) -> NewRecord {
@@ -278,7 +280,7 @@ fn a_head_whose_file_was_changed_does_not_answer() {
         .store
         .promote("kind", one.digest(), Timestamp(6), json!({}))
         .expect("promoting");
-    bench.node.refresh_heads().expect("refreshing");
+    bench.node.refresh().expect("refreshing");
     let status = bench.node.head_status("kind").expect("promoted");
     assert!(status.refused.expect("refused").contains("another head"));
 }
@@ -300,9 +302,9 @@ fn rolling_back_takes_effect_at_the_next_look() {
     bench
         .node
         .store
-        .rollback("kind", Timestamp(7))
+        .rollback("kind", Timestamp(7), None)
         .expect("rolled back");
-    bench.node.refresh_heads().expect("refreshing");
+    bench.node.refresh().expect("refreshing");
     let status = bench.node.head_status("kind").expect("one");
     assert_eq!((status.digest, status.refused), (first.digest(), None));
 }

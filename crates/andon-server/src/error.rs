@@ -263,6 +263,8 @@ impl From<NodeError> for ApiError {
             NodeError::UnknownTask(_) => missing("unknown_task"),
             NodeError::UnknownRecord(_) => missing("unknown_record"),
             NodeError::UnknownRun(_) => missing("unknown_run"),
+            NodeError::UnknownLabel { .. } => bad("unknown_label", "answer"),
+            NodeError::Name => bad("invalid_value", "by"),
             NodeError::NothingAnswers(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }

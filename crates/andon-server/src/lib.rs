@@ -26,6 +26,7 @@ mod routes;
 mod serve;
 mod tools;
 
+pub use api::certificates::CertificateView;
 pub use api::view::{FailedRun, RecordView, RunView};
 pub use guard::{Exposure, NotLoopback, guard};
 pub use openapi::document;

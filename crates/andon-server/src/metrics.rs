@@ -2,8 +2,10 @@
 //! routes; what the store holds is read when asked.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use andon_runtime::{CertificateStatus, Validity};
 use andon_task::engine::Statistics;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
@@ -12,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -39,6 +41,17 @@ struct RouteLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TaskLabels {
+    task: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EvidenceLabels {
+    task: String,
+    of: &'static str,
 }
 
 type Latency = Family<RequestLabels, Histogram, fn() -> Histogram>;
@@ -90,9 +103,16 @@ pub(crate) async fn count(State(app): State<App>, request: Request, next: Next) 
 /// Shows the figures.
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
     let node = Arc::clone(&app.node);
-    let counts = tokio::task::spawn_blocking(move || node.counts())
-        .await
-        .map_err(|_| ApiError::internal())??;
+    let stored = tokio::task::spawn_blocking(move || {
+        let statuses: Vec<CertificateStatus> = node
+            .plant()
+            .tasks
+            .keys()
+            .filter_map(|task| node.certificate_status(task).transpose())
+            .collect::<Result<_, _>>()?;
+        Ok::<_, andon_runtime::Error>((node.counts()?, statuses))
+    });
+    let (counts, certificates) = stored.await.map_err(|_| ApiError::internal())??;
     let mut registry = Registry::with_prefix("andon");
     registry.register(
         "http_request_duration_seconds",
@@ -141,6 +161,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
         "Generations and decisions by the language model, by class",
         app.long_gate.let_in(),
     );
+    register_certificates(&mut registry, &certificates);
     if let Some(model) = app.node.language_model() {
         let engine = registry.sub_registry_with_prefix("engine");
         register_engine(engine, &model.statistics());
@@ -149,6 +170,35 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
     encode(&mut text, &registry).map_err(|_| ApiError::internal())?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// Whether each task's certificate holds, and the evidence against it.
+fn register_certificates(registry: &mut Registry, certificates: &[CertificateStatus]) {
+    let in_force: Family<TaskLabels, Gauge> = Family::default();
+    let evidence: Family<EvidenceLabels, Gauge<f64, AtomicU64>> = Family::default();
+    for status in certificates {
+        let task = status.stored.certificate.task.clone();
+        let holds = i64::from(status.validity == Validity::InForce);
+        in_force
+            .get_or_create(&TaskLabels { task: task.clone() })
+            .set(holds);
+        for (of, found) in [("errors", status.errors), ("inputs", status.inputs)] {
+            let task = task.clone();
+            evidence
+                .get_or_create(&EvidenceLabels { task, of })
+                .set(found.peak / status.limit);
+        }
+    }
+    registry.register(
+        "certificate_in_force",
+        "1 where the task's certificate holds, 0 where it is suspended or void",
+        in_force,
+    );
+    registry.register(
+        "certificate_evidence",
+        "Evidence against the task's certificate; at 1 it is suspended",
+        evidence,
+    );
 }
 
 /// What the engine of the language model says of itself.

@@ -3,7 +3,7 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get, post};
 
-use crate::api::{plant, records, runs};
+use crate::api::{certificates, plant, promotions, records, runs};
 use crate::app::App;
 use crate::decisions::{openai as decisions, systemone};
 use crate::openai::{chat, completions, embeddings, models, responses};
@@ -22,9 +22,15 @@ pub(crate) fn routes() -> ApiRouter<App> {
         .api_route("/v1/systemone", post(systemone::create))
         .api_route("/api/tasks", get(plant::tasks))
         .api_route("/api/tasks/{task}/runs", post(runs::create))
+        .api_route(
+            "/api/tasks/{task}/certificate",
+            get(certificates::show),
+        )
+        .api_route("/api/tasks/{task}/promotions", get(promotions::list))
         .api_route("/api/assets", get(plant::assets))
         .api_route("/api/runs", get(runs::list))
         .api_route("/api/runs/{id}", get(runs::show))
+        .api_route("/api/runs/{id}/answer", post(runs::answer))
         .api_route("/api/records", get(records::list).post(records::create))
         .api_route("/api/records/{id}", get(records::show))
         .api_route("/api/records/{id}/close", post(records::close))

@@ -153,7 +153,7 @@ async fn refresh(node: Arc<Node>, period: Duration) {
     loop {
         ticks.tick().await;
         let node = Arc::clone(&node);
-        let refreshed = tokio::task::spawn_blocking(move || node.refresh_heads()).await;
+        let refreshed = tokio::task::spawn_blocking(move || node.refresh()).await;
         match refreshed {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "cannot look for promoted heads"),

@@ -75,6 +75,9 @@ pub enum Error {
     /// There is no record of this number.
     #[error("there is no record {0}: check its number")]
     NoRecord(i64),
+    /// There is no run of this number.
+    #[error("there is no run {0}: check its number")]
+    NoRun(i64),
     /// The task has no earlier promotion.
     #[error("task '{0}' has no earlier promotion to roll back to: promote another candidate")]
     NothingToRollBack(String),

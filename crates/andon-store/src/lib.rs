@@ -1,4 +1,5 @@
-//! The store: records, runs and promotions in one SQLite database.
+//! The store: records, runs, people's answers, certificates and promotions in one
+//! SQLite database.
 //!
 //! What a call acknowledges is on disk: the journal is a write-ahead log, synced
 //! at every commit. One thread owns the writing connection and commits what
@@ -9,9 +10,12 @@
 //! Calls block. There is no clock here: points in time are passed in. No other
 //! crate holds SQL, and nothing here decides what a record means.
 //!
-//! Start at [`Store`]; its methods for records, runs and promotions stand in the
-//! files of these names, the schema in `migrations/`.
+//! Start at [`Store`]; its methods stand in files that are named after what they
+//! keep, the schema in `migrations/`.
 
+mod answer;
+mod candidate;
+mod certificate;
 mod error;
 mod json;
 mod listing;
@@ -23,9 +27,12 @@ mod schema;
 mod store;
 mod writer;
 
+pub use answer::{NewAnswer, PersonAnswer, SpotCheck};
+pub use candidate::{Candidate, Kind};
+pub use certificate::{StoredCertificate, Suspension};
 pub use error::Error;
 pub use listing::Page;
 pub use promotion::Promotion;
-pub use record::{OpenRecord, RecordFilter, Vector};
-pub use run::RunFilter;
+pub use record::{OpenRecord, EmbeddedRecord, RecordFilter, Vector};
+pub use run::{Observation, RunFilter};
 pub use store::{Counts, RunsByRoute, Store};

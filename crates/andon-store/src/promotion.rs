@@ -1,29 +1,34 @@
-//! Promotions: which head serves a task, and which served it before. Rows are
-//! only added, so the history stays whole.
+//! Promotions: what serves a task, and what served it before. Rows are only added,
+//! so the history stays whole.
 
 use andon_task::digest::Digest;
 use andon_task::run::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
+use crate::candidate::Kind;
 use crate::error::{Error, Fault};
 use crate::json;
 use crate::store::Store;
 
-const SELECT: &str =
-    "SELECT id, task, head, at, figures, previous, restores FROM promotion WHERE task = ?";
+const SELECT: &str = "SELECT id, task, kind, digest, at, promoted_by, figures, previous, restores
+     FROM promotion WHERE task = ?";
 
-/// A head made current for a task, by promotion or by rollback.
+/// An artefact made current for a task, by promotion or by rollback.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Promotion {
     /// Its number, in order of promotion.
     pub id: i64,
     /// The task.
     pub task: String,
-    /// The head.
-    pub head: Digest,
+    /// What kind of artefact it is.
+    pub kind: Kind,
+    /// The artefact.
+    pub digest: Digest,
     /// When it was made current.
     pub at: Timestamp,
+    /// Who made it current, as far as they gave a name.
+    pub by: Option<String>,
     /// What was measured before it was first promoted.
     pub figures: Value,
     /// The promotion that a rollback of this one restores.
@@ -33,7 +38,7 @@ pub struct Promotion {
 }
 
 impl Store {
-    /// Makes `head` current for `task`.
+    /// Makes a head current for `task`.
     pub fn promote(
         &self,
         task: &str,
@@ -41,13 +46,28 @@ impl Store {
         at: Timestamp,
         figures: Value,
     ) -> Result<Promotion, Error> {
+        self.promote_as(task, (Kind::Head, head), at, None, figures)
+    }
+
+    /// Makes an artefact of any kind current for `task`, in the name of `by`.
+    pub fn promote_as(
+        &self,
+        task: &str,
+        (kind, digest): (Kind, Digest),
+        at: Timestamp,
+        by: Option<&str>,
+        figures: Value,
+    ) -> Result<Promotion, Error> {
         let task = task.to_owned();
+        let by = by.map(str::to_owned);
         self.write(move |connection| {
             let promotion = Promotion {
                 id: 0,
                 task: task.clone(),
-                head,
+                kind,
+                digest,
                 at,
+                by: by.clone(),
                 figures: figures.clone(),
                 previous: current(connection, &task)?.map(|current| current.id),
                 restores: None,
@@ -70,10 +90,16 @@ impl Store {
         })
     }
 
-    /// Makes the head current again that was so before the current one. Rolling
-    /// back twice goes back two promotions.
-    pub fn rollback(&self, task: &str, at: Timestamp) -> Result<Promotion, Error> {
+    /// Makes current again what was so before, in the name of `by`. Rolling back
+    /// twice goes back two promotions.
+    pub fn rollback(
+        &self,
+        task: &str,
+        at: Timestamp,
+        by: Option<&str>,
+    ) -> Result<Promotion, Error> {
         let task = task.to_owned();
+        let by = by.map(str::to_owned);
         self.write(move |connection| {
             let restores = current(connection, &task)?
                 .and_then(|current| current.previous)
@@ -84,6 +110,7 @@ impl Store {
             // What the restored promotion would lead back to, this one does too.
             let promotion = Promotion {
                 at,
+                by: by.clone(),
                 restores: Some(restores),
                 ..restored
             };
@@ -102,13 +129,16 @@ fn current(connection: &Connection, task: &str) -> rusqlite::Result<Option<Promo
 fn insert(connection: &Connection, mut promotion: Promotion) -> Result<Promotion, Fault> {
     connection
         .prepare_cached(
-            "INSERT INTO promotion (task, head, at, figures, previous, restores)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO promotion
+                 (task, kind, digest, at, promoted_by, figures, previous, restores)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             promotion.task,
-            promotion.head.to_string(),
+            promotion.kind.name(),
+            promotion.digest.to_string(),
             promotion.at.0,
+            promotion.by,
             json::encode("figures", &promotion.figures)?,
             promotion.previous,
             promotion.restores,
@@ -121,8 +151,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Promotion> {
     Ok(Promotion {
         id: row.get("id")?,
         task: row.get("task")?,
-        head: json::parse(row, "head")?,
+        kind: json::parse(row, "kind")?,
+        digest: json::parse(row, "digest")?,
         at: Timestamp(row.get("at")?),
+        by: row.get("promoted_by")?,
         figures: json::decode(row, "figures")?,
         previous: row.get("previous")?,
         restores: row.get("restores")?,

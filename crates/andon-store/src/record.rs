@@ -31,6 +31,18 @@ pub struct OpenRecord {
     pub vector: Option<Vector>,
 }
 
+/// A record's text with its vector: what is chosen from when something is to be
+/// labelled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbeddedRecord {
+    /// The record's number.
+    pub id: i64,
+    /// The text.
+    pub text: String,
+    /// Its vector.
+    pub vector: Vec<f32>,
+}
+
 /// Which records to list. The default lists all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordFilter {
@@ -107,6 +119,35 @@ impl Store {
                 Ok(OpenRecord {
                     record: read(row)?,
                     vector: read_vector(row)?,
+                })
+            })?;
+            Ok(records.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The newest `limit` records with a vector of `encoder` that nobody has answered
+    /// for `task`, newest first.
+    pub fn unanswered(
+        &self,
+        task: &str,
+        encoder: Digest,
+        limit: usize,
+    ) -> Result<Vec<EmbeddedRecord>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, text, encoder, vector
+                 FROM record JOIN record_vector ON record_vector.record = record.id
+                 WHERE encoder = ?1 AND NOT EXISTS
+                     (SELECT 1 FROM answer WHERE answer.record = record.id AND task = ?2)
+                 ORDER BY id DESC LIMIT ?3",
+            )?;
+            let records = statement.query_map(params![encoder.to_string(), task, limit], |row| {
+                let vector = read_vector(row)?;
+                Ok(EmbeddedRecord {
+                    id: row.get("id")?,
+                    text: row.get("text")?,
+                    vector: vector.map(|vector| vector.values).unwrap_or_default(),
                 })
             })?;
             Ok(records.collect::<Result<_, _>>()?)

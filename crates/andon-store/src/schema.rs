@@ -12,7 +12,10 @@ mod tests;
 
 /// The steps from each version to the next: the first makes version 1. A step
 /// that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_certificates.sql"),
+];
 
 /// What marks a file as Andon's in its header: 'Ando'.
 const APPLICATION_ID: i64 = 0x416e_646f;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Severity;
 use crate::digest::Digest;
 
 /// One label and what the plant says of it.
@@ -156,6 +157,15 @@ impl LabelSet {
             .iter()
             .map(|label| label.label.clone())
             .collect()
+    }
+
+    /// Whether a wrong answer about this label is worse than elsewhere; one that is
+    /// not of the set is like others.
+    pub fn severity(&self, name: &str) -> Severity {
+        match self.position(name) {
+            Some(position) if self.labels[position].critical => Severity::Critical,
+            _ => Severity::Ordinary,
+        }
     }
 
     /// Where a label stands.

@@ -10,8 +10,10 @@
 //! site, then [`task::Task`] and [`run::Run`].
 
 pub mod calibration;
+pub mod certificate;
 pub mod cost;
 pub mod digest;
+pub mod drift;
 pub mod duplicate;
 pub mod engine;
 pub mod example;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::certificate::Mark;
 use crate::digest::Digest;
 use crate::procedure::Procedure;
 use crate::route::{Reason, Route};
@@ -76,9 +77,26 @@ pub struct Digests {
     /// The labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Digest>,
+    /// The adapter that the model was used with, at its scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<Digest>,
+    /// The glossary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glossary: Option<Digest>,
     /// The policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
+}
+
+impl Digests {
+    /// Those that shape the answer: all but the policy, which shapes what may
+    /// leave the plant.
+    pub fn artefacts(&self) -> Self {
+        Self {
+            policy: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// Who answered a run.
@@ -91,12 +109,17 @@ pub enum Answerer {
     LabelScoring,
 }
 
-/// What stands behind the guarantee of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What stands behind an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Certificate {
-    /// Nothing was certified for these artefacts.
+pub enum Guarantee {
+    /// No certificate speaks for these artefacts.
     Uncertified,
+    /// There was one, and it was suspended: what was promised may not hold any more.
+    Suspended,
+    /// A certificate that holds.
+    #[serde(untagged)]
+    Certified(Mark),
 }
 
 /// One task over one record.
@@ -120,8 +143,8 @@ pub struct Run {
     pub answered_by: Answerer,
     /// What the answer rests on or leads to.
     pub evidence: Vec<Evidence>,
-    /// The guarantee.
-    pub certificate: Certificate,
+    /// What stands behind the answer.
+    pub certificate: Guarantee,
     /// Digests of all that shaped the answer.
     pub digests: Digests,
     /// Time from the request to the answer, without storing it, in milliseconds.
@@ -149,4 +172,17 @@ pub struct StoredRun {
     pub created_at: Timestamp,
     /// The run.
     pub run: Run,
+    /// What a person answered since.
+    pub settled: Option<Settlement>,
+}
+
+/// What a person said that a run should have answered. The newest of a run counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The right label; `None` where none of the task's labels is right.
+    pub answer: Option<String>,
+    /// Who said so, as far as they gave a name.
+    pub by: Option<String>,
+    /// When.
+    pub at: Timestamp,
 }

@@ -19,8 +19,11 @@ pub struct Task {
     pub data_class: DataClass,
     /// Where an uncertain case goes, first choice first.
     pub escalate: Vec<Escalation>,
-    /// An answer is accepted at the edge from this probability on.
+    /// An answer is accepted at the edge from this probability on, where no
+    /// certificate says otherwise.
     pub accept: f64,
+    /// The share of answers accepted by a certificate that go to a person as well.
+    pub spot_check: f64,
 }
 
 /// The kind of a task, with what belongs to it.
@@ -104,6 +107,9 @@ pub enum TaskError {
     /// `accept` is not a probability.
     #[error("accept is {0}: give a probability from 0 to 1")]
     Accept(f64),
+    /// `spot_check` is not a share.
+    #[error("spot_check is {0}: give the share of accepted answers to check, from 0 to 1")]
+    SpotCheck(f64),
 }
 
 /// A task file as it was written: the keys of the contract, not yet resolved.
@@ -125,6 +131,8 @@ pub struct TaskFile {
     escalate: Vec<Escalation>,
     #[serde(default = "accept")]
     accept: f64,
+    #[serde(default = "spot_check")]
+    spot_check: f64,
 }
 
 fn person() -> Class {
@@ -143,6 +151,10 @@ fn accept() -> f64 {
     0.6
 }
 
+fn spot_check() -> f64 {
+    0.02
+}
+
 impl TaskFile {
     /// Reads the TOML text of `tasks/<stem>.toml`.
     pub fn parse(stem: &str, toml_text: &str) -> Result<Self, TaskError> {
@@ -158,6 +170,9 @@ impl TaskFile {
         }
         if !(0.0..=1.0).contains(&file.accept) {
             return Err(TaskError::Accept(file.accept));
+        }
+        if !(0.0..=1.0).contains(&file.spot_check) {
+            return Err(TaskError::SpotCheck(file.spot_check));
         }
         match file.kind.as_str() {
             "decide" if file.labels.is_none() => Err(TaskError::Missing {
@@ -183,6 +198,7 @@ impl TaskFile {
             data_class: self.data_class,
             escalate: self.escalate,
             accept: self.accept,
+            spot_check: self.spot_check,
         }
     }
 }

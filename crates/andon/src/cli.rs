@@ -69,6 +69,17 @@ pub(crate) enum Command {
     Learn(Learn),
     /// Measure a task on labelled examples, with 95 % intervals.
     Eval(Eval),
+    /// Say how many answers may be accepted at the edge so that at most a share
+    /// alpha of them is wrong, and hold the task to it.
+    Certify(Certify),
+    /// Let a candidate serve, if it is not worse than what serves now.
+    Promote(PromoteCandidate),
+    /// Let serve again what served before.
+    Rollback(Rollback),
+    /// List what was promoted for a task, by whom, when and on which figures.
+    History(History),
+    /// Label notes, those first that teach the most; or say what is right for one.
+    Label(Label),
     /// Play one shift of the plant through a node, over HTTP.
     Demo,
     /// Measure the speed of the default models on this machine, as JSON.
@@ -126,6 +137,126 @@ pub(crate) struct Learn {
     /// Promote the head whatever the comparison with the current one says.
     #[arg(long)]
     pub(crate) promote: bool,
+    /// In whose name.
+    #[command(flatten)]
+    pub(crate) who: Who,
+}
+
+/// In whose name something is kept.
+#[derive(Debug, Args)]
+pub(crate) struct Who {
+    /// Your name, as it is to stand in the history; by default that of the account.
+    #[arg(long, value_name = "NAME", env = "ANDON_BY")]
+    by: Option<String>,
+    /// The name of the account, as the system tells it.
+    #[arg(long, env = "USER", hide = true)]
+    account: Option<String>,
+}
+
+impl Who {
+    /// The name, if there is one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let name = self.by.as_deref().or(self.account.as_deref());
+        name.map(str::trim).filter(|name| !name.is_empty())
+    }
+}
+
+/// `andon certify`
+#[derive(Debug, Args)]
+pub(crate) struct Certify {
+    /// The task.
+    pub(crate) task: String,
+    /// The largest share of wrong answers among those accepted at the edge.
+    #[arg(long, value_name = "SHARE", default_value = "0.05", value_parser = share)]
+    pub(crate) alpha: f64,
+    /// The largest chance that the promise does not hold.
+    #[arg(long, value_name = "CHANCE", default_value = "0.05", value_parser = share)]
+    pub(crate) delta: f64,
+    /// The same as alpha for critical labels: wrong ones among the accepted, and
+    /// critical notes that are accepted as something else. By default half of alpha.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) critical_alpha: Option<f64>,
+    /// Labelled examples that the head has not seen, a random sample of what comes
+    /// in. Without them the certificate is approximate: see the answer.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) examples: Option<PathBuf>,
+    /// Show the certificate that there is, and what was found since.
+    #[arg(long, conflicts_with_all = ["examples", "alpha", "delta", "critical_alpha"])]
+    pub(crate) status: bool,
+    /// In whose name.
+    #[command(flatten)]
+    pub(crate) who: Who,
+}
+
+fn share(typed: &str) -> Result<f64, String> {
+    match typed.parse() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("give a number between 0 and 1, such as 0.05".to_owned()),
+    }
+}
+
+/// `andon promote`
+#[derive(Debug, Args)]
+pub(crate) struct PromoteCandidate {
+    /// The task.
+    pub(crate) task: String,
+    /// The candidate, or the beginning of its digest.
+    #[arg(value_name = "DIGEST", required_unless_present = "list")]
+    pub(crate) digest: Option<String>,
+    /// Promote it whatever the comparison with what serves says.
+    #[arg(long)]
+    pub(crate) anyway: bool,
+    /// List the candidates instead.
+    #[arg(long, conflicts_with_all = ["digest", "anyway"])]
+    pub(crate) list: bool,
+    /// In whose name.
+    #[command(flatten)]
+    pub(crate) who: Who,
+}
+
+/// `andon rollback`
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The task.
+    pub(crate) task: String,
+    /// In whose name.
+    #[command(flatten)]
+    pub(crate) who: Who,
+}
+
+/// `andon history`
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// The task.
+    pub(crate) task: String,
+}
+
+/// `andon label`
+#[derive(Debug, Args)]
+pub(crate) struct Label {
+    /// The task.
+    pub(crate) task: String,
+    /// How many notes to propose.
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    pub(crate) n: usize,
+    /// Print the examples that people's answers have become, as JSON lines.
+    #[arg(long, conflicts_with_all = ["n", "answer", "none"])]
+    pub(crate) export: bool,
+    /// The record that `--answer` or `--none` is about.
+    #[arg(long, value_name = "ID", conflicts_with = "run")]
+    pub(crate) record: Option<i64>,
+    /// The run that `--answer` or `--none` is about.
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<i64>,
+    /// The right label.
+    #[arg(long, value_name = "LABEL", conflicts_with = "none")]
+    pub(crate) answer: Option<String>,
+    /// None of the task's labels is right.
+    #[arg(long)]
+    pub(crate) none: bool,
+    /// In whose name.
+    #[command(flatten)]
+    pub(crate) who: Who,
 }
 
 /// `andon eval`

@@ -1,21 +1,25 @@
 //! The loop from examples to a head that serves: train, compare, promote.
 
+use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
 use andon_learn::{Stage, learn};
-use andon_store::{Promotion, Store};
+use andon_runtime::Node;
+use andon_store::{Candidate, Kind, Promotion, Store};
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
-use andon_task::example::LabelledText;
+use andon_task::example::{self, Example, LabelledText};
 use andon_task::glossary::Glossary;
+use andon_task::head::Head;
 use andon_task::plant::Plant;
 use andon_task::task::Task;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Loader;
+use crate::node::Needs;
 use crate::progress::{Progress, line};
 use crate::settings::Settings;
 use crate::{clock, node};
@@ -45,27 +49,29 @@ pub(crate) struct Learned {
     pub(crate) took_s: f64,
 }
 
-/// What is kept with a promotion.
+/// What is kept with a candidate and a promotion.
 #[derive(Serialize, Deserialize)]
-struct Figures {
-    evaluation: Evaluation,
-    outcomes: Vec<Outcome>,
+pub(crate) struct Figures {
+    pub(crate) evaluation: Evaluation,
+    pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// Trains a head for `task` on the plant's examples and promotes it, if it may
-/// be.
+/// Trains a head for `task` on the plant's examples and people's answers, and
+/// promotes it, if it may be, in the name of somebody.
 pub(crate) fn learn_task(
     settings: &Settings,
     plant: &Plant,
     task: &Task,
     encoder: &dyn Embed,
-    promote: Promote,
+    (promote, by): (Promote, Option<&str>),
 ) -> anyhow::Result<Learned> {
     let began = Instant::now();
+    let store = node::store(&settings.state)?;
+    let examples = all_examples(&store, plant, task)?;
     let mut shown = Shown::new(&task.name);
     let candidate = learn(
         task,
-        examples(plant, task),
+        &examples,
         encoder,
         &plant.glossary,
         &|| began.elapsed(),
@@ -74,22 +80,33 @@ pub(crate) fn learn_task(
     .with_context(|| format!("cannot learn '{}'", task.name))?;
     drop(shown);
 
-    let store = node::store(&settings.state)?;
     let heads = node::heads(&settings.state);
     let current = current(&store, &heads, task, (encoder, &plant.glossary))?;
     let comparison = not_worse(&candidate.outcomes, current.as_deref());
     let promoted = promote == Promote::Anyway || comparison.promotes();
     let head = candidate.head.digest();
+    // The file first, then what is known of it, then the promotion: whatever ends
+    // this in between leaves what served before.
+    heads
+        .save(&candidate.head)
+        .with_context(|| format!("cannot keep the head in '{}'", settings.state.display()))?;
+    let figures = serde_json::to_value(Figures {
+        evaluation: candidate.evaluation.clone(),
+        outcomes: candidate.outcomes,
+    })?;
+    let kept = Candidate {
+        task: task.name.clone(),
+        kind: Kind::Head,
+        digest: head,
+        at: clock::now(),
+        figures: figures.clone(),
+    };
+    store
+        .insert_candidate(&kept)
+        .with_context(|| format!("cannot keep the candidate of '{}'", task.name))?;
     if promoted {
-        heads
-            .save(&candidate.head)
-            .with_context(|| format!("cannot keep the head in '{}'", settings.state.display()))?;
-        let figures = serde_json::to_value(Figures {
-            evaluation: candidate.evaluation.clone(),
-            outcomes: candidate.outcomes,
-        })?;
         store
-            .promote(&task.name, head, clock::now(), figures)
+            .promote_as(&task.name, (Kind::Head, head), clock::now(), by, figures)
             .with_context(|| format!("cannot promote the head of '{}'", task.name))?;
     }
     Ok(Learned {
@@ -111,12 +128,18 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
         let identity = encoder.identity();
         let serves = store
             .promoted(&task.name)?
-            .and_then(|promotion| heads.load(promotion.head).ok())
+            .and_then(|promotion| heads.load(promotion.digest).ok())
             .is_some_and(|head| head.fits(task.labels(), identity, &plant.glossary).is_ok());
         if serves || examples(plant, task).is_empty() {
             continue;
         }
-        let learned = learn_task(settings, plant, task, &encoder, Promote::IfNotWorse)?;
+        let learned = learn_task(
+            settings,
+            plant,
+            task,
+            &encoder,
+            (Promote::IfNotWorse, None),
+        )?;
         line(&format!(
             "{}: {:.1} % right on held-out examples, learned in {:.1} s",
             task.name,
@@ -132,9 +155,91 @@ pub(crate) fn examples<'a>(plant: &'a Plant, task: &Task) -> &'a [LabelledText] 
     plant.examples.get(&task.name).map_or(&[], Vec::as_slice)
 }
 
+/// What people's answers have become: examples of a task that the plant's own file
+/// does not have, the newest answer to each text.
+pub(crate) fn examples_of_people(
+    store: &Store,
+    plant: &Plant,
+    task: &Task,
+) -> anyhow::Result<Vec<Example>> {
+    let answers = store
+        .answers(&task.name)
+        .with_context(|| format!("cannot read what people answered for '{}'", task.name))?;
+    let known: HashSet<&str> = examples(plant, task)
+        .iter()
+        .map(|example| example.text.as_str())
+        .collect();
+    let mut by_text: BTreeMap<String, (i64, Example)> = BTreeMap::new();
+    for answer in answers {
+        // A label that the plant has taken out since teaches nothing.
+        let label = answer
+            .label
+            .filter(|label| task.labels().position(label).is_some());
+        if known.contains(answer.text.as_str()) {
+            continue;
+        }
+        match label {
+            // Who says 'none of these' takes back what was said before.
+            None => {
+                by_text.remove(&answer.text);
+            }
+            Some(label) => {
+                let example = Example {
+                    input: answer.text.clone(),
+                    expected: label.into(),
+                    id: Some(format!("record-{}", answer.record)),
+                    meta: answer.meta.is_object().then_some(answer.meta),
+                };
+                by_text.insert(answer.text, (answer.id, example));
+            }
+        }
+    }
+    let mut examples: Vec<(i64, Example)> = by_text.into_values().collect();
+    examples.sort_by_key(|(id, _)| *id);
+    Ok(examples.into_iter().map(|(_, example)| example).collect())
+}
+
+/// The plant's examples of a task, and those that people's answers have become.
+pub(crate) fn all_examples(
+    store: &Store,
+    plant: &Plant,
+    task: &Task,
+) -> anyhow::Result<Vec<LabelledText>> {
+    let lines = examples_of_people(store, plant, task)?
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<Vec<_>, _>>()?;
+    let of_people = example::parse_labelled(&lines.join("\n"), task.labels())
+        .context("cannot use what people answered as examples")?;
+    Ok(examples(plant, task).iter().cloned().chain(of_people).collect())
+}
+
+/// The head that answers a task now, if one does.
+pub(crate) fn serving(
+    settings: &Settings,
+    node: &Node,
+    task: &Task,
+) -> anyhow::Result<Option<Head>> {
+    let Some(status) = node.head_status(&task.name) else {
+        return Ok(None);
+    };
+    if status.refused.is_some() {
+        return Ok(None);
+    }
+    let head = node::heads(&settings.state).load(status.digest);
+    Ok(Some(head.with_context(|| {
+        format!("cannot read the head of '{}'", task.name)
+    })?))
+}
+
+/// A node without a language model: enough for what asks heads alone.
+pub(crate) fn node_with_encoder(settings: &Settings, plant: &Plant) -> anyhow::Result<Node> {
+    node::open(settings, plant.clone(), Needs::Heads)
+}
+
 /// The outcomes of the head that serves. A head that cannot serve, because the
 /// labels, the encoder or the glossary changed, is no measure for a new one.
-fn current(
+pub(crate) fn current(
     store: &Store,
     heads: &andon_runtime::HeadFiles,
     task: &Task,
@@ -143,8 +248,8 @@ fn current(
     let promoted = store
         .promoted(&task.name)
         .with_context(|| format!("cannot read what is promoted for '{}'", task.name))?;
-    Ok(promoted.and_then(|Promotion { head, figures, .. }| {
-        let head = heads.load(head).ok()?;
+    Ok(promoted.and_then(|Promotion { digest, figures, .. }| {
+        let head = heads.load(digest).ok()?;
         head.fits(task.labels(), encoder.identity(), glossary)
             .ok()?;
         let figures: Figures = serde_json::from_value(figures).ok()?;

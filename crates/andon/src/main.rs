@@ -5,11 +5,13 @@
 //! nothing itself. Start at [`cli`] for what can be asked and at [`command`] for
 //! what is done; [`model`] keeps the models.
 
+mod certifying;
 mod cli;
 mod clock;
 mod command;
 mod engine;
 mod failure;
+mod labelling;
 mod learning;
 mod model;
 mod node;

@@ -20,6 +20,8 @@ pub(crate) enum Needs<'a> {
     Everything(&'a [AdapterFile]),
     /// What answers this task: no language model where a head does.
     Task(&'a str),
+    /// The heads alone.
+    Heads,
 }
 
 /// The node of `settings`, ready to answer.
@@ -38,6 +40,9 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         };
         Node::new(parts).context("cannot read which heads are promoted")
     };
+    if needs == Needs::Heads {
+        return assemble(plant, None);
+    }
     if let Needs::Task(task) = needs {
         let node = assemble(plant.clone(), None)?;
         let serves = |head: andon_runtime::HeadStatus| head.refused.is_none();

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use andon_task::calibration::Graded;
+use andon_task::certificate::{Judged, Severity};
+use andon_task::label::Label;
 
 /// An answer to a labelled example, graded.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +55,20 @@ impl Answer {
     /// Whether the right label was answered.
     pub fn is_right(&self) -> bool {
         self.best == self.label
+    }
+
+    /// The answer as certificates look at it.
+    pub(crate) fn judged(&self, labels: &[Label]) -> Judged {
+        let severity = |label: usize| match labels[label].critical {
+            true => Severity::Critical,
+            false => Severity::Ordinary,
+        };
+        Judged {
+            confidence: self.confidence,
+            right: self.is_right(),
+            said: severity(self.best),
+            meant: severity(self.label),
+        }
     }
 
     pub(crate) fn graded(&self) -> Graded {

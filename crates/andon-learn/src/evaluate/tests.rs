@@ -17,6 +17,16 @@ fn names() -> Vec<String> {
     ["a", "b", "c"].map(str::to_owned).to_vec()
 }
 
+fn labels() -> Vec<Label> {
+    let label = |label| Label {
+        label,
+        description: None,
+        procedure: None,
+        critical: false,
+    };
+    names().into_iter().map(label).collect()
+}
+
 fn close(found: Option<f64>, expected: Option<f64>) -> bool {
     match (found, expected) {
         (Some(found), Some(expected)) => (found - expected).abs() < 1e-12,
@@ -132,7 +142,13 @@ fn a_certificate_moves_the_threshold() {
     let answers = [answer(0, 0, 0.9), answer(0, 1, 0.7), answer(1, 1, 0.65)];
     let found = evaluate(&answers, &names(), 0.6).unwrap();
     assert_eq!((found.coverage.value, found.certified), (1.0, false));
-    let found = found.at_certified(0.8);
+    let found = found.at_certified(
+        &Thresholds {
+            ordinary: Some(0.8),
+            critical: None,
+        },
+        &labels(),
+    );
     assert_eq!((found.accept, found.certified), (0.8, true));
     assert!((found.coverage.value - 1.0 / 3.0).abs() < 1e-12);
     assert_eq!(found.selective_error.unwrap().value, 0.0);

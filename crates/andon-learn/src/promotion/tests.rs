@@ -10,6 +10,8 @@ fn outcomes(letters: &str) -> Vec<Outcome> {
         .map(|(index, letter)| Outcome {
             example: Digest::of(&index.to_le_bytes()),
             right: letter == b'+',
+            language: None,
+            judged: None,
         })
         .collect()
 }
@@ -36,6 +38,44 @@ fn a_later_one_only_if_it_loses_no_more_than_chance() {
     check("++++++", "------", true, (6, 6, 0));
     check("+-+-+-", "-+-+-+", true, (6, 3, 3));
     check("+.--", "+-.-", true, (2, 0, 0));
+}
+
+#[test]
+fn better_on_the_whole_is_not_enough() {
+    // Five losses in Spanish, or on critical labels, and ten wins elsewhere.
+    let check = |language: Option<&str>, meant: Severity, group: &str| {
+        let outcome = |index: usize, right: bool| {
+            let of_group = index < 5;
+            Outcome {
+                example: Digest::of(&index.to_le_bytes()),
+                right,
+                language: language.filter(|_| of_group).map(str::to_owned),
+                judged: Some(Judged {
+                    confidence: 0.9,
+                    right,
+                    said: Severity::Ordinary,
+                    meant: if of_group { meant } else { Severity::Ordinary },
+                }),
+            }
+        };
+        let current: Vec<Outcome> = (0..15).map(|index| outcome(index, index < 5)).collect();
+        let candidate: Vec<Outcome> = (0..15).map(|index| outcome(index, index >= 5)).collect();
+        let verdict = not_worse(&candidate, Some(&current));
+        let Verdict::Worse(found) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!((found.wins, found.losses), (10, 5));
+        assert!(found.p_value > SIGNIFICANCE);
+        let worse: Vec<&str> = found
+            .groups
+            .iter()
+            .filter(|group| group.is_worse())
+            .map(|group| group.group.as_str())
+            .collect();
+        assert_eq!(worse, [group]);
+    };
+    check(Some("es"), Severity::Ordinary, "language es");
+    check(None, Severity::Critical, "critical");
 }
 
 #[test]

@@ -32,11 +32,29 @@ pub(crate) struct RunRequest {
     record: Option<i64>,
 }
 
+/// The right answer of a run, as a person gives it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AnswerRequest {
+    /// One of the task's labels; null where none of them is right.
+    #[serde(deserialize_with = "present")]
+    #[schemars(required)]
+    answer: Option<String>,
+    /// Who says so: kept with the answer, if it is given.
+    by: Option<String>,
+}
+
+/// A field that must be there, even if it is null: who leaves the answer out has
+/// forgotten it.
+fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(field)
+}
+
 /// The name of a task, in the path.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct TaskName {
     /// The name.
-    task: String,
+    pub(super) task: String,
 }
 
 /// The number of a run, in the path.
@@ -61,6 +79,8 @@ pub(crate) struct RunQuery {
     /// Only runs with this route: `edge`, `cloud` or `human`.
     #[schemars(with = "Option<String>")]
     route: Option<Route>,
+    /// With `true`, only runs that no person has answered.
+    unsettled: Option<bool>,
     /// Only runs with a smaller number: the last of the page before.
     before: Option<i64>,
     /// At most so many, 100 by default and 1,000 at most.
@@ -111,6 +131,7 @@ pub(crate) async fn list(
     let filter = RunFilter {
         task: query.task,
         route: query.route,
+        unsettled_only: query.unsettled.unwrap_or(false),
     };
     app.work(Class::Person, move |node| {
         let runs = node.runs(&filter, page)?;
@@ -127,6 +148,21 @@ pub(crate) async fn show(
 ) -> Result<Reply<RunView>, ApiError> {
     app.work(Class::Person, move |node| {
         Ok(Reply(node.run_of(id)?.into()))
+    })
+    .await
+}
+
+/// Keeps the right answer of a run, as a person gives it. It is on disk before this
+/// is answered; it settles the run, becomes an example of the task, and is evidence
+/// where the run was a spot check. Another answer corrects it.
+pub(crate) async fn answer(
+    State(app): State<App>,
+    Path(RunId { id }): Path<RunId>,
+    Body(request): Body<AnswerRequest>,
+) -> Result<Reply<RunView>, ApiError> {
+    app.work(Class::Person, move |node| {
+        let settled = node.settle(id, request.answer.as_deref(), request.by.as_deref())?;
+        Ok(Reply(settled.into()))
     })
     .await
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use andon_task::route::{Reason, Route};
 use andon_task::run::{
-    Answerer, Certificate, Digests, Evidence, LabelProbability, Record, Repeat, StoredRun,
+    Answerer, Digests, Evidence, Guarantee, LabelProbability, Record, Repeat, Settlement, StoredRun,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,7 +62,8 @@ pub struct RunView {
     /// `edge`, `cloud` or `human`.
     #[schemars(with = "String")]
     pub route: Route,
-    /// `confident`, `below_threshold` or `not_calibrated`.
+    /// `confident`, `below_threshold`, `not_calibrated` or `spot_check`: accepted,
+    /// and drawn for a person to check.
     #[schemars(with = "String")]
     pub reason: Reason,
     /// All that the answer rests on or leads to.
@@ -72,9 +73,11 @@ pub struct RunView {
     pub procedure: Option<ProcedureView>,
     /// The open record that this one repeats.
     pub repeats: Option<RepeatView>,
-    /// `uncertified`, or what was certified for these artefacts.
-    #[schemars(with = "String")]
-    pub certificate: Certificate,
+    /// What stands behind the answer: a certificate with its `id`, `alpha`, `delta`,
+    /// `n`, `threshold` and `basis`; or `uncertified`; or `suspended`, where there
+    /// was one and it may not hold any more.
+    #[schemars(with = "Value")]
+    pub certificate: Guarantee,
     /// `head` or `label_scoring`.
     #[schemars(with = "String")]
     pub answered_by: Answerer,
@@ -85,6 +88,19 @@ pub struct RunView {
     pub took_ms: f64,
     /// When it was recorded, as RFC 3339 in UTC.
     pub created_at: String,
+    /// What a person said is right; null until somebody does.
+    pub settled: Option<SettlementView>,
+}
+
+/// What a person said is right.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SettlementView {
+    /// The right label; null where none of the task's labels is right.
+    pub answer: Option<String>,
+    /// Who said so, as far as they gave a name.
+    pub by: Option<String>,
+    /// When, as RFC 3339 in UTC.
+    pub at: String,
 }
 
 /// A procedure, word for word.
@@ -137,6 +153,16 @@ impl From<Record> for RecordView {
     }
 }
 
+impl From<Settlement> for SettlementView {
+    fn from(settlement: Settlement) -> Self {
+        Self {
+            answer: settlement.answer,
+            by: settlement.by,
+            at: settlement.at.to_string(),
+        }
+    }
+}
+
 impl From<StoredRun> for RunView {
     fn from(stored: StoredRun) -> Self {
         let run = stored.run;
@@ -172,6 +198,7 @@ impl From<StoredRun> for RunView {
             digests: run.digests,
             took_ms: run.took_ms,
             created_at: stored.created_at.to_string(),
+            settled: stored.settled.map(SettlementView::from),
         }
     }
 }

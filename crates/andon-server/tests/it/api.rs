@@ -106,3 +106,38 @@ fn the_document_covers_every_route() {
         .collect();
     assert_snapshot!(listed.join("\n"));
 }
+
+#[tokio::test]
+async fn a_person_answers_a_run() {
+    let router = Bench::new().router();
+    let body = json!({"input": "a jam jam", "asset": "C2"}).to_string();
+    post(&router, "/api/tasks/failure-code/runs", body).await;
+    let path = "/api/runs/1/answer";
+    let answer = json!({"answer": "leak", "by": "ana"}).to_string();
+    assert_snapshot!(post(&router, path, answer).await);
+    let none = post(&router, path, json!({"answer": null}).to_string()).await;
+    assert!(none.contains("\"answer\": null"), "{none}");
+    for wrong in [
+        json!({"answer": "fire"}),
+        json!({"by": "ana"}),
+        json!({"answer": "leak", "by": ""}),
+    ] {
+        let refused = post(&router, path, wrong.to_string()).await;
+        assert!(refused.starts_with("400"), "{refused}");
+    }
+    let missing = post(&router, "/api/runs/9/answer", r#"{"answer": null}"#).await;
+    assert!(missing.starts_with("404"), "{missing}");
+    let open = get(&router, "/api/runs?unsettled=true").await;
+    assert!(open.contains("\"runs\": []"), "{open}");
+}
+
+#[tokio::test]
+async fn nothing_is_certified_or_promoted_at_first() {
+    let router = Bench::new().router();
+    let shown = get(&router, "/api/tasks/failure-code/certificate").await;
+    assert_eq!(shown, "200 OK\n{\n  \"certificate\": null\n}");
+    let shown = get(&router, "/api/tasks/failure-code/promotions").await;
+    assert_eq!(shown, "200 OK\n{\n  \"promotions\": []\n}");
+    let missing = get(&router, "/api/tasks/nothing/certificate").await;
+    assert!(missing.starts_with("404"), "{missing}");
+}

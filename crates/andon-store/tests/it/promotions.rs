@@ -25,7 +25,7 @@ fn check(steps: &[Step], current: &str) {
                 Timestamp(at),
                 json!({ "accuracy": 0.87, "head": head }),
             ),
-            RollBack => fixture.store.rollback(TASK, Timestamp(at)),
+            RollBack => fixture.store.rollback(TASK, Timestamp(at), None),
         };
         let taken = taken.expect("a step that is possible");
         assert_eq!(taken.at, Timestamp(at));
@@ -34,7 +34,7 @@ fn check(steps: &[Step], current: &str) {
     let fixture = fixture.reopen();
     let promotions = fixture.store.promotions(TASK).expect("a listing");
     assert_eq!(promotions.len(), steps.len());
-    assert_eq!(promotions[0].head, Digest::of(current.as_bytes()));
+    assert_eq!(promotions[0].digest, Digest::of(current.as_bytes()));
     assert_eq!(promotions[0].figures["head"], current);
     for (promotion, step) in promotions.iter().rev().zip(steps) {
         assert_eq!(promotion.restores.is_some(), matches!(step, RollBack));
@@ -64,7 +64,7 @@ fn the_first_promotion_cannot_be_rolled_back() {
     let store = &fixture.store;
     let refuse = || {
         let error = store
-            .rollback(TASK, Timestamp(9))
+            .rollback(TASK, Timestamp(9), None)
             .expect_err("nothing is there");
         assert!(matches!(error, Error::NothingToRollBack(task) if task == TASK));
     };
@@ -77,7 +77,8 @@ fn the_first_promotion_cannot_be_rolled_back() {
     store
         .promote(TASK, Digest::of(b"b"), Timestamp(2), json!({}))
         .expect("a promotion");
-    let back = store.rollback(TASK, Timestamp(3)).expect("the first");
-    assert_eq!((back.head, back.restores), (head, Some(1)));
+    let back = store.rollback(TASK, Timestamp(3), Some("ana")).expect("the first");
+    assert_eq!((back.digest, back.restores), (head, Some(1)));
+    assert_eq!(back.by.as_deref(), Some("ana"));
     refuse();
 }

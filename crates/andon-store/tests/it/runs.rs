@@ -3,7 +3,7 @@ use andon_task::digest::Digest;
 use andon_task::procedure::Procedure;
 use andon_task::route::{Reason, Route};
 use andon_task::run::{
-    Answerer, Certificate, Digests, Evidence, LabelProbability, Repeat, Run, Timestamp,
+    Answerer, Digests, Evidence, Guarantee, LabelProbability, Repeat, Run, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn sample(task: &str, route: Route) -> Run {
                 likeness: 0.875,
             }),
         ],
-        certificate: Certificate::Uncertified,
+        certificate: Guarantee::Uncertified,
         digests: Digests {
             head: Some(Digest::of(b"head")),
             ..Digests::default()
@@ -63,6 +63,7 @@ fn check(fixture: &Fixture, run: &Run) {
         std::slice::from_ref(&stored)
     );
     let filter = RunFilter {
+        unsettled_only: false,
         task: Some(run.task.clone()),
         route: Some(run.route),
     };
@@ -146,7 +147,10 @@ fn runs_are_listed_and_counted() {
     }
     let list = |task: Option<&str>, route, before, limit| -> Vec<i64> {
         let task = task.map(str::to_owned);
-        let runs = store.runs(&RunFilter { task, route }, Page { before, limit });
+        let runs = {
+            let filter = RunFilter { task, route, ..RunFilter::default() };
+            store.runs(&filter, Page { before, limit })
+        };
         runs.expect("a listing").iter().map(|run| run.id).collect()
     };
     assert_eq!(list(None, None, None, 2), [5, 4]);

@@ -14,10 +14,9 @@ use andon_task::task::Task;
 use anyhow::{Context, bail};
 
 use crate::cli::Eval;
-use crate::learning::examples;
-use crate::output;
-use crate::plant;
+use crate::learning::all_examples;
 use crate::settings::Settings;
+use crate::{node, output, plant};
 
 mod contender;
 mod measure;
@@ -38,7 +37,10 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
     // What can be wrong with the files is said before anything is computed.
     let (labelled, on) = match &typed.examples {
         Some(path) => (read(path, task)?, On::File),
-        None => (examples(&plant, task).to_vec(), On::Plant),
+        None => (
+            all_examples(&node::store(&settings.state)?, &plant, task)?,
+            On::Plant,
+        ),
     };
     let page = typed.report.as_deref().map(Page::reserve).transpose()?;
     let contenders = contenders(typed, &on)?;

@@ -19,7 +19,7 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         true => Promote::Anyway,
         false => Promote::IfNotWorse,
     };
-    let learned = learn_task(settings, &plant, task, &encoder, promote)?;
+    let learned = learn_task(settings, &plant, task, &encoder, (promote, typed.who.name()))?;
     settings.output.print(&learned, human)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -27,10 +27,7 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
 fn human(learned: &Learned) -> String {
     let against = match &learned.comparison {
         Verdict::First => "the first of its task".to_owned(),
-        Verdict::NotWorse(c) | Verdict::Worse(c) => format!(
-            "{} examples better and {} worse than the one that served, of {} in common",
-            c.wins, c.losses, c.common
-        ),
+        Verdict::NotWorse(c) | Verdict::Worse(c) => super::promote::compared(c),
         Verdict::NothingInCommon => {
             "measured on other examples than the one that serves".to_owned()
         }

@@ -1,18 +1,23 @@
 //! The verbs: each turns what was typed into one call and prints its answer.
 
 mod bench;
+mod certify;
 mod demo;
 mod doctor;
 mod eval;
+mod label;
 mod learn;
 mod model;
+mod promote;
 mod run;
 mod up;
 
 pub(crate) use eval::Contender;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use andon_task::example::{self, LabelledText};
 use andon_task::plant::Plant;
 use andon_task::task::Task;
 use anyhow::Context;
@@ -28,11 +33,23 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(typed) => run::run(&settings, typed),
         Command::Learn(typed) => learn::run(&settings, &typed),
         Command::Eval(typed) => eval::run(&settings, &typed),
+        Command::Certify(typed) => certify::run(&settings, &typed),
+        Command::Promote(typed) => promote::run(&settings, &typed),
+        Command::Rollback(typed) => promote::roll_back(&settings, &typed),
+        Command::History(typed) => promote::history(&settings, &typed),
+        Command::Label(typed) => label::run(&settings, &typed),
         Command::Demo => demo::run(&settings),
         Command::Bench => bench::run(&settings),
         Command::Model { command } => model::run(&settings, command),
         Command::Doctor => doctor::run(&settings),
     }
+}
+
+/// The labelled examples of a file.
+fn read_examples(path: &Path, task: &Task) -> anyhow::Result<Vec<LabelledText>> {
+    let cannot_read = || format!("cannot read the examples '{}'", path.display());
+    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
+    example::parse_labelled(&text, task.labels()).with_context(cannot_read)
 }
 
 /// The word for a value that is a plain word in JSON.

@@ -2,6 +2,7 @@
 
 mod bombs;
 mod command;
+mod cycle;
 mod damage;
 mod departures;
 mod import;

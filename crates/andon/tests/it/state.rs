@@ -257,6 +257,50 @@ fn a_full_disk_is_named_and_nothing_is_lost() {
     assert!(record(lines[stop + 1]) <= stop as i64 + 2);
 }
 
+/// The disk fills while a head is learned: nothing is half-promoted.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_while_learning_leaves_what_served() {
+    let home = Home::new();
+    let state = home.beside("state");
+    fs::create_dir(&state).expect("writable");
+    let script = "mount -t tmpfs -o size=2m tmpfs \"$ANDON_STATE\" || exit 77
+        \"$0\" learn failure --json || exit 78
+        \"$0\" run failure 'pump shaft wobbles' --json >&2 || exit 79
+        \"$0\" label failure --run 1 --answer noise --json >&2 || exit 80
+        head -c 4000000 /dev/zero > \"$ANDON_STATE/filler\"
+        \"$0\" learn failure --promote --json; echo \"ended $?\"
+        ls \"$ANDON_STATE\"/heads/*.part 2>/dev/null
+        rm \"$ANDON_STATE/filler\"
+        \"$0\" history failure --json
+        \"$0\" run failure 'oil drips' --json";
+    let inner = command(&home, &[]);
+    let mut outer = Command::new("unshare");
+    outer.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    outer.arg(inner.get_program());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    let Ok(output) = outer.output() else {
+        return skip("there is no `unshare`");
+    };
+    let ended = Ended::from(output);
+    if ended.code == Some(77) || ended.code == Some(1) {
+        return skip(&ended.stderr);
+    }
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines[1], "ended 1", "{}", ended.stderr);
+    let json = |line: &str| -> Value { serde_json::from_str(line).expect("JSON") };
+    let (learned, history, run) = (json(lines[0]), json(lines[2]), json(lines[3]));
+    assert_eq!(history.as_array().expect("a list").len(), 1);
+    assert_eq!(run["digests"]["head"], learned["head"]);
+}
+
 #[cfg(target_os = "linux")]
 fn skip(reason: &str) {
     let said = format!(

@@ -13,19 +13,21 @@ use andon_learn::promotion::Outcome;
 use andon_learn::report::Subject;
 use andon_learn::{Scored, cross_validate, evaluate_head, learn, score_labels};
 use andon_store::Promotion;
+use andon_task::certificate::Certificate;
 use andon_task::digest::Digest;
 use andon_task::engine::{Adapter, Embed, Score, Usage};
 use andon_task::example::LabelledText;
 use andon_task::head::{self, Head};
 use andon_task::plant::Plant;
 use andon_task::prompt;
+use andon_task::run::Digests;
 use andon_task::task::Task;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::Contender;
 use crate::engine::Loader;
-use crate::learning::{Shown, examples};
+use crate::learning::{Shown, all_examples};
 use crate::node;
 use crate::progress::Progress;
 use crate::settings::Settings;
@@ -119,12 +121,12 @@ impl<'a> Bench<'a> {
         let Some(promotion) = self.promotions.first() else {
             return Ok(None);
         };
-        let Ok(head) = node::heads(&self.settings.state).load(promotion.head) else {
+        let Ok(head) = node::heads(&self.settings.state).load(promotion.digest) else {
             return Ok(None);
         };
         let encoder = self.encoder()?.identity();
         let fits = head.fits(self.task.labels(), encoder, &self.plant.glossary);
-        Ok(fits.is_ok().then_some(promotion.head))
+        Ok(fits.is_ok().then_some(promotion.digest))
     }
 
     /// Refuses what would not be fair before anything is computed.
@@ -164,9 +166,9 @@ impl<'a> Bench<'a> {
         let name = &self.task.name;
         if let Contender::Head(digits) = contender {
             let known = self.promotions.iter();
-            let fits = |promotion: &&Promotion| promotion.head.to_string().starts_with(digits);
+            let fits = |promotion: &&Promotion| promotion.digest.to_string().starts_with(digits);
             return known.clone().find(fits).with_context(|| {
-                let known: Vec<String> = known.map(|promotion| promotion.head.short()).collect();
+                let known: Vec<String> = known.map(|promotion| promotion.digest.short()).collect();
                 match known.as_slice() {
                     [] => format!(
                         "no head of '{name}' was promoted: train one with `andon learn {name}`"
@@ -195,7 +197,7 @@ impl<'a> Bench<'a> {
         if outcomes.iter().all(Option::is_none) {
             bail!(
                 "the head {} was cross-validated on none of these examples: measure it on others with `--examples FILE`",
-                promotion.head.short()
+                promotion.digest.short()
             );
         }
         Ok(outcomes)
@@ -242,9 +244,9 @@ impl<'a> Bench<'a> {
 
     fn measure_head(&self, promotion: &Promotion, beside: Beside) -> anyhow::Result<Measured> {
         let mut digests = self.digests(Some(self.encoder()?));
-        digests.insert("head".to_owned(), promotion.head);
+        digests.insert("head".to_owned(), promotion.digest);
         let subject = |how: &str| Subject {
-            name: format!("head:{}", promotion.head.short()),
+            name: format!("head:{}", promotion.digest.short()),
             how: how.to_owned(),
             calibrated: true,
             digests,
@@ -261,7 +263,7 @@ impl<'a> Bench<'a> {
         }
         let name = &self.task.name;
         let head = node::heads(&self.settings.state)
-            .load(promotion.head)
+            .load(promotion.digest)
             .with_context(|| {
                 format!("cannot read the head of '{name}': train it with `andon learn {name}`")
             })?;
@@ -273,11 +275,34 @@ impl<'a> Bench<'a> {
                 self.examples.len()
             ));
         }
-        let evaluation = self.evaluate(&head)?;
+        let mut evaluation = self.evaluate(&head)?;
+        if let Some(certificate) = self.certificate(&head)? {
+            let labels = self.task.labels().labels();
+            evaluation = evaluation.at_certified(&certificate.thresholds, labels);
+        }
         Ok(Measured {
             warnings,
             ..answered(subject("the trained head on the file"), evaluation)
         })
+    }
+
+    /// The certificate that holds for the answers of a head, if there is one.
+    fn certificate(&self, head: &Head) -> anyhow::Result<Option<Certificate>> {
+        let name = &self.task.name;
+        let stored = node::store(&self.settings.state)?
+            .certificate(name)
+            .with_context(|| format!("cannot read the certificate of '{name}'"))?;
+        let digests = Digests {
+            model: Some(self.encoder()?.identity().digest),
+            head: Some(head.digest()),
+            labels: Some(self.task.labels().digest()),
+            glossary: Some(self.plant.glossary.digest()),
+            ..Digests::default()
+        };
+        Ok(stored
+            .filter(|stored| stored.suspension.is_none())
+            .map(|stored| stored.certificate)
+            .filter(|certificate| certificate.covers(&digests)))
     }
 
     fn measure_learning(&self) -> anyhow::Result<Measured> {
@@ -288,11 +313,12 @@ impl<'a> Bench<'a> {
         let folded: BTreeSet<String> = self.examples.iter().map(|e| fold(&e.text)).collect();
         let others: Vec<LabelledText> = match self.on {
             On::Plant => Vec::new(),
-            On::File => examples(self.plant, self.task)
-                .iter()
-                .filter(|example| !folded.contains(&fold(&example.text)))
-                .cloned()
-                .collect(),
+            On::File => {
+                let store = node::store(&self.settings.state)?;
+                let mut others = all_examples(&store, self.plant, self.task)?;
+                others.retain(|example| !folded.contains(&fold(&example.text)));
+                others
+            }
         };
         let glossary = &self.plant.glossary;
         let (how, evaluation) = if others.is_empty() {

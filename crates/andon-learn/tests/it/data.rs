@@ -1,0 +1,55 @@
+//! Data sets beside the repository, as rows of text and label. `None` where they
+//! are absent.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+fn folder() -> PathBuf {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+    std::env::var_os("ANDON_DATA").map_or_else(|| beside.into(), PathBuf::from)
+}
+
+/// The intents of CLINC150, training and validation.
+pub(crate) fn clinc() -> Option<Vec<(String, String)>> {
+    let path = folder().join("clinc150/data_full_train_val.json");
+    let text = std::fs::read_to_string(path).ok()?;
+    let sets: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let rows = ["train", "val"].iter().flat_map(|set| {
+        let rows = sets[set].as_array().expect("rows");
+        rows.iter().map(|row| {
+            let cell = |at: usize| row[at].as_str().expect("a text").to_owned();
+            (cell(0), cell(1))
+        })
+    });
+    Some(rows.collect())
+}
+
+/// The narratives of MSHA with the injured body part.
+pub(crate) fn msha() -> Option<Vec<(String, String)>> {
+    let path = folder().join("msha_injuries/train.csv.gz");
+    let file = std::fs::File::open(path).ok()?;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .expect("UTF-8");
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let columns = reader.headers().expect("a first line").clone();
+    let column = |name: &str| columns.iter().position(|column| column == name);
+    let (narrative, part) = (column("narrative")?, column("body_part")?);
+    let rows = reader.records().map(|row| {
+        let row = row.expect("a row");
+        (row[narrative].to_owned(), row[part].to_owned())
+    });
+    Some(rows.collect())
+}
+
+/// FMC-MWO2KG: maintenance notes and 22 failure modes, training and development.
+pub(crate) fn fmc() -> Option<Vec<(String, String)>> {
+    let read = |file: &str| std::fs::read_to_string(folder().join("fmc_mwo2kg").join(file));
+    let (train, dev) = (read("train.txt").ok()?, read("dev.txt").ok()?);
+    let rows = train.lines().chain(dev.lines()).filter_map(|line| {
+        let (text, label) = line.rsplit_once(',')?;
+        Some((text.trim_matches('"').to_owned(), label.to_owned()))
+    });
+    Some(rows.collect())
+}
