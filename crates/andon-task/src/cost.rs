@@ -67,6 +67,24 @@ impl Prices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plant::{Files, Plant};
+
+    #[test]
+    fn a_plant_gives_prices_or_names_the_wrong_one() {
+        let read = |cost: &str| {
+            let text = format!("[cost]\ncurrency = 'EUR'\n{cost}");
+            let files = Files::from([("plant.toml".to_owned(), text.into_bytes())]);
+            let plant = Plant::parse(&files).map_err(|error| error.to_string())?;
+            Ok::<_, String>(plant.settings.cost)
+        };
+        let found = read("kwh = 0.3\nwatts = 60").unwrap();
+        assert_eq!(found.map(|prices| prices.box_years), Some(5.0));
+        assert_eq!(
+            read("kwh = -1").unwrap_err(),
+            "plant.toml: cost.kwh is -1: give a number from 0 on, and years above 0"
+        );
+        assert!(read("kilowatts = 3").unwrap_err().contains("kilowatts"));
+    }
 
     fn prices() -> Prices {
         Prices {
