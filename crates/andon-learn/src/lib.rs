@@ -25,5 +25,6 @@ mod train;
 mod tune;
 
 pub use error::LearnError;
+pub use fold::assign as folds;
 pub use learn::{Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn};
 pub use tune::{Labelled, Tune, Tuned};

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
-use andon_learn::{Lesson, Stage, learn};
+use andon_learn::{Lesson, Stage, Tune, learn};
 use andon_store::{Promotion, Store};
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
@@ -58,7 +58,7 @@ pub(crate) fn learn_task(
     settings: &Settings,
     plant: &Plant,
     task: &Task,
-    encoder: &dyn Embed,
+    (encoder, tune): (&dyn Embed, Option<&dyn Tune>),
     promote: Promote,
 ) -> anyhow::Result<Learned> {
     let began = Instant::now();
@@ -67,7 +67,7 @@ pub(crate) fn learn_task(
         task,
         examples: examples(plant, task),
         encoder,
-        tune: None,
+        tune,
         glossary: &plant.glossary,
     };
     let candidate = learn(&lesson, &|| began.elapsed(), &mut |progress| {
@@ -118,7 +118,7 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
         if serves || examples(plant, task).is_empty() {
             continue;
         }
-        let learned = learn_task(settings, plant, task, &encoder, Promote::IfNotWorse)?;
+        let learned = learn_task(settings, plant, task, (&encoder, None), Promote::IfNotWorse)?;
         line(&format!(
             "{}: {:.1} % right on held-out examples, learned in {:.1} s",
             task.name,

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "andon-server",
         &["andon-task", "andon-store", "andon-runtime", "andon-learn"],
     ),
+    ("andon-train", &["andon-task"]),
     (
         "andon",
         &[
@@ -30,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "andon-runtime",
             "andon-learn",
             "andon-server",
+            "andon-train",
         ],
     ),
     ("andon-specimen", &[]),

@@ -111,7 +111,7 @@ fn all_families_compute_what_is_served() {
         let start = [1, 7, 30, 31, 8];
         let more = |step: u32| start.into_iter().chain((0..20).map(move |x| 20 + x * step));
         let sequences = [more(3).collect(), more(5).collect()];
-        check(family.name(), &file, sequences, 0.5, 0.01);
+        check(family.name(), &file, sequences, 0.5, 0.005);
     }
 }
 
@@ -136,5 +136,5 @@ fn the_default_model_computes_what_is_served() {
         tokens("the guard does not close, and the light stays red."),
         tokens("oil drips from the pump of the second line again"),
     ];
-    check("smollm2:135m", &file, sequences, 0.02, 0.02);
+    check("smollm2:135m", &file, sequences, 0.1, 0.01);
 }
