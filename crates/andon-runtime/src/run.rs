@@ -9,6 +9,7 @@ use andon_task::task::Task;
 use andon_task::{prompt, route};
 
 use crate::error::Error;
+use crate::heads::Serving;
 use crate::intake::{Taken, check_text, vector_of};
 use crate::node::Node;
 
@@ -65,11 +66,15 @@ impl Node {
         text: &str,
         vector: Option<Vec<f32>>,
     ) -> Result<Option<Decision>, Error> {
-        let (Some(head), Some(encoder)) = (self.heads.serving(&task.name), &self.encoder) else {
+        let Some(Serving { head, tuned }) = self.heads.serving(&task.name) else {
+            return Ok(None);
+        };
+        let Some(encoder) = tuned.as_ref().or(self.encoder.as_ref()) else {
             return Ok(None);
         };
         let reading = self.plant.glossary.read(text);
-        let vector = match vector {
+        // The vector of the record is that of the plant's own encoder.
+        let vector = match vector.filter(|_| tuned.is_none()) {
             Some(vector) => Some(vector),
             None => vector_of(&**encoder, &reading)?,
         };

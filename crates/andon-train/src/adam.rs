@@ -123,7 +123,12 @@ impl Step {
     fn elsewhere(self, values: &Var, gradient: &Tensor, moments: &mut Moments) -> Result<()> {
         let mut numbers = values.flatten_all()?.to_vec1::<f32>()?;
         let slopes = gradient.flatten_all()?.to_vec1::<f32>()?;
-        self.take(&mut numbers, &slopes, &mut moments.mean, &mut moments.square);
+        self.take(
+            &mut numbers,
+            &slopes,
+            &mut moments.mean,
+            &mut moments.square,
+        );
         values.set(&Tensor::from_vec(numbers, values.shape(), values.device())?)
     }
 }

@@ -122,7 +122,10 @@ impl Adapter {
     pub(crate) fn file(&self, shape: &DecoderShape, base: Digest) -> Result<Vec<u8>> {
         let mut file = File::default();
         file.set("general.type", Value::Text("adapter".into()));
-        file.set("general.architecture", Value::Text(shape.architecture.clone()));
+        file.set(
+            "general.architecture",
+            Value::Text(shape.architecture.clone()),
+        );
         let name = format!("adapter of the model {}", base.short());
         file.set("general.name", Value::Text(name));
         file.set("adapter.type", Value::Text("lora".into()));

@@ -78,7 +78,10 @@ impl<'a> Decoder<'a> {
         });
         let layers = layers.collect::<Result<_>>()?;
         let rows: Vec<f32> = match &named {
-            Some(named) => named.iter().flat_map(|&token| weights.output(token)).collect(),
+            Some(named) => named
+                .iter()
+                .flat_map(|&token| weights.output(token))
+                .collect(),
             None => (0..shape.vocabulary as u32)
                 .flat_map(|token| weights.output(token))
                 .collect(),
@@ -156,7 +159,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
-        let rows = tokens.iter().flat_map(|&token| self.weights.embedding(token));
+        let rows = tokens
+            .iter()
+            .flat_map(|&token| self.weights.embedding(token));
         let states: Vec<f32> = rows.map(|x| x * self.shape.embedding_scale).collect();
         Tensor::from_vec(states, (tokens.len(), self.shape.width), &self.device)
     }

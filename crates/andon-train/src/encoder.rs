@@ -142,10 +142,13 @@ impl<'a> Encoder<'a> {
                 ];
                 let affines = affines.map(|(name, part)| (name, &part.weight, &part.bias));
                 let norms = norms.map(|(name, part)| (name, &part.weight, &part.bias));
-                affines.into_iter().chain(norms).flat_map(move |(name, weight, bias)| {
-                    let name = |half: &str| format!("layer.{index}.{name}.{half}");
-                    [(name("weight"), weight), (name("bias"), bias)]
-                })
+                affines
+                    .into_iter()
+                    .chain(norms)
+                    .flat_map(move |(name, weight, bias)| {
+                        let name = |half: &str| format!("layer.{index}.{name}.{half}");
+                        [(name("weight"), weight), (name("bias"), bias)]
+                    })
             })
             .collect()
     }
@@ -153,12 +156,16 @@ impl<'a> Encoder<'a> {
     /// The vector of each text, before it gets unit length.
     pub(crate) fn vectors(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
         let (width, heads) = (self.shape.width, self.shape.heads);
-        let rows = texts.iter().flat_map(|text| self.weights.embed_tokens(text));
+        let rows = texts
+            .iter()
+            .flat_map(|text| self.weights.embed_tokens(text));
         let states: Vec<f32> = rows.collect();
         let tokens = states.len() / width;
         let mut branches = Vec::new();
         for text in texts {
-            let start = branches.last().map_or(0, |last: &std::ops::Range<usize>| last.end);
+            let start = branches
+                .last()
+                .map_or(0, |last: &std::ops::Range<usize>| last.end);
             branches.push(start..start + text.len());
         }
         let pool = self.pool(&branches, tokens)?;

@@ -52,7 +52,8 @@ impl File {
         self.infos.extend((rows as u64).to_le_bytes());
         self.infos.extend(FLOAT_TENSOR.to_le_bytes());
         self.infos.extend((self.data.len() as u64).to_le_bytes());
-        self.data.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
+        self.data
+            .extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
         let end = self.data.len().next_multiple_of(ALIGNMENT);
         self.data.resize(end, 0);
     }

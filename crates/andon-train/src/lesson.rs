@@ -28,16 +28,17 @@ impl Lesson {
     ///
     /// # Errors
     /// If there is no choice, or the prompt is empty.
-    pub fn label(
-        prompt: &[u32],
-        labels: &[Vec<u32>],
-        right: usize,
-    ) -> Result<Self, &'static str> {
+    pub fn label(prompt: &[u32], labels: &[Vec<u32>], right: usize) -> Result<Self, &'static str> {
         let path = labels.get(right).ok_or("has a label that is not known")?;
         let mut targets = Vec::new();
         for depth in 0..path.len() {
-            let beside = labels.iter().filter(|label| label.starts_with(&path[..depth]));
-            let mut among: Vec<u32> = beside.filter_map(|label| label.get(depth)).copied().collect();
+            let beside = labels
+                .iter()
+                .filter(|label| label.starts_with(&path[..depth]));
+            let mut among: Vec<u32> = beside
+                .filter_map(|label| label.get(depth))
+                .copied()
+                .collect();
             among.sort_unstable();
             among.dedup();
             if among.len() > 1 {

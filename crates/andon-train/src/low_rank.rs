@@ -122,7 +122,10 @@ pub fn adapter_memory(
     let all = lessons.iter().chain(held_out);
     let head = named(all.clone()).map_or(shape.vocabulary, |named| named.len());
     let shared = beginning(all.clone());
-    let mut lengths: Vec<usize> = all.clone().map(|lesson| lesson.tokens.len() - shared).collect();
+    let mut lengths: Vec<usize> = all
+        .clone()
+        .map(|lesson| lesson.tokens.len() - shared)
+        .collect();
     lengths.sort_unstable_by(|one, other| other.cmp(one));
     let batch = lengths.iter().take(settings.schedule.batch);
     let tokens = shared + batch.sum::<usize>();

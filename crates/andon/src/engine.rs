@@ -96,10 +96,13 @@ impl Loader {
     ) -> anyhow::Result<(LanguageModel, Decoder)> {
         let model = self.language_model(name)?;
         let path = self.locate(name)?.weights;
-        let file = std::fs::read(&path)
-            .with_context(|| format!("cannot read '{}'", path.display()))?;
+        let file =
+            std::fs::read(&path).with_context(|| format!("cannot read '{}'", path.display()))?;
         let weights = LanguageModel::weights(&file, &Options::default());
-        Ok((model, weights.with_context(|| format!("cannot load the model '{name}'"))?))
+        Ok((
+            model,
+            weights.with_context(|| format!("cannot load the model '{name}'"))?,
+        ))
     }
 
     /// The encoder that a plant names.

@@ -1,13 +1,15 @@
 //! The loop from examples to a head that serves: train, compare, promote.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use andon_engine::Encoder;
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
 use andon_learn::{Lesson, Stage, Tune, learn};
 use andon_store::{Promotion, Store};
 use andon_task::digest::Digest;
-use andon_task::engine::Embed;
+use andon_task::engine::{Embed, Identity};
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
 use andon_task::plant::Plant;
@@ -58,7 +60,7 @@ pub(crate) fn learn_task(
     settings: &Settings,
     plant: &Plant,
     task: &Task,
-    (encoder, tune): (&dyn Embed, Option<&dyn Tune>),
+    (encoder, tune): (&Arc<Encoder>, Option<&dyn Tune>),
     promote: Promote,
 ) -> anyhow::Result<Learned> {
     let began = Instant::now();
@@ -66,7 +68,7 @@ pub(crate) fn learn_task(
     let lesson = Lesson {
         task,
         examples: examples(plant, task),
-        encoder,
+        encoder: &**encoder,
         tune,
         glossary: &plant.glossary,
     };
@@ -77,14 +79,16 @@ pub(crate) fn learn_task(
     drop(shown);
 
     let store = node::store(&settings.state)?;
-    let heads = node::heads(&settings.state);
-    let current = current(&store, &heads, task, (encoder, &plant.glossary))?;
+    let heads = node::heads(&settings.state, encoder);
+    let current = current(&store, &heads, task, (encoder.identity(), &plant.glossary))?;
     let comparison = not_worse(&candidate.outcomes, current.as_deref());
     let promoted = promote == Promote::Anyway || comparison.promotes();
     let head = candidate.head.digest();
     if promoted {
-        heads
-            .save(&candidate.head)
+        let tuned = candidate.tuned.as_ref();
+        tuned
+            .map_or(Ok(()), |bytes| heads.save_encoder(bytes))
+            .and_then(|()| heads.save(&candidate.head))
             .with_context(|| format!("cannot keep the head in '{}'", settings.state.display()))?;
         let figures = serde_json::to_value(Figures {
             evaluation: candidate.evaluation.clone(),
@@ -107,14 +111,14 @@ pub(crate) fn learn_task(
 /// Trains the heads of tasks that have examples and no head that serves.
 pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Result<()> {
     let encoder = Loader::new(settings.store()).encoder(&plant.settings.encoder)?;
+    let encoder = Arc::new(encoder);
     let store = node::store(&settings.state)?;
-    let heads = node::heads(&settings.state);
+    let heads = node::heads(&settings.state, &encoder);
     for task in plant.tasks.values() {
-        let identity = encoder.identity();
+        let beside = (encoder.identity(), &plant.glossary);
         let serves = store
             .promoted(&task.name)?
-            .and_then(|promotion| heads.load(promotion.head).ok())
-            .is_some_and(|head| head.fits(task.labels(), identity, &plant.glossary).is_ok());
+            .is_some_and(|promotion| heads.open(promotion.head, task.labels(), beside).is_ok());
         if serves || examples(plant, task).is_empty() {
             continue;
         }
@@ -140,15 +144,13 @@ fn current(
     store: &Store,
     heads: &andon_runtime::HeadFiles,
     task: &Task,
-    (encoder, glossary): (&dyn Embed, &Glossary),
+    beside: (&Identity, &Glossary),
 ) -> anyhow::Result<Option<Vec<Outcome>>> {
     let promoted = store
         .promoted(&task.name)
         .with_context(|| format!("cannot read what is promoted for '{}'", task.name))?;
     Ok(promoted.and_then(|Promotion { head, figures, .. }| {
-        let head = heads.load(head).ok()?;
-        head.fits(task.labels(), encoder.identity(), glossary)
-            .ok()?;
+        heads.open(head, task.labels(), beside).ok()?;
         let figures: Figures = serde_json::from_value(figures).ok()?;
         Some(figures.outcomes)
     }))

@@ -113,7 +113,10 @@ pub(crate) fn train_adapter(
     let began = Instant::now();
     let all = examples(plant, task);
     if all.is_empty() {
-        bail!("task '{0}' has no examples: add lines to examples/{0}.jsonl", task.name);
+        bail!(
+            "task '{0}' has no examples: add lines to examples/{0}.jsonl",
+            task.name
+        );
     }
     let (model, weights) = loader.language_model_to_train(&plant.settings.language_model)?;
     let lessons = lessons(&model, task, all)?;
@@ -151,7 +154,8 @@ pub(crate) fn train_adapter(
     );
     drop(shown);
     let trained = trained.map_err(|error| by_the_file(error, &learnt));
-    let trained = trained.with_context(|| format!("cannot train an adapter for '{}'", task.name))?;
+    let trained =
+        trained.with_context(|| format!("cannot train an adapter for '{}'", task.name))?;
 
     model
         .add_adapter_from(CANDIDATE, Files::Gguf(&trained.file))
@@ -183,7 +187,10 @@ fn lessons(
     examples: &[LabelledText],
 ) -> anyhow::Result<Vec<Lesson>> {
     let names = task.labels().names();
-    let labels: Vec<Vec<u32>> = names.iter().map(|name| model.tokenize_answer(name)).collect();
+    let labels: Vec<Vec<u32>> = names
+        .iter()
+        .map(|name| model.tokenize_answer(name))
+        .collect();
     let lessons = examples.iter().enumerate().map(|(index, example)| {
         let prompt = model.tokenize(&prompt::decide(task, &example.text));
         let prompt = prompt.with_context(|| format!("example {}", index + 1))?;
@@ -286,10 +293,15 @@ impl<'a> Shown<'a> {
             && let Some(loss) = at.held_out
         {
             let before = at.epoch - 1;
-            line(&format!("{task}: epoch {before}, loss on held-out examples {loss:.3}"));
+            line(&format!(
+                "{task}: epoch {before}, loss on held-out examples {loss:.3}"
+            ));
         }
         self.epoch = at.epoch;
-        bar.rename(&format!("{task}: epoch {} of {}, loss {:.3}", at.epoch, at.epochs, at.loss));
+        bar.rename(&format!(
+            "{task}: epoch {} of {}, loss {:.3}",
+            at.epoch, at.epochs, at.loss
+        ));
         bar.reach(((at.epoch - 1) * at.steps + at.step) as u64);
         ControlFlow::Continue(())
     }

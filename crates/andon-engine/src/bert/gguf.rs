@@ -64,7 +64,11 @@ pub(crate) fn load(gguf: &Gguf<'_>, vocabulary: usize) -> Result<Bert, LoadError
         .collect::<Result<_, LoadError>>()?;
     let bert = Bert {
         pooling,
-        words: Arc::new(Words::Packed(source.matrix("token_embd", vocabulary, width)?)),
+        words: Arc::new(Words::Packed(source.matrix(
+            "token_embd",
+            vocabulary,
+            width,
+        )?)),
         positions: Arc::new(positions),
         norm: norm("token_embd_norm")?,
         layers,

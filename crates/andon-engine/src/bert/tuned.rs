@@ -37,7 +37,11 @@ impl Bert {
                     "it was tuned from the encoder {named}, and this one is {base}"
                 ));
             }
-            None => return Err(damaged!("the tuned encoder names no encoder that it is for")),
+            None => {
+                return Err(damaged!(
+                    "the tuned encoder names no encoder that it is for"
+                ));
+            }
         }
         let tensors = SafeTensors::deserialize(body).map_err(header)?;
         let floats = |name: String, shape: &[usize]| {

@@ -74,7 +74,10 @@ impl DecoderWeights for Decoder {
     }
 
     fn output(&self, token: u32) -> Vec<f32> {
-        row(self.head.as_ref().unwrap_or(&self.embedding), token as usize)
+        row(
+            self.head.as_ref().unwrap_or(&self.embedding),
+            token as usize,
+        )
     }
 }
 

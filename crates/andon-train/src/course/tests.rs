@@ -140,7 +140,10 @@ fn a_loss_that_is_no_number_ends_it_and_leaves_nothing() {
     let mean = Mean::new(&[1.0, 2.0, f32::NAN, 1.0, 1.0, 1.0, 1.0, 1.0], &[]);
     let go_on = &mut |_: Progress| ControlFlow::Continue(());
     let error = run(&mean, &schedule(3), key(), resume, go_on).unwrap_err();
-    assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
+    assert!(
+        matches!(error, TrainError::Diverged { epoch: 1, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("nothing is kept"), "{error}");
     assert!(!path.exists());
 }
@@ -165,5 +168,9 @@ fn the_rate_rises_and_falls() {
     let rates: Vec<f64> = (0..100).map(|step| rate(&schedule, step, 100)).collect();
     assert!(rates[..10].is_sorted());
     assert!(rates[10..].iter().rev().is_sorted());
-    assert!(rates.iter().all(|&rate| rate > 0.0 && rate <= schedule.rate));
+    assert!(
+        rates
+            .iter()
+            .all(|&rate| rate > 0.0 && rate <= schedule.rate)
+    );
 }

@@ -36,7 +36,9 @@ fn random_adapter(shape: &DecoderShape, spread: f32) -> Adapter {
     let mut random = ChaCha8Rng::seed_from_u64(11);
     for parameter in adapter.parameters() {
         let values = &parameter.values;
-        if values.dims()[0] != 4 || values.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0] != 0.0 {
+        if values.dims()[0] != 4
+            || values.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0] != 0.0
+        {
             continue;
         }
         let numbers: Vec<f32> = (0..values.elem_count())
@@ -76,7 +78,9 @@ fn check(name: &str, file: &[u8], sequences: [Vec<u32>; 2], spread: f32, bound: 
     let decoder = Decoder::new(&weights, None, &Device::Cpu).unwrap();
     let adapter = random_adapter(&decoder.shape, spread);
     let bytes = adapter.file(&decoder.shape, Digest::of(file)).unwrap();
-    model.add_adapter_from("trained", Files::Gguf(&bytes)).unwrap();
+    model
+        .add_adapter_from("trained", Files::Gguf(&bytes))
+        .unwrap();
     let named = engine::Adapter {
         name: "trained".into(),
         scale: 1.0,
@@ -85,8 +89,15 @@ fn check(name: &str, file: &[u8], sequences: [Vec<u32>; 2], spread: f32, bound: 
     let lessons = sequences.map(|tokens| all_of(&tokens, shared));
     let batch = decoder.pack(&[&lessons[0], &lessons[1]], shared);
     let mut served_all = Vec::new();
-    for (what, named, adapter) in [("base", None, None), ("adapter", Some(&named), Some(&adapter))] {
-        let logits = decoder.logits(&batch, adapter).unwrap().to_vec2::<f32>().unwrap();
+    for (what, named, adapter) in [
+        ("base", None, None),
+        ("adapter", Some(&named), Some(&adapter)),
+    ] {
+        let logits = decoder
+            .logits(&batch, adapter)
+            .unwrap()
+            .to_vec2::<f32>()
+            .unwrap();
         let served: Vec<Vec<f32>> = lessons
             .iter()
             .flat_map(|lesson| {
@@ -100,7 +111,10 @@ fn check(name: &str, file: &[u8], sequences: [Vec<u32>; 2], spread: f32, bound: 
         served_all.push(served);
     }
     let moved = divergence(&served_all[0], &served_all[1]);
-    assert!(moved > 10.0 * bound, "{name}: the adapter moves only {moved} nats");
+    assert!(
+        moved > 10.0 * bound,
+        "{name}: the adapter moves only {moved} nats"
+    );
 }
 
 #[test]

@@ -53,5 +53,9 @@ fn the_default_encoder_computes_what_is_served() {
     };
     let kernels = Arc::new(Kernels::new(Isa::detect(), 2));
     let engine = Engine::load("minilm:l6", &EncoderFiles::within(&folder), kernels).unwrap();
-    check(&engine, &["the pump leaks oil", "door does not close", "fire"], 0.999);
+    check(
+        &engine,
+        &["the pump leaks oil", "door does not close", "fire"],
+        0.999,
+    );
 }

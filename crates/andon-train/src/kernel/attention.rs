@@ -242,7 +242,14 @@ impl Work {
     #[inline(always)]
     fn weigh(&mut self, sizes: &Sizes, block: &Block, queries: &[f32], keys: &Both) {
         turn(sizes, block, queries, &mut self.turned);
-        spread(sizes, block, &self.turned, keys, &mut self.rows, self.stride);
+        spread(
+            sizes,
+            block,
+            &self.turned,
+            keys,
+            &mut self.rows,
+            self.stride,
+        );
         let second = block.runs[0].len().next_multiple_of(LANES);
         for (index, row) in self.rows.chunks_exact_mut(self.stride).enumerate() {
             let length = second + block.runs[1].len();
@@ -290,7 +297,14 @@ impl Work {
     fn differentiate(&mut self, sizes: &Sizes, block: &Block, gradient: &[f32], values: &Both) {
         turn(sizes, block, gradient, &mut self.turned);
         let stride = self.stride;
-        spread(sizes, block, &self.turned, values, &mut self.gradients, stride);
+        spread(
+            sizes,
+            block,
+            &self.turned,
+            values,
+            &mut self.gradients,
+            stride,
+        );
         let length = block.runs[0].len().next_multiple_of(LANES) + block.runs[1].len();
         let mut slopes = self.slopes.chunks_exact(stride);
         let rows = self.rows.chunks_exact(stride);

@@ -47,30 +47,32 @@ impl Span {
 pub(crate) fn project(input: &[f32], span: Span, few: Rows<'_>, scale: f32, out: &mut [f32]) {
     let rank = few.numbers.len() / few.columns;
     let out = out.par_chunks_mut(rank).with_min_len(8);
-    out.zip(input.par_chunks(span.stride)).for_each(|(out, input)| {
-        widest(
-            #[inline(always)]
-            || {
-                let input = span.of(input);
-                let rows = few.numbers.chunks_exact(few.columns);
-                for (out, row) in out.iter_mut().zip(rows) {
-                    *out = scale * dot(row, input);
-                }
-            },
-        );
-    });
+    out.zip(input.par_chunks(span.stride))
+        .for_each(|(out, input)| {
+            widest(
+                #[inline(always)]
+                || {
+                    let input = span.of(input);
+                    let rows = few.numbers.chunks_exact(few.columns);
+                    for (out, row) in out.iter_mut().zip(rows) {
+                        *out = scale * dot(row, input);
+                    }
+                },
+            );
+        });
 }
 
 /// `out[token] += sum of factors[token][row] * few[row]`.
 pub(crate) fn expand(factors: &[f32], few: Rows<'_>, out: &mut [f32], span: Span) {
     let rank = few.numbers.len() / few.columns;
     let out = out.par_chunks_mut(span.stride).with_min_len(8);
-    out.zip(factors.par_chunks(rank)).for_each(|(out, factors)| {
-        widest(
-            #[inline(always)]
-            || add_rows(factors, few, &mut out[span.first..][..span.length]),
-        );
-    });
+    out.zip(factors.par_chunks(rank))
+        .for_each(|(out, factors)| {
+            widest(
+                #[inline(always)]
+                || add_rows(factors, few, &mut out[span.first..][..span.length]),
+            );
+        });
 }
 
 /// `out[row] += sum of factors[token][row] * input[token]`, over the tokens in order.
@@ -90,24 +92,27 @@ pub(crate) fn gather(factors: &[f32], input: &[f32], span: Span, out: &mut [f32]
         }
         pieces.push(column);
     }
-    pieces.into_par_iter().enumerate().for_each(|(index, mut piece_rows)| {
-        widest(
-            #[inline(always)]
-            || {
-                let first = span.first + index * piece;
-                let length = piece_rows[0].len();
-                let tokens = input.chunks_exact(span.stride);
-                for (input, factors) in tokens.zip(factors.chunks_exact(rank)) {
-                    let input = &input[first..][..length];
-                    for (out, factor) in piece_rows.iter_mut().zip(factors) {
-                        for (out, input) in out.iter_mut().zip(input) {
-                            *out += factor * input;
+    pieces
+        .into_par_iter()
+        .enumerate()
+        .for_each(|(index, mut piece_rows)| {
+            widest(
+                #[inline(always)]
+                || {
+                    let first = span.first + index * piece;
+                    let length = piece_rows[0].len();
+                    let tokens = input.chunks_exact(span.stride);
+                    for (input, factors) in tokens.zip(factors.chunks_exact(rank)) {
+                        let input = &input[first..][..length];
+                        for (out, factor) in piece_rows.iter_mut().zip(factors) {
+                            for (out, input) in out.iter_mut().zip(input) {
+                                *out += factor * input;
+                            }
                         }
                     }
-                }
-            },
-        );
-    });
+                },
+            );
+        });
 }
 
 #[inline(always)]

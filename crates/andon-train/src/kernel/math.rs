@@ -10,7 +10,13 @@ pub(crate) fn exp(x: f32) -> f32 {
     // The logarithm of two in two parts, so that the rest is exact.
     let rest = x - whole * 0.693_359_4 + whole * 2.121_944_4e-4;
     let mut sum = 1.987_569_2e-4;
-    for term in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
+    for term in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        0.166_666_66,
+        0.5,
+    ] {
         sum = sum * rest + term;
     }
     let fraction = sum * rest * rest + rest + 1.0;

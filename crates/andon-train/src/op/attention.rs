@@ -102,7 +102,9 @@ impl Attention {
         let (queries, keys) = (self.query_heads * head, self.key_heads * head);
         let heads = |from: usize, count: usize| {
             let rows = input.narrow(1, from, count * head)?;
-            rows.reshape((tokens, count, head))?.transpose(0, 1)?.contiguous()
+            rows.reshape((tokens, count, head))?
+                .transpose(0, 1)?
+                .contiguous()
         };
         let group = self.query_heads / self.key_heads;
         let spread = |heads: Tensor| {

@@ -1,9 +1,7 @@
 //! Products with weights: frozen ones with an adapter beside them, and trained ones.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 
 use super::{floats, with_floats};
 use crate::kernel::low_rank::{self, Rows, Span};
@@ -46,11 +44,6 @@ impl Frozen {
     /// Inputs.
     pub(crate) fn columns(&self) -> usize {
         self.weight.dims()[1]
-    }
-
-    /// The parts that have an adapter each.
-    pub(crate) fn parts(&self) -> &[usize] {
-        &self.parts
     }
 
     /// `weight · input + bias` for each row of `input`.
@@ -110,7 +103,9 @@ impl Frozen {
         )?;
         if let Some(bias) = &self.bias {
             for row in out.chunks_exact_mut(bias.len()) {
-                row.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+                row.iter_mut()
+                    .zip(bias)
+                    .for_each(|(out, bias)| *out += bias);
             }
         }
         Ok(out)
@@ -309,7 +304,9 @@ impl CustomOp3 for Trained {
         let mut out = product((input, layout), (weight, &turned), sizes)?;
         let bias = floats(bias, bias_layout)?;
         for row in out.chunks_exact_mut(rows) {
-            row.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+            row.iter_mut()
+                .zip(bias)
+                .for_each(|(out, bias)| *out += bias);
         }
         Ok((CpuStorage::F32(out), (tokens, rows).into()))
     }

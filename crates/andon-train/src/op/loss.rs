@@ -125,6 +125,10 @@ impl CustomOp1 for Choices {
             }
             Ok(())
         })?;
-        Ok(Some(Tensor::from_vec(out, logits.shape(), logits.device())?))
+        Ok(Some(Tensor::from_vec(
+            out,
+            logits.shape(),
+            logits.device(),
+        )?))
     }
 }

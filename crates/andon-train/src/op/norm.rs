@@ -65,12 +65,7 @@ impl LayerNorm {
         }
     }
 
-    pub(super) fn composed(
-        self,
-        input: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-    ) -> Result<Tensor> {
+    pub(super) fn composed(self, input: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
         let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
         let variance = (centred.sqr()?.mean_keepdim(D::Minus1)? + f64::from(self.epsilon))?;
         let normal = centred.broadcast_div(&variance.sqrt()?)?;

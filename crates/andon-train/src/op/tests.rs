@@ -113,7 +113,11 @@ fn norms_agree() {
 fn gates_agree() {
     let input = Var::from_tensor(&(random(1, &[9, 40]).as_tensor() * 4.0).unwrap()).unwrap();
     for gate in [Gate::Silu, Gate::Gelu] {
-        check(&[&input], |i| gated(i[0], gate), |i| gated_composed(i[0], gate));
+        check(
+            &[&input],
+            |i| gated(i[0], gate),
+            |i| gated_composed(i[0], gate),
+        );
     }
     check(&[&input], |i| gelu(i[0]), |i| i[0].gelu_erf());
 }
@@ -126,8 +130,17 @@ fn attentions_agree() {
         let angle = |index: usize| (index as f32 * 0.37).sin_cos();
         (0..tokens * pairs).map(angle).collect()
     };
-    for (pairing, pairs) in [(Pairing::Neighbours, 8), (Pairing::Halves, 8), (Pairing::Halves, 6)] {
-        for (cap, window) in [(None, None), (Some(2.0), None), (None, Some(5)), (None, Some(9))] {
+    for (pairing, pairs) in [
+        (Pairing::Neighbours, 8),
+        (Pairing::Halves, 8),
+        (Pairing::Halves, 6),
+    ] {
+        for (cap, window) in [
+            (None, None),
+            (Some(2.0), None),
+            (None, Some(5)),
+            (None, Some(9)),
+        ] {
             for (order, shared) in [(Order::Causal, 7), (Order::Both, 0)] {
                 let branches = match shared {
                     0 => vec![0..8, 8..19, 19..29],

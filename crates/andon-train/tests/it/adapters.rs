@@ -61,7 +61,15 @@ fn train(
     report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<TrainedAdapter, TrainError> {
     let (lessons, base) = (lessons(30), Digest::of(file));
-    train_adapter(&weights(file), base, &lessons[..24], &lessons[24..], settings, resume, report)
+    train_adapter(
+        &weights(file),
+        base,
+        &lessons[..24],
+        &lessons[24..],
+        settings,
+        resume,
+        report,
+    )
 }
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -76,12 +84,15 @@ fn every_family_learns_and_the_engine_serves_what_it_learnt() {
         let losses: Vec<f64> = trained.history.iter().filter_map(|e| e.held_out).collect();
         let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
         let model = LanguageModel::from_bytes("tiny", &file, kernels).unwrap();
-        model.add_adapter_from("a", Files::Gguf(&trained.file)).unwrap();
+        model
+            .add_adapter_from("a", Files::Gguf(&trained.file))
+            .unwrap();
         let adapter = Adapter {
             name: "a".into(),
             scale: 1.0,
         };
-        let right = lessons(30)[24..].iter().enumerate().filter(|(index, lesson)| {
+        let all = lessons(30);
+        let right = all[24..].iter().enumerate().filter(|(index, lesson)| {
             let rows = model.evaluate_with(&lesson.tokens, Some(&adapter)).unwrap();
             let logits = &rows[lesson.tokens.len() - 1];
             let logit = |label: &[u32; 2]| logits[label[0] as usize];
@@ -89,7 +100,11 @@ fn every_family_learns_and_the_engine_serves_what_it_learnt() {
             best == Some(&LABELS[index % 3])
         });
         let right = right.count();
-        assert!(right >= 5, "{}: {right} of 6 right, {losses:?}", family.name());
+        assert!(
+            right >= 5,
+            "{}: {right} of 6 right, {losses:?}",
+            family.name()
+        );
     }
 }
 
@@ -124,7 +139,15 @@ fn a_training_that_was_killed_ends_as_if_it_were_not() {
 fn refused(settings: &AdapterSettings, lessons: &[Lesson], part: &str) {
     let file = file(Family::Llama);
     let base = Digest::of(&file);
-    let error = train_adapter(&weights(&file), base, lessons, &[], settings, None, &mut go_on);
+    let error = train_adapter(
+        &weights(&file),
+        base,
+        lessons,
+        &[],
+        settings,
+        None,
+        &mut go_on,
+    );
     let error = error.unwrap_err().to_string();
     assert!(error.contains(part), "'{part}' is not in: {error}");
 }
@@ -139,7 +162,11 @@ fn what_cannot_be_trained_is_refused_before_it_begins() {
     refused(&narrow, &lessons(20), "MiB of memory");
     let mut foreign = lessons(20);
     foreign[4].tokens[0] = 1 << 20;
-    refused(&settings(1), &foreign, "example 5 has a token that the model has not");
+    refused(
+        &settings(1),
+        &foreign,
+        "example 5 has a token that the model has not",
+    );
     let mut long = lessons(20);
     long[2].tokens = vec![5; 1 << 20];
     refused(&settings(1), &long, "example 3 has 1048576 tokens");

@@ -24,7 +24,9 @@ fn encoder(seed: u64) -> Encoder {
 fn texts() -> Vec<(String, usize)> {
     let letters = ["a", "b", "c", "d", "e"];
     let texts = letters.iter().enumerate().flat_map(|(index, first)| {
-        let others = letters.iter().map(move |other| format!("{first} {other} {first}"));
+        let others = letters
+            .iter()
+            .map(move |other| format!("{first} {other} {first}"));
         others.map(move |text| (text, index % 2))
     });
     texts.collect()
@@ -75,7 +77,11 @@ fn separation(encoder: &Encoder) -> f32 {
 fn texts_of_one_label_come_to_lie_together_in_the_engine() {
     let base = encoder(3);
     let tuned = tune(&base, &settings());
-    assert_eq!(tuned, tune(&base, &settings()), "the same seed gives the same encoder");
+    assert_eq!(
+        tuned,
+        tune(&base, &settings()),
+        "the same seed gives the same encoder"
+    );
     let first = tuned.history[0].loss;
     let last = tuned.history[tuned.history.len() - 1].loss;
     assert!(last < first, "{first} and {last}");
@@ -91,7 +97,11 @@ fn a_file_that_is_spoilt_or_of_another_encoder_is_refused() {
     settings.schedule.epochs = 1;
     let file = tune(&base, &settings).file;
     let check = |encoder: &Encoder, file: &[u8], part: &str| {
-        let error = encoder.tuned(file).err().expect("it is refused").to_string();
+        let error = encoder
+            .tuned(file)
+            .err()
+            .expect("it is refused")
+            .to_string();
         assert!(error.contains(part), "'{part}' is not in: {error}");
     };
     check(&encoder(4), &file, "another model");

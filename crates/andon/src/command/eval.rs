@@ -2,15 +2,19 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
+use andon_engine::Encoder;
 use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
 use andon_learn::{Lesson, cross_validate, evaluate_head};
+use andon_runtime::Serving;
+use andon_task::engine::Embed;
 use andon_task::example::{self, LabelledText};
-use andon_task::head::Head;
+use andon_task::plant::Plant;
 use andon_task::task::Task;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use crate::cli::Eval;
 use crate::engine::Loader;
@@ -29,19 +33,23 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
         Some(path) => Some(read(path, task)?),
         None => None,
     };
-    let encoder = Loader::new(settings.store()).encoder(&plant.settings.encoder)?;
+    let encoder = Arc::new(Loader::new(settings.store()).encoder(&plant.settings.encoder)?);
     let began = Instant::now();
     let clock = || began.elapsed();
     let mut shown = Shown::new(&task.name);
     let mut progress = |progress| shown.show(progress);
     let evaluation = match labelled {
         Some(labelled) => {
-            let head = promoted(settings, task)?;
+            let Serving { head, tuned } = promoted(settings, &plant, task, &encoder)?;
+            let encoder: &dyn Embed = match &tuned {
+                Some(tuned) => &**tuned,
+                None => &*encoder,
+            };
             evaluate_head(
                 task,
                 &head,
                 &labelled,
-                &encoder,
+                encoder,
                 &plant.glossary,
                 &clock,
                 &mut progress,
@@ -51,7 +59,7 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
             let lesson = Lesson {
                 task,
                 examples: examples(&plant, task),
-                encoder: &encoder,
+                encoder: &*encoder,
                 tune: None,
                 glossary: &plant.glossary,
             };
@@ -70,7 +78,12 @@ fn read(path: &Path, task: &Task) -> anyhow::Result<Vec<LabelledText>> {
     example::parse_labelled(&text, task.labels()).with_context(cannot_read)
 }
 
-fn promoted(settings: &Settings, task: &Task) -> anyhow::Result<Head> {
+fn promoted(
+    settings: &Settings,
+    plant: &Plant,
+    task: &Task,
+    encoder: &Arc<Encoder>,
+) -> anyhow::Result<Serving> {
     let name = &task.name;
     let promotion = node::store(&settings.state)?
         .promoted(name)
@@ -78,11 +91,11 @@ fn promoted(settings: &Settings, task: &Task) -> anyhow::Result<Head> {
         .with_context(|| {
             format!("no head of '{name}' is promoted: train one with `andon learn {name}`")
         })?;
-    node::heads(&settings.state)
-        .load(promotion.head)
-        .with_context(|| {
-            format!("cannot read the head of '{name}': train it with `andon learn {name}`")
-        })
+    let beside = (encoder.identity(), &plant.glossary);
+    node::heads(&settings.state, encoder)
+        .open(promotion.head, task.labels(), beside)
+        .map_err(|reason| anyhow!("the head of '{name}' does not serve: {reason}"))
+        .with_context(|| format!("train another with `andon learn {name}`"))
 }
 
 /// The figures of an evaluation as a table.

@@ -1,6 +1,7 @@
 //! `andon learn TASK`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use andon_learn::Tune;
 use andon_learn::interval::Estimate;
@@ -23,7 +24,7 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         settings.output.print(&candidate, adapter)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let encoder = loader.encoder(&plant.settings.encoder)?;
+    let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let tuner = EncoderTuner::of(&encoder);
     let tune: Option<&dyn Tune> = match typed.tune {
         true => Some(&tuner),
