@@ -3,6 +3,8 @@
 //!
 //! [`safetensors`] and [`gguf`] read them; the layers below are one for both.
 
+use std::sync::Arc;
+
 use andon_kernels::Kernels;
 use andon_kernels::activation::{Activations, Input, Precision, Transform};
 use andon_kernels::attention::{Queries, View};
@@ -14,7 +16,9 @@ use andon_kernels::norm::LayerNorm;
 use crate::error::{LoadError, damaged};
 
 pub(crate) mod gguf;
+mod numbers;
 pub(crate) mod safetensors;
+mod tuned;
 
 /// The shape of an encoder.
 #[derive(Clone, Debug)]
@@ -72,10 +76,10 @@ pub(crate) struct Bert {
     shape: Shape,
     pooling: Pooling,
     /// The vectors of the vocabulary.
-    words: Matrix,
+    words: Arc<Matrix>,
     /// A row for each place of a text; the vector of the first text's type is in
     /// them or in the words.
-    positions: Vec<f32>,
+    positions: Arc<Vec<f32>>,
     norm: Norm,
     layers: Vec<Layer>,
 }
@@ -90,6 +94,7 @@ struct Layer {
     output_norm: Norm,
 }
 
+#[derive(Clone)]
 struct Norm {
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -127,6 +132,16 @@ impl Bert {
         self.pooling
     }
 
+    /// Adds the vectors of a text's tokens, before the first norm.
+    fn embed(&self, text: &[u32], states: &mut Vec<f32>) {
+        let width = self.shape.width;
+        let mut word = vec![0.0; width];
+        for (&token, position) in text.iter().zip(self.positions.chunks_exact(width)) {
+            self.words.row(token as usize, &mut word);
+            states.extend(word.iter().zip(position).map(|(x, y)| x + y));
+        }
+    }
+
     /// The states of all tokens of all texts, `[token][width]`, text after text.
     pub(crate) fn states(&self, kernels: &Kernels, texts: &[Vec<u32>]) -> Vec<f32> {
         let width = self.shape.width;
@@ -135,13 +150,8 @@ impl Bert {
         let tokens: usize = texts.iter().map(Vec::len).sum();
 
         let mut states = Vec::with_capacity(tokens * width);
-        let mut word = vec![0.0; width];
         for text in texts {
-            for (position, &token) in text.iter().enumerate() {
-                let position = &self.positions[position * width..][..width];
-                self.words.row(token as usize, &mut word);
-                states.extend(word.iter().zip(position).map(|(x, y)| x + y));
-            }
+            self.embed(text, &mut states);
         }
         kernels.layer_norm(&mut states, self.norm.view());
 

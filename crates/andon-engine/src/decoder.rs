@@ -21,6 +21,7 @@ use crate::gguf::Gguf;
 use crate::source::Source;
 
 mod config;
+pub(crate) mod numbers;
 mod rotation;
 
 use config::{Config, Gate};

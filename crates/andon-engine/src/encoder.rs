@@ -7,6 +7,7 @@ use std::sync::Arc;
 use andon_kernels::Kernels;
 use andon_task::digest::Digest;
 use andon_task::engine::{Embed, EngineError, Identity};
+use andon_task::weights::{EncoderLayer, EncoderShape, EncoderWeights};
 use tokenizers::Tokenizer;
 
 use crate::bert::safetensors::{self, Config};
@@ -64,7 +65,7 @@ pub struct EncoderParts<'a> {
 /// state of the first, at unit length. Callers compute on their own threads.
 pub struct Encoder {
     identity: Identity,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     model: Bert,
     kernels: Arc<Kernels>,
 }
@@ -132,7 +133,7 @@ impl Encoder {
                 digest: Digest::of_parts(files.into_iter().chain(parts.pooling)),
                 context_tokens: model.context(),
             },
-            tokens: Tokens::Json(Box::new(tokenizer)),
+            tokens: Arc::new(Tokens::Json(Box::new(tokenizer))),
             model,
             kernels,
         };
@@ -166,9 +167,25 @@ impl Encoder {
                 digest: Digest::of(file),
                 context_tokens: model.context(),
             },
-            tokens: Tokens::Vocabulary(Box::new(vocabulary)),
+            tokens: Arc::new(Tokens::Vocabulary(Box::new(vocabulary))),
             model,
             kernels,
+        })
+    }
+
+    /// This encoder with the tuned layers of a file; its digest is the file's.
+    ///
+    /// # Errors
+    /// If the file is damaged or was tuned from another encoder.
+    pub fn tuned(&self, file: &[u8]) -> Result<Self, LoadError> {
+        Ok(Self {
+            identity: Identity {
+                digest: Digest::of(file),
+                ..self.identity.clone()
+            },
+            tokens: Arc::clone(&self.tokens),
+            model: self.model.tuned(self.identity.digest, file)?,
+            kernels: Arc::clone(&self.kernels),
         })
     }
 
@@ -187,7 +204,7 @@ impl Encoder {
                 context_tokens,
             });
         }
-        let tokens = match &self.tokens {
+        let tokens = match &*self.tokens {
             Tokens::Json(tokenizer) => unbroken(|| tokenizer.encode_fast(text, true))
                 .map(|encoding| encoding.get_ids().to_vec())
                 .map_err(|error| {
@@ -270,6 +287,20 @@ impl Embed for Encoder {
             rest = after;
         }
         Ok(vectors)
+    }
+}
+
+impl EncoderWeights for Encoder {
+    fn shape(&self) -> EncoderShape {
+        self.model.shape_to_train()
+    }
+
+    fn layer(&self, index: usize) -> EncoderLayer {
+        self.model.layer_to_train(index)
+    }
+
+    fn embed_tokens(&self, tokens: &[u32]) -> Vec<f32> {
+        self.model.embedded(&self.kernels, tokens)
     }
 }
 

@@ -120,11 +120,7 @@ impl LanguageModel {
     ) -> Result<Self, LoadError> {
         let gguf = Gguf::parse(file)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        let fitting = |token_bytes: usize| {
-            let least = FEWEST_BLOCKS * kv::BLOCK;
-            (options.cache_bytes / token_bytes).max(least)
-        };
-        let model = Decoder::from_gguf(&gguf, tokenizer.size(), fitting)?;
+        let model = decoder(&gguf, &tokenizer, &options)?;
         let template = match gguf.get(CHAT_TEMPLATE) {
             None => None,
             Some(_) => {
@@ -166,6 +162,17 @@ impl LanguageModel {
         })
     }
 
+    /// The weights of a GGUF file's model as a language model of these options holds
+    /// them, for training against them.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::load`].
+    pub fn weights(file: &[u8], options: &Options) -> Result<Decoder, LoadError> {
+        let gguf = Gguf::parse(file)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+        decoder(&gguf, &tokenizer, options)
+    }
+
     /// The tokens of a prompt, as the model gets them.
     ///
     /// # Errors
@@ -199,6 +206,13 @@ impl LanguageModel {
             return Err(EngineError::Invalid("the prompt is empty".into()));
         }
         Ok(tokens)
+    }
+
+    /// The tokens of an answer, with the one that ends the turn.
+    pub fn tokenize_answer(&self, answer: &str) -> Vec<u32> {
+        let mut tokens = self.tokenizer.encode(answer, Controls::Text);
+        tokens.push(self.tokenizer.ends()[0]);
+        tokens
     }
 
     fn tokenize_chat(&self, chat: &Chat) -> Result<Vec<u32>, EngineError> {
@@ -470,15 +484,10 @@ impl LanguageModel {
             return Err(EngineError::Invalid("there are no labels to score".into()));
         }
         let prompt = self.tokenize(&request.prompt)?;
-        let end = self.tokenizer.ends()[0];
         let labels: Vec<Vec<u32>> = request
             .labels
             .iter()
-            .map(|label| {
-                let mut tokens = self.tokenizer.encode(label, Controls::Text);
-                tokens.push(end);
-                tokens
-            })
+            .map(|label| self.tokenize_answer(label))
             .collect();
         let longest = labels.iter().map(Vec::len).max().unwrap_or(0);
         self.check_fit(prompt.len(), longest)?;
@@ -527,6 +536,18 @@ fn prepare_grammars(tokenizer: &Arc<Tokenizer>) -> Arc<OnceLock<Result<Grammars,
 
 fn make_grammars(tokenizer: &Arc<Tokenizer>) -> Result<Grammars, EngineError> {
     Grammars::new(Arc::clone(tokenizer))
+}
+
+fn decoder(
+    gguf: &Gguf<'_>,
+    tokenizer: &Tokenizer,
+    options: &Options,
+) -> Result<Decoder, LoadError> {
+    let fitting = |token_bytes: usize| {
+        let least = FEWEST_BLOCKS * kv::BLOCK;
+        (options.cache_bytes / token_bytes).max(least)
+    };
+    Decoder::from_gguf(gguf, tokenizer.size(), fitting)
 }
 
 /// What a prompt has in common with others of its task: its first tokens.

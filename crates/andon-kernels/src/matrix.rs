@@ -194,7 +194,8 @@ impl Matrix {
         Self { bias, ..self }
     }
 
-    pub(crate) fn bias(&self) -> Option<&[f32]> {
+    /// The addends, one for each row.
+    pub fn bias(&self) -> Option<&[f32]> {
         self.bias.as_deref()
     }
 

@@ -18,7 +18,7 @@ const SEED: u64 = 0;
 
 /// The fold of each example, and how many folds there are: five, or as many as
 /// there are distinct texts.
-pub(crate) fn assign(examples: &[LabelledText], glossary: &Glossary) -> (Vec<usize>, usize) {
+pub fn assign(examples: &[LabelledText], glossary: &Glossary) -> (Vec<usize>, usize) {
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, example) in examples.iter().enumerate() {
         let folded = fold_text(glossary.read(&example.text).text());

@@ -29,7 +29,10 @@ mod random;
 mod score;
 mod study;
 mod train;
+mod tune;
 
 pub use error::LearnError;
-pub use learn::{Candidate, Clock, Progress, Stage, cross_validate, evaluate_head, learn};
+pub use fold::assign as folds;
+pub use learn::{Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn};
 pub use score::{Scored, score_labels};
+pub use tune::{Labelled, Tune, Tuned};

@@ -7,30 +7,115 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use andon_task::digest::Digest;
-use andon_task::engine::Identity;
+use andon_task::engine::{Embed, Identity};
 use andon_task::glossary::Glossary;
 use andon_task::head::Head;
+use andon_task::label::LabelSet;
 use andon_task::task::Task;
 
-/// The files of trained heads: one directory, each file named by its digest.
-#[derive(Clone, Debug)]
-pub struct HeadFiles(PathBuf);
+/// Makes a tuned encoder of the bytes that were kept of it, or says why not.
+pub type ReadEncoder = Arc<dyn Fn(&[u8]) -> Result<Arc<dyn Embed>, String> + Send + Sync>;
+
+/// The files of trained heads and of the encoders that were tuned for them: one
+/// directory, each file named by its digest.
+#[derive(Clone)]
+pub struct HeadFiles {
+    folder: PathBuf,
+    read_encoder: Option<ReadEncoder>,
+}
+
+/// A head that may answer, and what makes vectors for it.
+#[derive(Clone)]
+pub struct Serving {
+    /// The head.
+    pub head: Arc<Head>,
+    /// The encoder that was tuned for it; `None`: the plant's own.
+    pub tuned: Option<Arc<dyn Embed>>,
+}
 
 impl HeadFiles {
     /// The files in `directory`, which is made when the first is kept.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self(directory.into())
+        Self {
+            folder: directory.into(),
+            read_encoder: None,
+        }
+    }
+
+    /// The same files, with what reads tuned encoders.
+    pub fn reading_encoders(self, read: ReadEncoder) -> Self {
+        Self {
+            read_encoder: Some(read),
+            ..self
+        }
+    }
+
+    /// Keeps a tuned encoder, whole or not at all; it is known by its digest.
+    pub fn save_encoder(&self, bytes: &[u8]) -> io::Result<()> {
+        self.keep(&self.encoder_path(Digest::of(bytes)), bytes)
+    }
+
+    /// The head of this digest and what serves with it, if it was made for the labels,
+    /// the encoder (or one tuned from it) and the glossary.
+    ///
+    /// # Errors
+    /// Why it cannot answer.
+    pub fn open(
+        &self,
+        digest: Digest,
+        labels: &LabelSet,
+        (encoder, glossary): (&Identity, &Glossary),
+    ) -> Result<Serving, String> {
+        let head = self
+            .load(digest)
+            .map_err(|error| format!("its file cannot be read ({error}): learn again"))?;
+        let tuned = match head.encoder() == encoder.digest {
+            true => None,
+            false => self.load_encoder(head.encoder())?,
+        };
+        let identity = tuned.as_ref().map_or(encoder, |tuned| tuned.identity());
+        head.fits(labels, identity, glossary)
+            .map_err(|error| error.to_string())?;
+        Ok(Serving {
+            head: Arc::new(head),
+            tuned,
+        })
+    }
+
+    /// The tuned encoder of this digest; `None` where none was kept.
+    fn load_encoder(&self, digest: Digest) -> Result<Option<Arc<dyn Embed>>, String> {
+        let Some(read) = &self.read_encoder else {
+            return Ok(None);
+        };
+        let path = self.encoder_path(digest);
+        let unreadable = |reason: String| {
+            format!(
+                "its tuned encoder '{}' cannot be read ({reason}): learn again",
+                path.display()
+            )
+        };
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes.map_err(|error| unreadable(error.to_string()))?,
+        };
+        match Digest::of(&bytes) == digest {
+            true => read(&bytes).map(Some).map_err(unreadable),
+            false => Err(unreadable("it is not as it was kept".to_owned())),
+        }
     }
 
     /// Keeps a head, whole or not at all; it is known by its digest.
     pub fn save(&self, head: &Head) -> io::Result<()> {
-        fs::create_dir_all(&self.0)?;
-        let path = self.path(head.digest());
+        self.keep(&self.path(head.digest()), head.bytes())
+    }
+
+    fn keep(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
         let partial = path.with_extension(format!("{}.part", std::process::id()));
-        let written = write(&partial, head.bytes())
-            .and_then(|()| fs::rename(&partial, &path))
+        let written = write(&partial, bytes)
+            .and_then(|()| fs::rename(&partial, path))
             // A promotion that survives a power cut must not name a file that did not.
-            .and_then(|()| sync_directory(&self.0));
+            .and_then(|()| sync_directory(&self.folder));
         if written.is_err() {
             // The first error is what the caller has to hear.
             fs::remove_file(&partial).ok();
@@ -53,7 +138,11 @@ impl HeadFiles {
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
-        self.0.join(format!("{digest}.head"))
+        self.folder.join(format!("{digest}.head"))
+    }
+
+    fn encoder_path(&self, digest: Digest) -> PathBuf {
+        self.folder.join(format!("{digest}.encoder"))
     }
 }
 
@@ -102,7 +191,7 @@ struct Promoted {
     digest: Digest,
     /// The digest of the encoder that it was compared with.
     encoder: Option<Digest>,
-    head: Result<Arc<Head>, String>,
+    head: Result<Serving, String>,
 }
 
 impl Heads {
@@ -114,7 +203,7 @@ impl Heads {
     }
 
     /// The head that answers for a task.
-    pub(crate) fn serving(&self, task: &str) -> Option<Arc<Head>> {
+    pub(crate) fn serving(&self, task: &str) -> Option<Serving> {
         self.current().get(task)?.head.clone().ok()
     }
 
@@ -152,7 +241,7 @@ impl Heads {
                 let promoted = Promoted {
                     digest,
                     encoder: serving,
-                    head: head.map(Arc::new),
+                    head,
                 };
                 next.insert(task.name.clone(), promoted);
             }
@@ -166,16 +255,11 @@ impl Heads {
     }
 
     /// Reads a head and refuses one that was made for something else than serves.
-    fn open(&self, task: &Task, digest: Digest, beside: Beside<'_>) -> Result<Head, String> {
-        let head = self
-            .files
-            .load(digest)
-            .map_err(|error| format!("its file cannot be read ({error}): learn again"))?;
+    fn open(&self, task: &Task, digest: Digest, beside: Beside<'_>) -> Result<Serving, String> {
         let encoder = beside
             .encoder
             .ok_or("no encoder is loaded: load the one it was trained with")?;
-        head.fits(task.labels(), encoder, beside.glossary)
-            .map_err(|error| error.to_string())?;
-        Ok(head)
+        let beside = (encoder, beside.glossary);
+        self.files.open(digest, task.labels(), beside)
     }
 }

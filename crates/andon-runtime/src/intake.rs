@@ -145,8 +145,9 @@ impl Node {
         let leads = |label: &Label| label.procedure.is_some();
         let (task, head) = self.plant.tasks.values().find_map(|task| {
             let leads = task.labels().labels().iter().any(leads);
-            let head = leads.then(|| self.heads.serving(&task.name)).flatten()?;
-            Some((task, head))
+            let serving = leads.then(|| self.heads.serving(&task.name)).flatten()?;
+            // A tuned encoder would have to read every open record anew.
+            serving.tuned.is_none().then_some((task, serving.head))
         })?;
         let probabilities = head.decide(reading, vector?).ok()?;
         let mut by_procedure = BTreeMap::new();

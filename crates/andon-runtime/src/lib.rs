@@ -22,7 +22,7 @@ mod tests;
 
 pub use certificates::{CertificateStatus, Validity};
 pub use error::Error;
-pub use heads::{HeadFiles, HeadStatus};
+pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
 pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};

@@ -8,6 +8,7 @@ use andon_task::task::Task;
 use andon_task::{prompt, route};
 
 use crate::error::Error;
+use crate::heads::Serving;
 use crate::intake::{Taken, check_text, vector_of};
 use crate::node::Node;
 
@@ -69,11 +70,15 @@ impl Node {
         text: &str,
         vector: Option<Vec<f32>>,
     ) -> Result<Option<Decision>, Error> {
-        let (Some(head), Some(encoder)) = (self.heads.serving(&task.name), &self.encoder) else {
+        let Some(Serving { head, tuned }) = self.heads.serving(&task.name) else {
+            return Ok(None);
+        };
+        let Some(encoder) = tuned.as_ref().or(self.encoder.as_ref()) else {
             return Ok(None);
         };
         let reading = self.plant.glossary.read(text);
-        let vector = match vector {
+        // The vector of the record is that of the plant's own encoder.
+        let vector = match vector.filter(|_| tuned.is_none()) {
             Some(vector) => Some(vector),
             None => vector_of(&**encoder, &reading)?,
         };
@@ -87,7 +92,7 @@ impl Node {
             shares,
             calibrated: true,
             answered_by: Answerer::Head,
-            digests: self.digests_of_head(task, &head, encoder.identity()),
+            digests: self.digests_of_head(task, &head),
         }))
     }
 
@@ -109,9 +114,9 @@ impl Node {
         })
     }
 
-    fn digests_of_head(&self, task: &Task, head: &Head, encoder: &Identity) -> Digests {
+    fn digests_of_head(&self, task: &Task, head: &Head) -> Digests {
         Digests {
-            model: Some(encoder.digest),
+            model: Some(head.encoder()),
             head: Some(head.digest()),
             labels: Some(task.labels().digest()),
             glossary: Some(self.plant.glossary.digest()),
@@ -132,9 +137,9 @@ impl Node {
 
     /// The digests of what answers a task now, for a text that fits it.
     pub fn serving_digests(&self, task: &Task) -> Option<Digests> {
-        match (self.heads.serving(&task.name), &self.encoder) {
-            (Some(head), Some(encoder)) => {
-                Some(self.digests_of_head(task, &head, encoder.identity()))
+        match self.heads.serving(&task.name) {
+            Some(serving) if self.encoder.is_some() => {
+                Some(self.digests_of_head(task, &serving.head))
             }
             _ => {
                 let model = self.language_model.as_ref()?;

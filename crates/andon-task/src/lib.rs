@@ -27,3 +27,4 @@ pub mod route;
 pub mod run;
 pub mod task;
 mod timestamp;
+pub mod weights;

@@ -137,6 +137,12 @@ pub(crate) struct Learn {
     /// Promote the head whatever the comparison with the current one says.
     #[arg(long)]
     pub(crate) promote: bool,
+    /// Tune a copy of the encoder on the examples first, and train the head on it.
+    #[arg(long, conflicts_with = "adapter")]
+    pub(crate) tune: bool,
+    /// Train an adapter of the language model instead, and keep it as a candidate.
+    #[arg(long, conflicts_with = "promote")]
+    pub(crate) adapter: bool,
     /// In whose name.
     #[command(flatten)]
     pub(crate) who: Who,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use andon_engine::decoder::Decoder;
 use andon_engine::{Encoder, EncoderFiles, LanguageModel, Options};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
@@ -86,6 +87,22 @@ impl Loader {
             );
         }
         Ok(model)
+    }
+
+    /// The language model that a plant names, and its weights to train against.
+    pub(crate) fn language_model_to_train(
+        &self,
+        name: &str,
+    ) -> anyhow::Result<(LanguageModel, Decoder)> {
+        let model = self.language_model(name)?;
+        let path = self.locate(name)?.weights;
+        let file =
+            std::fs::read(&path).with_context(|| format!("cannot read '{}'", path.display()))?;
+        let weights = LanguageModel::weights(&file, &Options::default());
+        Ok((
+            model,
+            weights.with_context(|| format!("cannot load the model '{name}'"))?,
+        ))
     }
 
     /// The encoder that a plant names.

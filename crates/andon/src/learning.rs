@@ -1,15 +1,17 @@
 //! The loop from examples to a head that serves: train, compare, promote.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
+use andon_engine::Encoder;
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
-use andon_learn::{Stage, learn};
+use andon_learn::{Lesson, Stage, Tune, learn};
 use andon_runtime::Node;
 use andon_store::{Candidate, Kind, Promotion, Store};
 use andon_task::digest::Digest;
-use andon_task::engine::Embed;
+use andon_task::engine::{Embed, Identity};
 use andon_task::example::{self, Example, LabelledText};
 use andon_task::glossary::Glossary;
 use andon_task::head::Head;
@@ -62,33 +64,37 @@ pub(crate) fn learn_task(
     settings: &Settings,
     plant: &Plant,
     task: &Task,
-    encoder: &dyn Embed,
+    (encoder, tune): (&Arc<Encoder>, Option<&dyn Tune>),
     (promote, by): (Promote, Option<&str>),
 ) -> anyhow::Result<Learned> {
     let began = Instant::now();
     let store = node::store(&settings.state)?;
     let examples = all_examples(&store, plant, task)?;
     let mut shown = Shown::new(&task.name);
-    let candidate = learn(
+    let lesson = Lesson {
         task,
-        &examples,
-        encoder,
-        &plant.glossary,
-        &|| began.elapsed(),
-        &mut |progress| shown.show(progress),
-    )
+        examples: &examples,
+        encoder: &**encoder,
+        tune,
+        glossary: &plant.glossary,
+    };
+    let candidate = learn(&lesson, &|| began.elapsed(), &mut |progress| {
+        shown.show(progress)
+    })
     .with_context(|| format!("cannot learn '{}'", task.name))?;
     drop(shown);
 
-    let heads = node::heads(&settings.state);
-    let current = current(&store, &heads, task, (encoder, &plant.glossary))?;
+    let heads = node::heads(&settings.state, encoder);
+    let current = current(&store, &heads, task, (encoder.identity(), &plant.glossary))?;
     let comparison = not_worse(&candidate.outcomes, current.as_deref());
     let promoted = promote == Promote::Anyway || comparison.promotes();
     let head = candidate.head.digest();
     // The file first, then what is known of it, then the promotion: whatever ends
     // this in between leaves what served before.
-    heads
-        .save(&candidate.head)
+    let tuned = candidate.tuned.as_ref();
+    tuned
+        .map_or(Ok(()), |bytes| heads.save_encoder(bytes))
+        .and_then(|()| heads.save(&candidate.head))
         .with_context(|| format!("cannot keep the head in '{}'", settings.state.display()))?;
     let figures = serde_json::to_value(Figures {
         evaluation: candidate.evaluation.clone(),
@@ -122,14 +128,14 @@ pub(crate) fn learn_task(
 /// Trains the heads of tasks that have examples and no head that serves.
 pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Result<()> {
     let encoder = Loader::new(settings.store()).encoder(&plant.settings.encoder)?;
+    let encoder = Arc::new(encoder);
     let store = node::store(&settings.state)?;
-    let heads = node::heads(&settings.state);
+    let heads = node::heads(&settings.state, &encoder);
     for task in plant.tasks.values() {
-        let identity = encoder.identity();
+        let beside = (encoder.identity(), &plant.glossary);
         let serves = store
             .promoted(&task.name)?
-            .and_then(|promotion| heads.load(promotion.digest).ok())
-            .is_some_and(|head| head.fits(task.labels(), identity, &plant.glossary).is_ok());
+            .is_some_and(|promotion| heads.open(promotion.digest, task.labels(), beside).is_ok());
         if serves || examples(plant, task).is_empty() {
             continue;
         }
@@ -137,7 +143,7 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
             settings,
             plant,
             task,
-            &encoder,
+            (&encoder, None),
             (Promote::IfNotWorse, None),
         )?;
         line(&format!(
@@ -211,7 +217,11 @@ pub(crate) fn all_examples(
         .collect::<Result<Vec<_>, _>>()?;
     let of_people = example::parse_labelled(&lines.join("\n"), task.labels())
         .context("cannot use what people answered as examples")?;
-    Ok(examples(plant, task).iter().cloned().chain(of_people).collect())
+    Ok(examples(plant, task)
+        .iter()
+        .cloned()
+        .chain(of_people)
+        .collect())
 }
 
 /// The head that answers a task now, if one does.
@@ -243,18 +253,20 @@ pub(crate) fn current(
     store: &Store,
     heads: &andon_runtime::HeadFiles,
     task: &Task,
-    (encoder, glossary): (&dyn Embed, &Glossary),
+    beside: (&Identity, &Glossary),
 ) -> anyhow::Result<Option<Vec<Outcome>>> {
     let promoted = store
         .promoted(&task.name)
         .with_context(|| format!("cannot read what is promoted for '{}'", task.name))?;
-    Ok(promoted.and_then(|Promotion { digest, figures, .. }| {
-        let head = heads.load(digest).ok()?;
-        head.fits(task.labels(), encoder.identity(), glossary)
-            .ok()?;
-        let figures: Figures = serde_json::from_value(figures).ok()?;
-        Some(figures.outcomes)
-    }))
+    Ok(promoted.and_then(
+        |Promotion {
+             digest, figures, ..
+         }| {
+            heads.open(digest, task.labels(), beside).ok()?;
+            let figures: Figures = serde_json::from_value(figures).ok()?;
+            Some(figures.outcomes)
+        },
+    ))
 }
 
 /// Shows the stages of learning or measuring, one bar each.
@@ -272,6 +284,7 @@ impl<'a> Shown<'a> {
         let known = self.bar.as_ref().map(|(stage, _)| *stage);
         if known != Some(progress.stage) {
             let what = match progress.stage {
+                Stage::Tuning => format!("{}: tuning an encoder", self.task),
                 Stage::Embedding => format!("{}: reading {} examples", self.task, progress.total),
                 Stage::Training => format!("{}: training {} heads", self.task, progress.total),
             };

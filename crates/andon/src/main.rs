@@ -22,6 +22,7 @@ mod remote;
 mod service;
 mod settings;
 mod shift;
+mod training;
 
 use std::process::ExitCode;
 

@@ -4,8 +4,10 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use andon_engine::Encoder;
 use andon_runtime::{HeadFiles, LanguageModel, Node, Parts};
 use andon_store::Store;
+use andon_task::engine::Embed;
 use andon_task::plant::Plant;
 use anyhow::{Context, bail};
 
@@ -35,7 +37,7 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             encoder: Some(encoder.clone()),
             language_model,
             store: store.clone(),
-            heads: heads(&settings.state),
+            heads: heads(&settings.state, &encoder),
             clock: Box::new(clock::now),
         };
         Node::new(parts).context("cannot read which heads are promoted")
@@ -105,9 +107,14 @@ pub(crate) fn occupy(state: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// The files of the heads of a state directory.
-pub(crate) fn heads(state: &Path) -> HeadFiles {
-    HeadFiles::new(state.join("heads"))
+/// The files of the heads of a state directory, and of what was tuned for them from
+/// the plant's encoder.
+pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
+    let encoder = Arc::clone(encoder);
+    HeadFiles::new(state.join("heads")).reading_encoders(Arc::new(move |bytes| {
+        let tuned = encoder.tuned(bytes).map_err(|error| error.to_string())?;
+        Ok(Arc::new(tuned) as Arc<dyn Embed>)
+    }))
 }
 
 fn database(state: &Path) -> PathBuf {

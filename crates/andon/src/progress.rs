@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const OF_BYTES: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 const OF_BYTES_WITHOUT_END: &str = "{msg} {spinner} {bytes} {bytes_per_sec}";
-const OF_PARTS: &str = "{msg} {wide_bar} {pos}/{len}";
+const OF_PARTS: &str = "{msg} {wide_bar} {pos}/{len} {eta}";
 
 /// The progress of one thing that takes a while.
 pub(crate) struct Progress {
@@ -44,6 +44,13 @@ impl Progress {
     pub(crate) fn reach(&self, position: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(position);
+        }
+    }
+
+    /// What is going on is called this now.
+    pub(crate) fn rename(&self, what: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(what.to_owned());
         }
     }
 

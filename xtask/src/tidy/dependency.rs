@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "andon-server",
         &["andon-task", "andon-store", "andon-runtime", "andon-learn"],
     ),
+    ("andon-train", &["andon-task"]),
     (
         "andon",
         &[
@@ -30,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "andon-runtime",
             "andon-learn",
             "andon-server",
+            "andon-train",
         ],
     ),
     ("andon-specimen", &[]),
@@ -52,6 +54,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// What the tests of every crate may use, and nothing that is shipped.
 const FOR_TESTS: &str = "andon-specimen";
 
+/// What the tests of a crate may use beside that: training is held to what the engine
+/// serves.
+const TESTS_MAY_USE: &[(&str, &[&str])] = &[("andon-train", &["andon-engine", "andon-kernels"])];
+
 /// What links SQL in, for the store alone.
 const SQL_LIBRARIES: &[&str] = &["rusqlite", "sqlx", "diesel", "libsqlite3-sys"];
 
@@ -70,7 +76,7 @@ pub(super) fn faults(name: &str, manifest: &str) -> anyhow::Result<Vec<String>> 
             || dependency.starts_with("andon");
         let is_allowed = dependency == name
             || allowed.contains(&dependency.as_str())
-            || (dependency == FOR_TESTS && kind == "dev-dependencies");
+            || (kind == "dev-dependencies" && tests_may_use(name, &dependency));
         if is_ours && !is_allowed {
             faults.push(format!("{name}: may not use '{dependency}'"));
         }
@@ -82,6 +88,11 @@ pub(super) fn faults(name: &str, manifest: &str) -> anyhow::Result<Vec<String>> 
         }
     }
     Ok(faults)
+}
+
+fn tests_may_use(name: &str, dependency: &str) -> bool {
+    let mut more = TESTS_MAY_USE.iter().filter(|(known, _)| *known == name);
+    dependency == FOR_TESTS || more.any(|(_, allowed)| allowed.contains(&dependency))
 }
 
 /// The packages that a manifest names, for whatever platform, each with the table

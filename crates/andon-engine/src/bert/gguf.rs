@@ -1,5 +1,7 @@
 //! Encoders from GGUF files.
 
+use std::sync::Arc;
+
 use super::{Bert, Layer, Norm, Pooling, Shape};
 use crate::error::{LoadError, unsupported};
 use crate::gguf::{Gguf, Value};
@@ -62,8 +64,8 @@ pub(crate) fn load(gguf: &Gguf<'_>, vocabulary: usize) -> Result<Bert, LoadError
         .collect::<Result<_, LoadError>>()?;
     let bert = Bert {
         pooling,
-        words: source.matrix("token_embd", vocabulary, width)?,
-        positions,
+        words: Arc::new(source.matrix("token_embd", vocabulary, width)?),
+        positions: Arc::new(positions),
         norm: norm("token_embd_norm")?,
         layers,
         shape,

@@ -1,5 +1,7 @@
 //! Encoders from `model.safetensors` and `config.json`.
 
+use std::sync::Arc;
+
 use andon_kernels::activation::GROUP;
 use andon_kernels::matrix::{Group8, Matrix};
 use safetensors::SafeTensors;
@@ -171,8 +173,8 @@ pub(crate) fn load(config: &Config, pooling: Pooling, file: &[u8]) -> Result<Ber
         .collect::<Result<_, LoadError>>()?;
     Ok(Bert {
         norm: source.norm("embeddings.LayerNorm", width)?,
-        words,
-        positions,
+        words: Arc::new(words),
+        positions: Arc::new(positions),
         layers,
         pooling,
         shape,
@@ -180,13 +182,13 @@ pub(crate) fn load(config: &Config, pooling: Pooling, file: &[u8]) -> Result<Ber
 }
 
 /// Weights and bias of a linear layer, as floats.
-struct Linear {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+pub(super) struct Linear {
+    pub(super) weight: Vec<f32>,
+    pub(super) bias: Vec<f32>,
 }
 
 /// Layers over the same inputs, one below the other, in 8 bits.
-fn pack(layers: &[Linear], columns: usize) -> Matrix {
+pub(super) fn pack(layers: &[Linear], columns: usize) -> Matrix {
     let weight: Vec<f32> = layers
         .iter()
         .flat_map(|layer| layer.weight.iter().copied())

@@ -200,10 +200,15 @@ impl Config {
 
     /// The first token that a token at `position` sees in a layer.
     pub(super) fn seen_from(&self, layer: usize, position: usize) -> usize {
-        match self.window {
-            Some(window) if layer.is_multiple_of(2) => (position + 1).saturating_sub(window),
-            _ => 0,
+        match self.window_of(layer) {
+            Some(window) => (position + 1).saturating_sub(window),
+            None => 0,
         }
+    }
+
+    /// How many tokens back a layer sees; `None`: all.
+    pub(super) fn window_of(&self, layer: usize) -> Option<usize> {
+        self.window.filter(|_| layer.is_multiple_of(2))
     }
 
     /// Numbers of a token's queries.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use andon_learn::{Progress, learn};
+use andon_learn::{Lesson, Progress, learn};
 use andon_task::certificate::{Judged, Severity, Terms, certify};
 use andon_task::engine::Embed as _;
 use andon_task::example::LabelledText;
@@ -48,16 +48,14 @@ fn answered(rows: &[(String, String)], shown: usize) -> (Vec<Judged>, Vec<Judged
         })
         .collect();
     let (encoder, glossary) = (Trigrams::new(), Glossary::default());
-    let shown_examples = &examples[..shown];
-    let candidate = learn(
-        &task,
-        shown_examples,
-        &encoder,
-        &glossary,
-        &still,
-        &mut nothing,
-    )
-    .unwrap();
+    let lesson = Lesson {
+        task: &task,
+        examples: &examples[..shown],
+        encoder: &encoder,
+        tune: None,
+        glossary: &glossary,
+    };
+    let candidate = learn(&lesson, &still, &mut nothing).unwrap();
     let earlier = candidate.outcomes.iter().filter_map(|o| o.judged).collect();
     let held_out = examples[shown..]
         .iter()
@@ -96,8 +94,7 @@ fn check(name: &str, rows: &[(String, String)], shown: usize, n: usize, alphas: 
                     delta: DELTA,
                 };
                 // With replacement: then the pool is the population, exactly.
-                let drawn: Vec<Judged> =
-                    (0..n).map(|_| pool[chance.below(pool.len())]).collect();
+                let drawn: Vec<Judged> = (0..n).map(|_| pool[chance.below(pool.len())]).collect();
                 if let Some(threshold) = certify(&drawn, earlier, terms).thresholds.ordinary {
                     let (accepted, wrong) = at(&pool, threshold);
                     issued += 1;
@@ -126,7 +123,9 @@ fn check(name: &str, rows: &[(String, String)], shown: usize, n: usize, alphas: 
 /// How many are accepted from `threshold` on, and how many of these are wrong.
 fn at(answers: &[Judged], threshold: f64) -> (usize, usize) {
     let accepted = answers.iter().filter(|a| a.confidence >= threshold);
-    accepted.fold((0, 0), |(n, wrong), a| (n + 1, wrong + usize::from(!a.right)))
+    accepted.fold((0, 0), |(n, wrong), a| {
+        (n + 1, wrong + usize::from(!a.right))
+    })
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use andon_learn::choose::{Unlabelled, choose, uncertainty};
-use andon_learn::{Progress, learn};
+use andon_learn::{Lesson, Progress, learn};
 use andon_task::engine::Embed as _;
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
@@ -68,12 +68,19 @@ impl Set {
     }
 
     fn head(&self, labelled: &[usize]) -> Head {
-        let shown: Vec<LabelledText> =
-            labelled.iter().map(|&at| self.examples[at].clone()).collect();
+        let shown: Vec<LabelledText> = labelled
+            .iter()
+            .map(|&at| self.examples[at].clone())
+            .collect();
         let (encoder, glossary) = (Trigrams::new(), Glossary::default());
-        learn(&self.task, &shown, &encoder, &glossary, &still, &mut nothing)
-            .unwrap()
-            .head
+        let lesson = Lesson {
+            task: &self.task,
+            examples: &shown,
+            encoder: &encoder,
+            tune: None,
+            glossary: &glossary,
+        };
+        learn(&lesson, &still, &mut nothing).unwrap().head
     }
 
     fn probabilities(&self, head: &Head, at: usize) -> Vec<f64> {
@@ -127,8 +134,10 @@ impl Set {
                     uncertainty: uncertainty(self.probabilities(head, at)),
                 })
                 .collect();
-            let known: Vec<&[f32]> =
-                labelled.iter().map(|&at| self.vectors[at].as_slice()).collect();
+            let known: Vec<&[f32]> = labelled
+                .iter()
+                .map(|&at| self.vectors[at].as_slice())
+                .collect();
             choose(&pool, &known, plan.1)
         })
     }

@@ -141,6 +141,11 @@ impl Head {
         &self.parts
     }
 
+    /// The digest of the encoder that it was trained on.
+    pub fn encoder(&self) -> Digest {
+        self.parts.encoder
+    }
+
     /// Refuses labels, an encoder and a glossary that the head was not trained for.
     pub fn fits(
         &self,

@@ -1,7 +1,10 @@
 //! `andon learn TASK`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use andon_learn::Tune;
+use andon_learn::interval::Estimate;
 use andon_learn::promotion::Verdict;
 
 use crate::cli::Learn;
@@ -9,17 +12,35 @@ use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
 use crate::plant;
 use crate::settings::Settings;
+use crate::training::{self, AdapterCandidate, EncoderTuner};
 
 /// Trains a head and promotes it if it is not worse than the one that serves.
 pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
-    let encoder = Loader::new(settings.store()).encoder(&plant.settings.encoder)?;
+    let loader = Loader::new(settings.store());
+    if typed.adapter {
+        let candidate = training::train_adapter(settings, &loader, &plant, task)?;
+        settings.output.print(&candidate, adapter)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
+    let tuner = EncoderTuner::of(&encoder);
+    let tune: Option<&dyn Tune> = match typed.tune {
+        true => Some(&tuner),
+        false => None,
+    };
     let promote = match typed.promote {
         true => Promote::Anyway,
         false => Promote::IfNotWorse,
     };
-    let learned = learn_task(settings, &plant, task, &encoder, (promote, typed.who.name()))?;
+    let learned = learn_task(
+        settings,
+        &plant,
+        task,
+        (&encoder, tune),
+        (promote, typed.who.name()),
+    )?;
     settings.output.print(&learned, human)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -42,5 +63,24 @@ fn human(learned: &Learned) -> String {
         learned.head.short(),
         learned.task,
         learned.took_s
+    )
+}
+
+fn adapter(candidate: &AdapterCandidate) -> String {
+    let percent = |figure: &Estimate| {
+        let [value, low, high] = [figure.value, figure.low, figure.high].map(|x| 100.0 * x);
+        format!("{value:.1} % ({low:.1}–{high:.1})")
+    };
+    format!(
+        "adapter {} of {} is kept as '{}'\n  right on {} held-out examples: {} with it, {} without\n  learned from {} examples in {} epochs, {:.0} s",
+        candidate.adapter.short(),
+        candidate.task,
+        candidate.file.display(),
+        candidate.held_out,
+        percent(&candidate.accuracy),
+        percent(&candidate.accuracy_without),
+        candidate.examples,
+        candidate.epochs.len(),
+        candidate.took_s
     )
 }

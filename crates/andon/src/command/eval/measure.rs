@@ -11,7 +11,8 @@ use andon_learn::comparison::Given;
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::Outcome;
 use andon_learn::report::Subject;
-use andon_learn::{Scored, cross_validate, evaluate_head, learn, score_labels};
+use andon_learn::{Lesson, Scored, cross_validate, evaluate_head, learn, score_labels};
+use andon_runtime::Serving;
 use andon_store::Promotion;
 use andon_task::certificate::Certificate;
 use andon_task::digest::Digest;
@@ -22,7 +23,7 @@ use andon_task::plant::Plant;
 use andon_task::prompt;
 use andon_task::run::Digests;
 use andon_task::task::Task;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::Contender;
@@ -78,7 +79,7 @@ pub(super) struct Bench<'a> {
     pub(super) on: On,
     pub(super) promotions: Vec<Promotion>,
     loader: Loader,
-    encoder: OnceCell<Encoder>,
+    encoder: OnceCell<Arc<Encoder>>,
     began: Instant,
 }
 
@@ -108,12 +109,12 @@ impl<'a> Bench<'a> {
         })
     }
 
-    pub(super) fn encoder(&self) -> anyhow::Result<&Encoder> {
+    pub(super) fn encoder(&self) -> anyhow::Result<&Arc<Encoder>> {
         if let Some(encoder) = self.encoder.get() {
             return Ok(encoder);
         }
         let encoder = self.loader.encoder(&self.plant.settings.encoder)?;
-        Ok(self.encoder.get_or_init(|| encoder))
+        Ok(self.encoder.get_or_init(|| Arc::new(encoder)))
     }
 
     /// The head that serves today, if one does.
@@ -121,12 +122,16 @@ impl<'a> Bench<'a> {
         let Some(promotion) = self.promotions.first() else {
             return Ok(None);
         };
-        let Ok(head) = node::heads(&self.settings.state).load(promotion.digest) else {
-            return Ok(None);
-        };
-        let encoder = self.encoder()?.identity();
-        let fits = head.fits(self.task.labels(), encoder, &self.plant.glossary);
-        Ok(fits.is_ok().then_some(promotion.digest))
+        let opened = self.open(promotion.digest)?;
+        Ok(opened.is_ok().then_some(promotion.digest))
+    }
+
+    /// A head with the encoder that it needs, or why it cannot answer.
+    fn open(&self, head: Digest) -> anyhow::Result<Result<Serving, String>> {
+        let encoder = self.encoder()?;
+        let beside = (encoder.identity(), &self.plant.glossary);
+        let heads = node::heads(&self.settings.state, encoder);
+        Ok(heads.open(head, self.task.labels(), beside))
     }
 
     /// Refuses what would not be fair before anything is computed.
@@ -262,11 +267,10 @@ impl<'a> Bench<'a> {
             });
         }
         let name = &self.task.name;
-        let head = node::heads(&self.settings.state)
-            .load(promotion.digest)
-            .with_context(|| {
-                format!("cannot read the head of '{name}': train it with `andon learn {name}`")
-            })?;
+        let serving = self
+            .open(promotion.digest)?
+            .map_err(|reason| anyhow!("the head of '{name}' does not serve: {reason}"))
+            .with_context(|| format!("train another with `andon learn {name}`"))?;
         let mut warnings = Vec::new();
         let seen = self.seen(promotion);
         if seen > 0 {
@@ -275,8 +279,8 @@ impl<'a> Bench<'a> {
                 self.examples.len()
             ));
         }
-        let mut evaluation = self.evaluate(&head)?;
-        if let Some(certificate) = self.certificate(&head)? {
+        let mut evaluation = self.evaluate(&serving)?;
+        if let Some(certificate) = self.certificate(&serving.head)? {
             let labels = self.task.labels().labels();
             evaluation = evaluation.at_certified(&certificate.thresholds, labels);
         }
@@ -293,7 +297,7 @@ impl<'a> Bench<'a> {
             .certificate(name)
             .with_context(|| format!("cannot read the certificate of '{name}'"))?;
         let digests = Digests {
-            model: Some(self.encoder()?.identity().digest),
+            model: Some(head.encoder()),
             head: Some(head.digest()),
             labels: Some(self.task.labels().digest()),
             glossary: Some(self.plant.glossary.digest()),
@@ -320,21 +324,21 @@ impl<'a> Bench<'a> {
                 others
             }
         };
-        let glossary = &self.plant.glossary;
+        let lesson = |examples| Lesson {
+            task: self.task,
+            examples,
+            encoder: &**encoder,
+            tune: None,
+            glossary: &self.plant.glossary,
+        };
         let (how, evaluation) = if others.is_empty() {
             let how = match self.on {
                 On::Plant => "cross-validated on the plant's examples",
                 On::File => "cross-validated on the file's own examples",
             };
             let mut progress = |progress| shown.show(progress);
-            let evaluation = cross_validate(
-                self.task,
-                self.examples,
-                encoder,
-                glossary,
-                &clock,
-                &mut progress,
-            )?;
+            let lesson = lesson(self.examples);
+            let evaluation = cross_validate(&lesson, &clock, &mut progress)?;
             (how.to_owned(), evaluation)
         } else {
             let how = format!(
@@ -342,9 +346,13 @@ impl<'a> Bench<'a> {
                 others.len()
             );
             let mut progress = |progress| shown.show(progress);
-            let candidate = learn(self.task, &others, encoder, glossary, &clock, &mut progress)?;
+            let candidate = learn(&lesson(&others), &clock, &mut progress)?;
             drop(shown);
-            (how, self.evaluate(&candidate.head)?)
+            let serving = Serving {
+                head: Arc::new(candidate.head),
+                tuned: None,
+            };
+            (how, self.evaluate(&serving)?)
         };
         let subject = Subject {
             name: "learn".to_owned(),
@@ -355,13 +363,17 @@ impl<'a> Bench<'a> {
         Ok(answered(subject, evaluation))
     }
 
-    fn evaluate(&self, head: &Head) -> anyhow::Result<Evaluation> {
+    fn evaluate(&self, serving: &Serving) -> anyhow::Result<Evaluation> {
+        let encoder: &dyn Embed = match &serving.tuned {
+            Some(tuned) => &**tuned,
+            None => &**self.encoder()?,
+        };
         let mut shown = Shown::new(&self.task.name);
         Ok(evaluate_head(
             self.task,
-            head,
+            &serving.head,
             self.examples,
-            self.encoder()?,
+            encoder,
             &self.plant.glossary,
             &|| self.began.elapsed(),
             &mut |progress| shown.show(progress),

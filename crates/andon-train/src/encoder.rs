@@ -1,0 +1,223 @@
+//! An encoder whose layers are trained, with a linear head that is thrown away.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use andon_task::weights::{self, EncoderShape, EncoderWeights, Linear};
+use candle_core::{DType, Device, Result, Tensor, Var};
+
+use crate::adam::Parameter;
+use crate::kernel::attention::{Order, Sight, Sizes};
+use crate::op::{Attention, Dropout, LayerNorm, gelu, trained};
+
+/// Matrices lose this share of themselves, times the learning rate, at each step.
+const DECAY: f64 = 0.01;
+
+/// A weight and what is added.
+struct Affine {
+    weight: Var,
+    bias: Var,
+}
+
+impl Affine {
+    fn of(linear: Linear, device: &Device) -> Result<Self> {
+        let bias = linear.bias.unwrap_or_else(|| vec![0.0; linear.rows]);
+        let weight = Tensor::from_vec(linear.weight, (linear.rows, linear.columns), device)?;
+        Ok(Self {
+            weight: Var::from_tensor(&weight)?,
+            bias: Var::from_vec(bias, linear.rows, device)?,
+        })
+    }
+
+    fn apply(&self, input: &Tensor) -> Result<Tensor> {
+        trained(input, &self.weight, &self.bias)
+    }
+}
+
+/// A norm with weights of its own.
+struct Norm {
+    weight: Var,
+    bias: Var,
+    norm: LayerNorm,
+}
+
+impl Norm {
+    fn of(norm: weights::LayerNorm, device: &Device) -> Result<Self> {
+        let width = norm.weight.len();
+        Ok(Self {
+            weight: Var::from_vec(norm.weight, width, device)?,
+            bias: Var::from_vec(norm.bias, width, device)?,
+            norm: LayerNorm {
+                epsilon: norm.epsilon,
+            },
+        })
+    }
+
+    fn apply(&self, input: &Tensor) -> Result<Tensor> {
+        self.norm.apply(input, &self.weight, &self.bias)
+    }
+}
+
+struct Layer {
+    qkv: Affine,
+    output: Affine,
+    attention_norm: Norm,
+    up: Affine,
+    down: Affine,
+    output_norm: Norm,
+}
+
+/// An encoder and its head.
+pub(crate) struct Encoder<'a> {
+    weights: &'a dyn EncoderWeights,
+    shape: EncoderShape,
+    layers: Vec<Layer>,
+    head: Affine,
+    device: Device,
+}
+
+impl<'a> Encoder<'a> {
+    /// Takes the weights over, with a head for so many labels.
+    pub(crate) fn new(
+        weights: &'a dyn EncoderWeights,
+        labels: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let shape = weights.shape();
+        let layers = (0..shape.layers).map(|index| {
+            let layer = weights.layer(index);
+            Ok(Layer {
+                qkv: Affine::of(layer.qkv, device)?,
+                output: Affine::of(layer.output, device)?,
+                attention_norm: Norm::of(layer.attention_norm, device)?,
+                up: Affine::of(layer.up, device)?,
+                down: Affine::of(layer.down, device)?,
+                output_norm: Norm::of(layer.output_norm, device)?,
+            })
+        });
+        Ok(Self {
+            weights,
+            layers: layers.collect::<Result<_>>()?,
+            head: Affine {
+                weight: Var::zeros((labels, shape.width), DType::F32, device)?,
+                bias: Var::zeros(labels, DType::F32, device)?,
+            },
+            shape,
+            device: device.clone(),
+        })
+    }
+
+    /// All that is trained; the head learns at `head_rate` times the rate.
+    pub(crate) fn parameters(&self, head_rate: f64) -> Vec<Parameter> {
+        let of = |values: &Var, rate| Parameter {
+            values: values.clone(),
+            rate,
+            decay: match values.rank() {
+                2 => DECAY,
+                _ => 0.0,
+            },
+        };
+        let layers = self.tensors().into_iter();
+        let head = [&self.head.weight, &self.head.bias];
+        layers
+            .map(|(_, values)| of(values, 1.0))
+            .chain(head.map(|values| of(values, head_rate)))
+            .collect()
+    }
+
+    /// The tensors of the layers under the names that a file has for them.
+    pub(crate) fn tensors(&self) -> Vec<(String, &Var)> {
+        let layers = self.layers.iter().enumerate();
+        layers
+            .flat_map(|(index, layer)| {
+                let affines = [
+                    ("qkv", &layer.qkv),
+                    ("output", &layer.output),
+                    ("up", &layer.up),
+                    ("down", &layer.down),
+                ];
+                let norms = [
+                    ("attention_norm", &layer.attention_norm),
+                    ("output_norm", &layer.output_norm),
+                ];
+                let affines = affines.map(|(name, part)| (name, &part.weight, &part.bias));
+                let norms = norms.map(|(name, part)| (name, &part.weight, &part.bias));
+                affines
+                    .into_iter()
+                    .chain(norms)
+                    .flat_map(move |(name, weight, bias)| {
+                        let name = |half: &str| format!("layer.{index}.{name}.{half}");
+                        [(name("weight"), weight), (name("bias"), bias)]
+                    })
+            })
+            .collect()
+    }
+
+    /// The vector of each text, before it gets unit length.
+    pub(crate) fn vectors(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
+        let (width, heads) = (self.shape.width, self.shape.heads);
+        let rows = texts
+            .iter()
+            .flat_map(|text| self.weights.embed_tokens(text));
+        let states: Vec<f32> = rows.collect();
+        let tokens = states.len() / width;
+        let mut branches = Vec::new();
+        for text in texts {
+            let start = branches
+                .last()
+                .map_or(0, |last: &std::ops::Range<usize>| last.end);
+            branches.push(start..start + text.len());
+        }
+        let pool = self.pool(&branches, tokens)?;
+        let head = width / heads;
+        let attention = Attention {
+            query_heads: heads,
+            key_heads: heads,
+            sizes: Sizes {
+                tokens,
+                head,
+                scale: 1.0 / (head as f32).sqrt(),
+                cap: None,
+                window: None,
+            },
+            sight: Arc::new(Sight {
+                shared: 0,
+                branches,
+                order: Order::Both,
+            }),
+            turn: None,
+        };
+        let dropout = RefCell::new(dropout);
+        let drop = |tensor: &Tensor| dropout.borrow_mut().apply(tensor);
+        let mut states = drop(&Tensor::from_vec(states, (tokens, width), &self.device)?)?;
+        for layer in &self.layers {
+            let attended = attention.apply(&layer.qkv.apply(&states)?)?;
+            let added = drop(&layer.output.apply(&attended)?)?;
+            states = layer.attention_norm.apply(&(states + added)?)?;
+            let inner = gelu(&layer.up.apply(&states)?)?;
+            let added = drop(&layer.down.apply(&inner)?)?;
+            states = layer.output_norm.apply(&(states + added)?)?;
+        }
+        drop(&pool.matmul(&states)?)
+    }
+
+    /// The logits of the labels for each text.
+    pub(crate) fn logits(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
+        self.head.apply(&self.vectors(texts, dropout)?)
+    }
+
+    /// What makes one vector of a text's states: their mean or the first of them.
+    fn pool(&self, branches: &[std::ops::Range<usize>], tokens: usize) -> Result<Tensor> {
+        let mut shares = vec![0.0f32; branches.len() * tokens];
+        for (row, branch) in shares.chunks_exact_mut(tokens).zip(branches) {
+            match self.shape.pools_first {
+                true => row[branch.start] = 1.0,
+                false => row[branch.clone()].fill(1.0 / branch.len() as f32),
+            }
+        }
+        Tensor::from_vec(shares, (branches.len(), tokens), &self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests;

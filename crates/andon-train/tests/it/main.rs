@@ -1,0 +1,4 @@
+//! Trainings of tiny models, from examples to files that the engine loads.
+
+mod adapters;
+mod encoders;
