@@ -45,7 +45,13 @@ pub fn choose(pool: &[Unlabelled<'_>], labelled: &[&[f32]], count: usize) -> Vec
         let worth = |index: usize| pool[index].uncertainty * distance[index];
         let best = (0..pool.len())
             .filter(|&index| !taken[index])
-            .reduce(|best, other| if worth(other) > worth(best) { other } else { best });
+            .reduce(|best, other| {
+                if worth(other) > worth(best) {
+                    other
+                } else {
+                    best
+                }
+            });
         let Some(best) = best else {
             break;
         };

@@ -38,7 +38,9 @@ pub enum Error {
         label: String,
     },
     /// The name of a person is empty or too long.
-    #[error("the name of who answers is empty or longer than 200 bytes: leave it out or shorten it")]
+    #[error(
+        "the name of who answers is empty or longer than 200 bytes: leave it out or shorten it"
+    )]
     Name,
     /// Nothing here can answer the task.
     #[error(

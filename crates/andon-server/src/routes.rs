@@ -22,10 +22,7 @@ pub(crate) fn routes() -> ApiRouter<App> {
         .api_route("/v1/systemone", post(systemone::create))
         .api_route("/api/tasks", get(plant::tasks))
         .api_route("/api/tasks/{task}/runs", post(runs::create))
-        .api_route(
-            "/api/tasks/{task}/certificate",
-            get(certificates::show),
-        )
+        .api_route("/api/tasks/{task}/certificate", get(certificates::show))
         .api_route("/api/tasks/{task}/promotions", get(promotions::list))
         .api_route("/api/assets", get(plant::assets))
         .api_route("/api/runs", get(runs::list))

@@ -1,8 +1,8 @@
 //! Certificates, with the watch of their inputs and whether they are suspended.
 
 use andon_task::certificate::Certificate;
-use andon_task::drift::{Evidence, InputWatch};
 use andon_task::digest::Digest;
+use andon_task::drift::{Evidence, InputWatch};
 use andon_task::run::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};

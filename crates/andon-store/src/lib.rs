@@ -33,6 +33,6 @@ pub use certificate::{StoredCertificate, Suspension};
 pub use error::Error;
 pub use listing::Page;
 pub use promotion::Promotion;
-pub use record::{OpenRecord, EmbeddedRecord, RecordFilter, Vector};
+pub use record::{EmbeddedRecord, OpenRecord, RecordFilter, Vector};
 pub use run::{Observation, RunFilter};
 pub use store::{Counts, RunsByRoute, Store};

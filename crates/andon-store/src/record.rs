@@ -142,14 +142,15 @@ impl Store {
                      (SELECT 1 FROM answer WHERE answer.record = record.id AND task = ?2)
                  ORDER BY id DESC LIMIT ?3",
             )?;
-            let records = statement.query_map(params![encoder.to_string(), task, limit], |row| {
-                let vector = read_vector(row)?;
-                Ok(EmbeddedRecord {
-                    id: row.get("id")?,
-                    text: row.get("text")?,
-                    vector: vector.map(|vector| vector.values).unwrap_or_default(),
-                })
-            })?;
+            let records =
+                statement.query_map(params![encoder.to_string(), task, limit], |row| {
+                    let vector = read_vector(row)?;
+                    Ok(EmbeddedRecord {
+                        id: row.get("id")?,
+                        text: row.get("text")?,
+                        vector: vector.map(|vector| vector.values).unwrap_or_default(),
+                    })
+                })?;
             Ok(records.collect::<Result<_, _>>()?)
         })
     }

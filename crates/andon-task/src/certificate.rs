@@ -122,7 +122,8 @@ impl Thresholds {
 
     /// Whether an answer is accepted.
     pub fn accept(&self, said: Severity, confidence: f64) -> bool {
-        self.of(said).is_some_and(|threshold| confidence >= threshold)
+        self.of(said)
+            .is_some_and(|threshold| confidence >= threshold)
     }
 }
 

@@ -74,11 +74,12 @@ pub fn decide(
         true => Reason::BelowThreshold,
         false => Reason::NotCalibrated,
     };
-    let by_certificate = |certificate: &Certificate| {
-        match certificate.thresholds.accept(answered.said, answered.confidence) {
-            true => Reason::Confident,
-            false => Reason::BelowThreshold,
-        }
+    let by_certificate = |certificate: &Certificate| match certificate
+        .thresholds
+        .accept(answered.said, answered.confidence)
+    {
+        true => Reason::Confident,
+        false => Reason::BelowThreshold,
     };
     let (reason, guarantee) = match standing {
         Standing::Uncertified => (by_task(), Guarantee::Uncertified),

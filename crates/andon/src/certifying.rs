@@ -90,7 +90,10 @@ pub(crate) fn fresh(
     let mut sample = Sample {
         basis: Basis::Fresh,
         judged: Vec::new(),
-        earlier: outcomes.iter().filter_map(|outcome| outcome.judged).collect(),
+        earlier: outcomes
+            .iter()
+            .filter_map(|outcome| outcome.judged)
+            .collect(),
         left_out: 0,
         artefacts,
     };
@@ -129,7 +132,11 @@ pub(crate) fn fresh(
 
 /// The answers to the examples that the head was trained on, each by a twin that
 /// was trained without it, as they were kept when the head was learned.
-pub(crate) fn cross_fitted(settings: &Settings, node: &Node, task: &Task) -> anyhow::Result<Sample> {
+pub(crate) fn cross_fitted(
+    settings: &Settings,
+    node: &Node,
+    task: &Task,
+) -> anyhow::Result<Sample> {
     let artefacts = artefacts(node, task)?;
     // The same held-out answers again would hide what fresh ones or spot checks showed.
     let certified = node::store(&settings.state)?
@@ -149,7 +156,10 @@ pub(crate) fn cross_fitted(settings: &Settings, node: &Node, task: &Task) -> any
         );
     }
     let outcomes = outcomes(settings, task, &artefacts)?;
-    let judged: Vec<Judged> = outcomes.iter().filter_map(|outcome| outcome.judged).collect();
+    let judged: Vec<Judged> = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.judged)
+        .collect();
     if judged.is_empty() {
         bail!(
             "the head of '{0}' was learned by an earlier version, which kept no held-out answers: `andon learn {0}` again, or give fresh examples with `--examples`",

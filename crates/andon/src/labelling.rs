@@ -151,7 +151,11 @@ pub(crate) fn ask(
         // Where no head says what is likely, the first labels are offered.
         let offered: Vec<&str> = match proposal.candidates.is_empty() {
             true => labels.iter().take(9).map(String::as_str).collect(),
-            false => proposal.candidates.iter().map(|c| c.label.as_str()).collect(),
+            false => proposal
+                .candidates
+                .iter()
+                .map(|c| c.label.as_str())
+                .collect(),
         };
         show(&screen(proposal, &offered, place + 1, proposals.len()))?;
         let said = loop {
@@ -185,7 +189,10 @@ fn screen(proposal: &Proposal, offered: &[&str], place: usize, of: usize) -> Str
         .chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
         .collect();
-    let mut shown = format!("\n{place} of {of}, record {}\n\n  {text}\n\n", proposal.record);
+    let mut shown = format!(
+        "\n{place} of {of}, record {}\n\n  {text}\n\n",
+        proposal.record
+    );
     for (index, label) in offered.iter().enumerate() {
         let share = proposal.candidates.get(index);
         let share = share.map_or_else(String::new, |likely| {

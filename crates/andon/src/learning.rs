@@ -133,13 +133,7 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
         if serves || examples(plant, task).is_empty() {
             continue;
         }
-        let learned = learn_task(
-            settings,
-            plant,
-            task,
-            &encoder,
-            (Promote::IfNotWorse, None),
-        )?;
+        let learned = learn_task(settings, plant, task, &encoder, (Promote::IfNotWorse, None))?;
         line(&format!(
             "{}: {:.1} % right on held-out examples, learned in {:.1} s",
             task.name,
@@ -211,7 +205,11 @@ pub(crate) fn all_examples(
         .collect::<Result<Vec<_>, _>>()?;
     let of_people = example::parse_labelled(&lines.join("\n"), task.labels())
         .context("cannot use what people answered as examples")?;
-    Ok(examples(plant, task).iter().cloned().chain(of_people).collect())
+    Ok(examples(plant, task)
+        .iter()
+        .cloned()
+        .chain(of_people)
+        .collect())
 }
 
 /// The head that answers a task now, if one does.
@@ -248,13 +246,17 @@ pub(crate) fn current(
     let promoted = store
         .promoted(&task.name)
         .with_context(|| format!("cannot read what is promoted for '{}'", task.name))?;
-    Ok(promoted.and_then(|Promotion { digest, figures, .. }| {
-        let head = heads.load(digest).ok()?;
-        head.fits(task.labels(), encoder.identity(), glossary)
-            .ok()?;
-        let figures: Figures = serde_json::from_value(figures).ok()?;
-        Some(figures.outcomes)
-    }))
+    Ok(promoted.and_then(
+        |Promotion {
+             digest, figures, ..
+         }| {
+            let head = heads.load(digest).ok()?;
+            head.fits(task.labels(), encoder.identity(), glossary)
+                .ok()?;
+            let figures: Figures = serde_json::from_value(figures).ok()?;
+            Some(figures.outcomes)
+        },
+    ))
 }
 
 /// Shows the stages of learning or measuring, one bar each.

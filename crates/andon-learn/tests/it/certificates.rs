@@ -96,8 +96,7 @@ fn check(name: &str, rows: &[(String, String)], shown: usize, n: usize, alphas: 
                     delta: DELTA,
                 };
                 // With replacement: then the pool is the population, exactly.
-                let drawn: Vec<Judged> =
-                    (0..n).map(|_| pool[chance.below(pool.len())]).collect();
+                let drawn: Vec<Judged> = (0..n).map(|_| pool[chance.below(pool.len())]).collect();
                 if let Some(threshold) = certify(&drawn, earlier, terms).thresholds.ordinary {
                     let (accepted, wrong) = at(&pool, threshold);
                     issued += 1;
@@ -126,7 +125,9 @@ fn check(name: &str, rows: &[(String, String)], shown: usize, n: usize, alphas: 
 /// How many are accepted from `threshold` on, and how many of these are wrong.
 fn at(answers: &[Judged], threshold: f64) -> (usize, usize) {
     let accepted = answers.iter().filter(|a| a.confidence >= threshold);
-    accepted.fold((0, 0), |(n, wrong), a| (n + 1, wrong + usize::from(!a.right)))
+    accepted.fold((0, 0), |(n, wrong), a| {
+        (n + 1, wrong + usize::from(!a.right))
+    })
 }
 
 #[test]
@@ -135,11 +136,11 @@ fn promises_hold_on_clinc150() {
         println!("skipped: promises_hold_on_clinc150 needs clinc150");
         return;
     };
-    // Half of the intents: the test is about promises, not about speed.
-    rows.retain(|(_, label)| label.as_bytes()[0] < b'm');
+    // Some of the intents: the test is about promises, not about size.
+    rows.retain(|(_, label)| label.as_bytes()[0] < b'f');
     Chance::seeded(1).shuffle(&mut rows);
-    rows.truncate(4_000);
-    check("CLINC150", &rows, 2_000, 600, &[0.05, 0.10]);
+    rows.truncate(2_400);
+    check("CLINC150", &rows, 900, 500, &[0.05, 0.10]);
 }
 
 #[test]
@@ -149,6 +150,6 @@ fn promises_hold_on_msha() {
         return;
     };
     Chance::seeded(1).shuffle(&mut rows);
-    rows.truncate(5_000);
-    check("MSHA", &rows, 2_500, 800, &[0.05, 0.10]);
+    rows.truncate(3_600);
+    check("MSHA", &rows, 1_500, 800, &[0.05, 0.10]);
 }

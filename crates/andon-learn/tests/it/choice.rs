@@ -68,12 +68,21 @@ impl Set {
     }
 
     fn head(&self, labelled: &[usize]) -> Head {
-        let shown: Vec<LabelledText> =
-            labelled.iter().map(|&at| self.examples[at].clone()).collect();
+        let shown: Vec<LabelledText> = labelled
+            .iter()
+            .map(|&at| self.examples[at].clone())
+            .collect();
         let (encoder, glossary) = (Trigrams::new(), Glossary::default());
-        learn(&self.task, &shown, &encoder, &glossary, &still, &mut nothing)
-            .unwrap()
-            .head
+        learn(
+            &self.task,
+            &shown,
+            &encoder,
+            &glossary,
+            &still,
+            &mut nothing,
+        )
+        .unwrap()
+        .head
     }
 
     fn probabilities(&self, head: &Head, at: usize) -> Vec<f64> {
@@ -127,8 +136,10 @@ impl Set {
                     uncertainty: uncertainty(self.probabilities(head, at)),
                 })
                 .collect();
-            let known: Vec<&[f32]> =
-                labelled.iter().map(|&at| self.vectors[at].as_slice()).collect();
+            let known: Vec<&[f32]> = labelled
+                .iter()
+                .map(|&at| self.vectors[at].as_slice())
+                .collect();
             choose(&pool, &known, plan.1)
         })
     }

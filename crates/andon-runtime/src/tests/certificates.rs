@@ -63,7 +63,10 @@ fn validity(bench: &Bench) -> Validity {
 fn a_certificate_routes_until_anything_changes() {
     let bench = certified(0.98, 0.0, sure());
     let first = run(&bench, "a word").run;
-    assert_eq!((first.route, first.reason), (Route::Edge, Reason::Confident));
+    assert_eq!(
+        (first.route, first.reason),
+        (Route::Edge, Reason::Confident)
+    );
     let Guarantee::Certified(mark) = &first.certificate else {
         panic!("{:?}", first.certificate);
     };
@@ -83,7 +86,11 @@ fn a_certificate_routes_until_anything_changes() {
     };
     assert!(reason.contains("another head"), "{reason}");
     let checks = bench.node.readiness().checks;
-    assert!(checks.iter().any(|check| check.name == "certificate of kind"));
+    assert!(
+        checks
+            .iter()
+            .any(|check| check.name == "certificate of kind")
+    );
     // What was certified serves again, and the certificate with it.
     bench
         .node
@@ -98,14 +105,20 @@ fn a_certificate_routes_until_anything_changes() {
 fn a_certificate_may_ask_for_more_than_the_task() {
     let bench = certified(0.99, 0.0, sure());
     let run = run(&bench, "a word").run;
-    assert_eq!((run.route, run.reason), (Route::Human, Reason::BelowThreshold));
+    assert_eq!(
+        (run.route, run.reason),
+        (Route::Human, Reason::BelowThreshold)
+    );
 }
 
 #[test]
 fn wrong_spot_checks_suspend_it() {
     let bench = certified(0.98, 1.0, sure());
     let first = run(&bench, "a word").run;
-    assert_eq!((first.route, first.reason), (Route::Human, Reason::SpotCheck));
+    assert_eq!(
+        (first.route, first.reason),
+        (Route::Human, Reason::SpotCheck)
+    );
     // Right ones do not.
     for number in 0..10 {
         let checked = run(&bench, &format!("a right {number}"));
@@ -200,7 +213,11 @@ fn people_settle_runs_and_correct_themselves() {
             unsettled_only: true,
             ..RunFilter::default()
         };
-        bench.node.runs(&filter, Page::default()).expect("a page").len()
+        bench
+            .node
+            .runs(&filter, Page::default())
+            .expect("a page")
+            .len()
     };
     assert_eq!(open(&bench), 1);
     settle(Some("east"), Some("ana")).expect("settled");
@@ -212,7 +229,10 @@ fn people_settle_runs_and_correct_themselves() {
     assert_eq!(open(&bench), 0);
     let answers = bench.node.answers("kind").expect("answers");
     assert_eq!(answers.len(), 1);
-    assert_eq!((answers[0].label.as_deref(), answers[0].text.as_str()), (Some("north"), "a word"));
+    assert_eq!(
+        (answers[0].label.as_deref(), answers[0].text.as_str()),
+        (Some("north"), "a word")
+    );
     settle(None, None).expect("settled");
     let answers = bench.node.answers("kind").expect("answers");
     assert_eq!(answers[0].label, None);

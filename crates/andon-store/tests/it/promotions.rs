@@ -77,7 +77,9 @@ fn the_first_promotion_cannot_be_rolled_back() {
     store
         .promote(TASK, Digest::of(b"b"), Timestamp(2), json!({}))
         .expect("a promotion");
-    let back = store.rollback(TASK, Timestamp(3), Some("ana")).expect("the first");
+    let back = store
+        .rollback(TASK, Timestamp(3), Some("ana"))
+        .expect("the first");
     assert_eq!((back.digest, back.restores), (head, Some(1)));
     assert_eq!(back.by.as_deref(), Some("ana"));
     refuse();

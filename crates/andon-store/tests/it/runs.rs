@@ -148,7 +148,11 @@ fn runs_are_listed_and_counted() {
     let list = |task: Option<&str>, route, before, limit| -> Vec<i64> {
         let task = task.map(str::to_owned);
         let runs = {
-            let filter = RunFilter { task, route, ..RunFilter::default() };
+            let filter = RunFilter {
+                task,
+                route,
+                ..RunFilter::default()
+            };
             store.runs(&filter, Page { before, limit })
         };
         runs.expect("a listing").iter().map(|run| run.id).collect()

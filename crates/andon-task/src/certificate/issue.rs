@@ -53,9 +53,8 @@ impl Finding {
 /// planned on `earlier` answers, to other examples; without enough of them, see
 /// [`counted`](super::sequence::counted).
 pub fn certify(answers: &[Judged], earlier: &[Judged], terms: Terms) -> Finding {
-    let critical = |judged: &Judged| {
-        judged.meant == Severity::Critical || judged.said == Severity::Critical
-    };
+    let critical =
+        |judged: &Judged| judged.meant == Severity::Critical || judged.said == Severity::Critical;
     let mut finding = if answers.iter().any(critical) || earlier.iter().any(critical) {
         three_promises(answers, earlier, terms)
     } else {
@@ -67,8 +66,7 @@ pub fn certify(answers: &[Judged], earlier: &[Judged], terms: Terms) -> Finding 
         .collect();
     let wrong = accepted.iter().filter(|a| !a.right).count();
     finding.coverage = accepted.len() as f64 / answers.len().max(1) as f64;
-    finding.selective_error =
-        (!accepted.is_empty()).then(|| wrong as f64 / accepted.len() as f64);
+    finding.selective_error = (!accepted.is_empty()).then(|| wrong as f64 / accepted.len() as f64);
     finding
 }
 
@@ -256,8 +254,7 @@ struct Misses {
 
 impl Misses {
     fn at(&self, threshold: f64) -> usize {
-        let missed =
-            |a: &&Judged| a.said == Severity::Ordinary && a.confidence >= threshold;
+        let missed = |a: &&Judged| a.said == Severity::Ordinary && a.confidence >= threshold;
         self.notes.iter().filter(missed).count()
     }
 

@@ -171,7 +171,10 @@ fn what_cannot_be_had_is_told_with_what_it_takes() {
         };
         200
     ];
-    assert_eq!(certify(&hopeless, &[], TERMS).refusals[0].more_examples, None);
+    assert_eq!(
+        certify(&hopeless, &[], TERMS).refusals[0].more_examples,
+        None
+    );
 }
 
 /// Every other answer is about a critical note; of these a share is answered with
@@ -253,12 +256,30 @@ fn any_change_voids_it() {
     }));
     let other = || digest("other");
     for changed in [
-        Digests { model: other(), ..digests.clone() },
-        Digests { head: other(), ..digests.clone() },
-        Digests { adapter: other(), ..digests.clone() },
-        Digests { prompt: other(), ..digests.clone() },
-        Digests { labels: other(), ..digests.clone() },
-        Digests { glossary: other(), ..digests.clone() },
+        Digests {
+            model: other(),
+            ..digests.clone()
+        },
+        Digests {
+            head: other(),
+            ..digests.clone()
+        },
+        Digests {
+            adapter: other(),
+            ..digests.clone()
+        },
+        Digests {
+            prompt: other(),
+            ..digests.clone()
+        },
+        Digests {
+            labels: other(),
+            ..digests.clone()
+        },
+        Digests {
+            glossary: other(),
+            ..digests.clone()
+        },
     ] {
         assert!(!certificate.covers(&changed), "{changed:?}");
     }

@@ -12,7 +12,9 @@ const ALPHA: f64 = 0.05;
 fn the_same_text_is_always_or_never_checked() {
     let checked = |share| {
         let texts = (0..20_000).map(|number| format!("note {number}"));
-        texts.filter(|text| is_spot_check("kind", text, share)).count()
+        texts
+            .filter(|text| is_spot_check("kind", text, share))
+            .count()
     };
     assert_eq!(checked(0.0), 0);
     assert_eq!(checked(1.0), 20_000);
@@ -34,9 +36,8 @@ fn alarms(streams: u64, steps: u64, rate: f64) -> (usize, Option<usize>) {
             let checks: Vec<(f64, bool)> = checks.collect();
             // The whole first: most streams never reach it.
             if evidence_of_errors(checks.iter().copied()).peak >= limit(DELTA) {
-                let reached = |n: usize| {
-                    evidence_of_errors(checks[..n].iter().copied()).peak >= limit(DELTA)
-                };
+                let reached =
+                    |n: usize| evidence_of_errors(checks[..n].iter().copied()).peak >= limit(DELTA);
                 let (mut low, mut high) = (0, checks.len());
                 while high - low > 1 {
                     let middle = usize::midpoint(low, high);
@@ -71,7 +72,10 @@ fn a_broken_promise_is_found_within_some_labels() {
     let check = |rate, within: usize| {
         let (found, median) = alarms(200, 4 * within as u64, rate);
         assert!(found >= 190, "{found} of 200 at {rate}");
-        assert!(median.is_some_and(|median| median <= within), "{median:?} at {rate}");
+        assert!(
+            median.is_some_and(|median| median <= within),
+            "{median:?} at {rate}"
+        );
     };
     // Twice, three times and six times the promised share.
     check(0.10, 250);

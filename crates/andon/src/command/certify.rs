@@ -131,8 +131,7 @@ fn human(certified: &Certified) -> String {
         [
             percent(row.alpha),
             percent(row.coverage),
-            row.selective_error
-                .map_or_else(|| "-".to_owned(), percent),
+            row.selective_error.map_or_else(|| "-".to_owned(), percent),
             thresholds,
         ]
     };
@@ -142,8 +141,12 @@ fn human(certified: &Certified) -> String {
     );
     let mut text = format!("{table}\n\n");
     let basis = match certified.basis {
-        Basis::Fresh => "exact: whatever answers has not seen the examples, if they are a random sample of what comes in",
-        Basis::CrossFitted => "approximate: the head was trained on these examples, and twins that were not answered them; give fresh ones with `--examples` for an exact one",
+        Basis::Fresh => {
+            "exact: whatever answers has not seen the examples, if they are a random sample of what comes in"
+        }
+        Basis::CrossFitted => {
+            "approximate: the head was trained on these examples, and twins that were not answered them; give fresh ones with `--examples` for an exact one"
+        }
     };
     match &certified.certificate {
         Some(id) => {

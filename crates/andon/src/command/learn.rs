@@ -19,7 +19,13 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         true => Promote::Anyway,
         false => Promote::IfNotWorse,
     };
-    let learned = learn_task(settings, &plant, task, &encoder, (promote, typed.who.name()))?;
+    let learned = learn_task(
+        settings,
+        &plant,
+        task,
+        &encoder,
+        (promote, typed.who.name()),
+    )?;
     settings.output.print(&learned, human)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -75,9 +75,8 @@ pub(super) fn run(settings: &Settings, typed: &PromoteCandidate) -> anyhow::Resu
             .fits(task.labels(), encoder.identity(), &plant.glossary)
             .with_context(|| format!("the head {} cannot serve", chosen.digest.short()))?;
     }
-    let figures: Figures = serde_json::from_value(chosen.figures.clone()).with_context(|| {
-        format!("the figures of {} cannot be read", chosen.digest.short())
-    })?;
+    let figures: Figures = serde_json::from_value(chosen.figures.clone())
+        .with_context(|| format!("the figures of {} cannot be read", chosen.digest.short()))?;
     let current = learning::current(&store, &heads, task, (&encoder, &plant.glossary))?;
     let comparison = not_worse(&figures.outcomes, current.as_deref());
     if !comparison.promotes() && !typed.anyway {
@@ -93,7 +92,13 @@ pub(super) fn run(settings: &Settings, typed: &PromoteCandidate) -> anyhow::Resu
     let by = typed.who.name();
     let artefact = (chosen.kind, chosen.digest);
     let promotion = store
-        .promote_as(&task.name, artefact, clock::now(), by, chosen.figures.clone())
+        .promote_as(
+            &task.name,
+            artefact,
+            clock::now(),
+            by,
+            chosen.figures.clone(),
+        )
         .with_context(|| format!("cannot promote for '{}'", task.name))?;
     show(settings, promotion, Some(comparison))
 }

@@ -48,25 +48,52 @@ fn a_certificate_is_issued_routes_and_is_voided() {
     status.failed(&["has no certificate", "--examples FILE"]);
     // Ten examples show nothing.
     let few = fresh(&home, 10);
-    let refused = run(&home, &["certify", "failure", "--examples", &few, "--json"], b"");
+    let refused = run(
+        &home,
+        &["certify", "failure", "--examples", &few, "--json"],
+        b"",
+    );
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     let refused = json(&refused);
     assert_eq!(refused["certificate"], Value::Null);
-    assert!(refused["refusals"][0]["more_examples"].as_u64().expect("a number") > 10);
+    assert!(
+        refused["refusals"][0]["more_examples"]
+            .as_u64()
+            .expect("a number")
+            > 10
+    );
     // Digits are folded in heads, so these are all well known to it.
     let file = fresh(&home, 150);
-    let arguments = ["certify", "failure", "--alpha", "0.1", "--by", "ana", "--examples", &file];
+    let arguments = [
+        "certify",
+        "failure",
+        "--alpha",
+        "0.1",
+        "--by",
+        "ana",
+        "--examples",
+        &file,
+    ];
     let certified = succeed(&home, &arguments);
     assert_eq!(certified["basis"], "fresh");
     assert_eq!(certified["n"], 150);
-    assert!(certified["coverage"].as_f64().expect("a share") > 0.5, "{certified}");
+    assert!(
+        certified["coverage"].as_f64().expect("a share") > 0.5,
+        "{certified}"
+    );
     assert_eq!(certified["at"].as_array().expect("rows").len(), 4);
     let answered = succeed(&home, &["run", "failure", "oil drips from pump 3"]);
     assert_eq!(answered["certificate"]["id"], certified["certificate"]);
     assert_eq!(answered["certificate"]["n"], 150);
-    assert_eq!(answered["certificate"]["threshold"], certified["thresholds"]["ordinary"]);
+    assert_eq!(
+        answered["certificate"]["threshold"],
+        certified["thresholds"]["ordinary"]
+    );
     let status = succeed(&home, &["certify", "failure", "--status"]);
-    assert_eq!((&status["status"], &status["by"]), (&"in_force".into(), &"ana".into()));
+    assert_eq!(
+        (&status["status"], &status["by"]),
+        (&"in_force".into(), &"ana".into())
+    );
     assert_eq!(status["inputs"]["n"], 1);
     run(&home, &["certify", "failure"], b"").failed(&["rests on fresh examples", "--examples"]);
     // The examples of training are no fresh ones.
@@ -75,7 +102,10 @@ fn a_certificate_is_issued_routes_and_is_voided() {
     run(&home, &["certify", "failure", "--examples", seen], b"").failed(&["knows them already"]);
     // A correction, another head: what was certified is not what answers.
     let run_id = answered["id"].to_string();
-    let settled = succeed(&home, &["label", "failure", "--run", &run_id, "--answer", "noise"]);
+    let settled = succeed(
+        &home,
+        &["label", "failure", "--run", &run_id, "--answer", "noise"],
+    );
     assert_eq!(settled["settled"]["answer"], "noise");
     succeed(&home, &["learn", "failure", "--promote"]);
     let answered = succeed(&home, &["run", "failure", "oil drips from pump 3"]);
@@ -103,18 +133,28 @@ fn a_certificate_is_issued_routes_and_is_voided() {
 fn answers_become_examples_and_candidates_are_promoted_by_name() {
     let home = Home::new();
     let first = succeed(&home, &["learn", "failure"]);
-    for note in ["pump shaft wobbles", "steam from the flange", "pump shaft wobbles badly"] {
+    for note in [
+        "pump shaft wobbles",
+        "steam from the flange",
+        "pump shaft wobbles badly",
+    ] {
         succeed(&home, &["run", "failure", note]);
     }
     let proposed = succeed(&home, &["label", "failure", "--n", "2"]);
     let proposed = proposed["proposals"].as_array().expect("a list").clone();
     assert_eq!(proposed.len(), 2);
-    assert_eq!(proposed[0]["candidates"].as_array().expect("labels").len(), 3);
+    assert_eq!(
+        proposed[0]["candidates"].as_array().expect("labels").len(),
+        3
+    );
     let record = proposed[0]["record"].to_string();
     run(&home, &["label", "failure", "--record", &record], b"").failed(&["--answer LABEL"]);
     let unknown = ["label", "failure", "--record", &record, "--answer", "fire"];
     run(&home, &unknown, b"").failed(&["no label 'fire'"]);
-    succeed(&home, &["label", "failure", "--record", &record, "--answer", "noise"]);
+    succeed(
+        &home,
+        &["label", "failure", "--record", &record, "--answer", "noise"],
+    );
     let rest = succeed(&home, &["label", "failure"]);
     assert_eq!(rest["proposals"].as_array().expect("a list").len(), 2);
     let exported = run(&home, &["label", "failure", "--export"], b"");
@@ -130,7 +170,10 @@ fn answers_become_examples_and_candidates_are_promoted_by_name() {
     assert_eq!(candidates.as_array().expect("a list").len(), 2);
     run(&home, &["promote", "failure", "ffff"], b"").failed(&["no candidate 'ffff'", "--list"]);
     let prefix = &first["head"].as_str().expect("a digest")[..12];
-    let promoted = succeed(&home, &["promote", "failure", prefix, "--by", "ana", "--anyway"]);
+    let promoted = succeed(
+        &home,
+        &["promote", "failure", prefix, "--by", "ana", "--anyway"],
+    );
     assert_eq!(promoted["digest"], first["head"]);
     let answered = succeed(&home, &["run", "failure", "seal leaks"]);
     assert_eq!(answered["digests"]["head"], first["head"]);
@@ -149,7 +192,10 @@ fn a_training_that_is_killed_leaves_what_served_before() {
         let note = format!("note {} of a person", "x".repeat(step as usize + 1));
         let answered = succeed(&home, &["run", "failure", &note]);
         let run_id = answered["id"].to_string();
-        succeed(&home, &["label", "failure", "--run", &run_id, "--answer", "noise"]);
+        succeed(
+            &home,
+            &["label", "failure", "--run", &run_id, "--answer", "noise"],
+        );
         let mut learning = command(&home, &["learn", "failure", "--promote"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -160,7 +206,10 @@ fn a_training_that_is_killed_leaves_what_served_before() {
         // It may have ended by itself.
         let _ = learning.kill();
         learning.wait().expect("it ends");
-        let promotion = store.promoted("failure").expect("a read").expect("the first");
+        let promotion = store
+            .promoted("failure")
+            .expect("a read")
+            .expect("the first");
         assert_eq!(promotion.kind, Kind::Head);
         let file = state.join(format!("heads/{}.head", promotion.digest));
         let head = Head::parse(&fs::read(file).expect("the promoted head is there"));
