@@ -64,6 +64,18 @@ impl Node {
         }
     }
 
+    /// The probabilities that the head of a task gives its labels for a record,
+    /// `vector` being that of the plant's encoder; `None` where no head serves.
+    pub fn probabilities(
+        &self,
+        task: &Task,
+        text: &str,
+        vector: &[f32],
+    ) -> Result<Option<Vec<f64>>, Error> {
+        let decision = self.decide_by_head(task, text, Some(vector.to_vec()))?;
+        Ok(decision.map(|decision| decision.shares))
+    }
+
     fn decide_by_head(
         &self,
         task: &Task,

@@ -4,16 +4,14 @@ use std::io;
 
 use andon_learn::choose::{Unlabelled, choose, uncertainty};
 use andon_runtime::Node;
-use andon_store::EmbeddedRecord;
 use andon_task::engine::Embed;
 use andon_task::example::LabelledText;
-use andon_task::head::Head;
 use andon_task::task::Task;
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::node;
 use crate::settings::Settings;
-use crate::{learning, node};
 
 /// The newest records that are chosen from.
 const POOL: usize = 2_000;
@@ -57,11 +55,10 @@ pub(crate) fn propose(
     let records = store
         .unanswered(&task.name, encoder.identity().digest, POOL)
         .context("cannot read the records")?;
-    let head = learning::serving(settings, node, task)?;
     let probabilities = records
         .iter()
-        .map(|record| decide(head.as_ref(), node, record))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+        .map(|record| node.probabilities(task, &record.text, &record.vector))
+        .collect::<Result<Vec<_>, _>>()?;
     let pool: Vec<Unlabelled<'_>> = records
         .iter()
         .zip(&probabilities)
@@ -84,18 +81,6 @@ pub(crate) fn propose(
     };
     let chosen = choose(&pool, &labelled, count);
     Ok(chosen.into_iter().map(proposal).collect())
-}
-
-fn decide(
-    head: Option<&Head>,
-    node: &Node,
-    record: &EmbeddedRecord,
-) -> anyhow::Result<Option<Vec<f64>>> {
-    let decide = |head: &Head| {
-        let reading = node.plant().glossary.read(&record.text);
-        head.decide(&reading, &record.vector)
-    };
-    Ok(head.map(decide).transpose()?)
 }
 
 fn likely(names: &[String], probabilities: &[f64]) -> Vec<Likely> {

@@ -14,7 +14,6 @@ use andon_task::digest::Digest;
 use andon_task::engine::{Embed, Identity};
 use andon_task::example::{self, Example, LabelledText};
 use andon_task::glossary::Glossary;
-use andon_task::head::Head;
 use andon_task::plant::Plant;
 use andon_task::task::Task;
 use anyhow::Context;
@@ -92,6 +91,10 @@ pub(crate) fn learn_task(
     // The file first, then what is known of it, then the promotion: whatever ends
     // this in between leaves what served before.
     let tuned = candidate.tuned.as_ref();
+    let kind = match tuned {
+        Some(_) => Kind::TunedEncoder,
+        None => Kind::Head,
+    };
     tuned
         .map_or(Ok(()), |bytes| heads.save_encoder(bytes))
         .and_then(|()| heads.save(&candidate.head))
@@ -102,7 +105,7 @@ pub(crate) fn learn_task(
     })?;
     let kept = Candidate {
         task: task.name.clone(),
-        kind: Kind::Head,
+        kind,
         digest: head,
         at: clock::now(),
         figures: figures.clone(),
@@ -112,7 +115,7 @@ pub(crate) fn learn_task(
         .with_context(|| format!("cannot keep the candidate of '{}'", task.name))?;
     if promoted {
         store
-            .promote_as(&task.name, (Kind::Head, head), clock::now(), by, figures)
+            .promote_as(&task.name, (kind, head), clock::now(), by, figures)
             .with_context(|| format!("cannot promote the head of '{}'", task.name))?;
     }
     Ok(Learned {
@@ -222,24 +225,6 @@ pub(crate) fn all_examples(
         .cloned()
         .chain(of_people)
         .collect())
-}
-
-/// The head that answers a task now, if one does.
-pub(crate) fn serving(
-    settings: &Settings,
-    node: &Node,
-    task: &Task,
-) -> anyhow::Result<Option<Head>> {
-    let Some(status) = node.head_status(&task.name) else {
-        return Ok(None);
-    };
-    if status.refused.is_some() {
-        return Ok(None);
-    }
-    let head = node::heads(&settings.state).load(status.digest);
-    Ok(Some(head.with_context(|| {
-        format!("cannot read the head of '{}'", task.name)
-    })?))
 }
 
 /// A node without a language model: enough for what asks heads alone.

@@ -134,11 +134,11 @@ fn promises_hold_on_clinc150() {
         println!("skipped: promises_hold_on_clinc150 needs clinc150");
         return;
     };
-    // Half of the intents: the test is about promises, not about speed.
-    rows.retain(|(_, label)| label.as_bytes()[0] < b'm');
+    // Some of the intents: the test is about promises, not about size.
+    rows.retain(|(_, label)| label.as_bytes()[0] < b'f');
     Chance::seeded(1).shuffle(&mut rows);
-    rows.truncate(4_000);
-    check("CLINC150", &rows, 2_000, 600, &[0.05, 0.10]);
+    rows.truncate(2_400);
+    check("CLINC150", &rows, 900, 500, &[0.05, 0.10]);
 }
 
 #[test]
@@ -148,6 +148,6 @@ fn promises_hold_on_msha() {
         return;
     };
     Chance::seeded(1).shuffle(&mut rows);
-    rows.truncate(5_000);
-    check("MSHA", &rows, 2_500, 800, &[0.05, 0.10]);
+    rows.truncate(3_600);
+    check("MSHA", &rows, 1_500, 800, &[0.05, 0.10]);
 }

@@ -1,11 +1,13 @@
 //! `andon promote`, `andon rollback` and `andon history`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use andon_learn::promotion::{Comparison, OfGroup, Verdict, not_worse};
 use andon_store::{Candidate, Kind, Promotion};
 use andon_task::digest::Digest;
-use anyhow::{Context, bail};
+use andon_task::engine::Embed as _;
+use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 
 use crate::cli::{History, PromoteCandidate, Rollback};
@@ -65,19 +67,19 @@ pub(super) fn run(settings: &Settings, typed: &PromoteCandidate) -> anyhow::Resu
         return Ok(ExitCode::SUCCESS);
     };
     let chosen = choose(&candidates, prefix, &task.name)?;
-    let encoder = Loader::new(settings.store()).encoder(&plant.settings.encoder)?;
-    let heads = node::heads(&settings.state);
-    if chosen.kind == Kind::Head {
-        use andon_task::engine::Embed as _;
+    let encoder = Arc::new(Loader::new(settings.store()).encoder(&plant.settings.encoder)?);
+    let heads = node::heads(&settings.state, &encoder);
+    let beside = (encoder.identity(), &plant.glossary);
+    if matches!(chosen.kind, Kind::Head | Kind::TunedEncoder) {
         heads
-            .load(chosen.digest)
-            .with_context(|| format!("cannot read the head {}", chosen.digest.short()))?
-            .fits(task.labels(), encoder.identity(), &plant.glossary)
-            .with_context(|| format!("the head {} cannot serve", chosen.digest.short()))?;
+            .open(chosen.digest, task.labels(), beside)
+            .map_err(|reason| {
+                anyhow!("the head {} cannot serve: {reason}", chosen.digest.short())
+            })?;
     }
     let figures: Figures = serde_json::from_value(chosen.figures.clone())
         .with_context(|| format!("the figures of {} cannot be read", chosen.digest.short()))?;
-    let current = learning::current(&store, &heads, task, (&encoder, &plant.glossary))?;
+    let current = learning::current(&store, &heads, task, beside)?;
     let comparison = not_worse(&figures.outcomes, current.as_deref());
     if !comparison.promotes() && !typed.anyway {
         let why = match &comparison {
