@@ -13,8 +13,8 @@ pub enum LoadError {
     /// The file is sound but holds something that this version does not run.
     #[error("not supported: {0}")]
     Unsupported(String),
-    /// The file is sound, but an adapter of another model.
-    #[error("the adapter is for another model: {0}")]
+    /// The file is sound, but an adapter of another model, or tuned from another encoder.
+    #[error("the file is for another model: {0}")]
     Foreign(String),
     /// There is an adapter of this name already.
     #[error("there is an adapter '{0}' already: give this one another name")]

@@ -136,6 +136,10 @@ struct Bench {
 fn bench(encoder: Option<&str>, language_model: Option<&str>) -> Bench {
     let directory = tempfile::tempdir().expect("a directory");
     let heads = HeadFiles::new(directory.path().join("heads"));
+    let heads = heads.reading_encoders(Arc::new(|bytes| match bytes {
+        b"tuned" => Ok(Arc::new(scripted("tuned"))),
+        _ => Err("it is no encoder".to_owned()),
+    }));
     let node = Node::new(Parts {
         plant: plant(LABELS),
         encoder: encoder.map(|name| Arc::new(scripted(name)) as Arc<dyn Embed>),
@@ -262,6 +266,35 @@ fn a_head_for_something_else_does_not_answer() {
     check(&head("label\nx\ny\n", "e"), Some("e"), "other labels");
     check(&head(LABELS, "other"), Some("e"), "another encoder");
     check(&head(LABELS, "e"), None, "no encoder is loaded");
+}
+
+#[test]
+fn a_head_answers_on_the_encoder_that_was_tuned_for_it() {
+    let bench = bench(Some("e"), Some("m"));
+    bench.heads.save_encoder(b"tuned").expect("saving");
+    promote(&bench, &head(LABELS, "tuned"));
+    assert_eq!(
+        bench.node.head_status("kind").expect("promoted").refused,
+        None
+    );
+    let taken = bench.node.take_in(note("a", None)).expect("taken in");
+    let run = bench.node.run("kind", &taken, &Terms::default());
+    let run = run.expect("a run").run;
+    assert_eq!(run.answered_by, Answerer::Head);
+    assert_eq!(run.digests.model, Some(Digest::of(b"tuned")));
+}
+
+#[test]
+fn a_head_whose_tuned_encoder_was_changed_does_not_answer() {
+    let bench = bench(Some("e"), Some("m"));
+    bench.heads.save_encoder(b"tuned").expect("saving");
+    let file = format!("{}.encoder", Digest::of(b"tuned"));
+    let file = bench._directory.path().join("heads").join(file);
+    std::fs::write(file, b"spoilt").expect("writing");
+    promote(&bench, &head(LABELS, "tuned"));
+    let status = bench.node.head_status("kind").expect("promoted");
+    let refused = status.refused.expect("refused");
+    assert!(refused.contains("not as it was kept"), "{refused}");
 }
 
 #[test]

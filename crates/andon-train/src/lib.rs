@@ -27,5 +27,5 @@ mod tuning;
 pub use course::{Epoch, Progress, Resume, Schedule};
 pub use error::TrainError;
 pub use lesson::{Lesson, Target};
-pub use low_rank::{AdapterSettings, TrainedAdapter, adapter_memory, train_adapter};
+pub use low_rank::{AdapterSettings, TrainedAdapter, adapter_memory, check_lessons, train_adapter};
 pub use tuning::{EncoderSettings, Text, TunedEncoder, encoder_memory, tune_encoder};

@@ -78,8 +78,8 @@ pub fn train_adapter(
             needed: FEWEST,
         });
     }
-    lesson::check(lessons, shape.context, shape.vocabulary)?;
-    lesson::check(held_out, shape.context, shape.vocabulary)?;
+    check_lessons(weights, lessons)?;
+    check_lessons(weights, held_out)?;
     if let Some(allowed) = settings.memory {
         let needed = adapter_memory(&shape, lessons, held_out, settings);
         if needed > allowed {
@@ -106,6 +106,18 @@ pub fn train_adapter(
         file: trainee.adapter.file(&shape, base)?,
         history,
     })
+}
+
+/// Makes sure that lessons fit a model.
+///
+/// # Errors
+/// The first that does not, by its position.
+pub fn check_lessons(
+    weights: &dyn DecoderWeights,
+    lessons: &[Lesson],
+) -> std::result::Result<(), TrainError> {
+    let shape = weights.shape();
+    lesson::check(lessons, shape.context, shape.vocabulary)
 }
 
 /// Bytes that [`train_adapter`] takes at most, beside what the engine holds.

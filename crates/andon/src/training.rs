@@ -15,9 +15,7 @@ use andon_task::example::LabelledText;
 use andon_task::plant::Plant;
 use andon_task::prompt;
 use andon_task::task::{Class, Task};
-use andon_train::{
-    AdapterSettings, EncoderSettings, Epoch, Lesson, Resume, Text, TrainError, tune_encoder,
-};
+use andon_train::{AdapterSettings, EncoderSettings, Epoch, Lesson, Resume, Text, tune_encoder};
 use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
@@ -120,6 +118,8 @@ pub(crate) fn train_adapter(
     }
     let (model, weights) = loader.language_model_to_train(&plant.settings.language_model)?;
     let lessons = lessons(&model, task, all)?;
+    andon_train::check_lessons(&weights, &lessons)
+        .with_context(|| format!("cannot train an adapter for '{}'", task.name))?;
     let (fold_of, _) = folds(all, &plant.glossary);
     let part = |is_held_out: bool| {
         let kept = (0..all.len()).filter(|&index| (fold_of[index] == 0) == is_held_out);
@@ -153,7 +153,6 @@ pub(crate) fn train_adapter(
         &mut |at| shown.show(at),
     );
     drop(shown);
-    let trained = trained.map_err(|error| by_the_file(error, &learnt));
     let trained =
         trained.with_context(|| format!("cannot train an adapter for '{}'", task.name))?;
 
@@ -221,27 +220,6 @@ fn accuracy(
         right += usize::from(best == Some(example.label));
     }
     wilson(right, examples.len()).context("no example is held out: add others")
-}
-
-/// The error with the number that an example has in the plant's file.
-fn by_the_file(error: TrainError, learnt: &[usize]) -> TrainError {
-    let number = |example: usize| learnt.get(example - 1).map_or(example, |index| index + 1);
-    match error {
-        TrainError::TooLong {
-            example,
-            tokens,
-            context,
-        } => TrainError::TooLong {
-            example: number(example),
-            tokens,
-            context,
-        },
-        TrainError::Unfit { example, reason } => TrainError::Unfit {
-            example: number(example),
-            reason,
-        },
-        other => other,
-    }
 }
 
 /// Writes a file whole or not at all.
