@@ -2,68 +2,85 @@
 
 use std::time::Duration;
 
+use andon_task::digest::Digest;
 use andon_task::engine::{Embed, EngineError};
-use andon_task::example::LabelledText;
 use andon_task::glossary::{Glossary, Reading};
 use andon_task::task::Task;
 
 use crate::error::LearnError;
 use crate::learn::{Clock, Progress, Stage};
 
-/// A text as a head reads it, with its sentence vector, and how long that took.
-pub(crate) struct Embedded<'a> {
+/// A text as a head reads it, and the label that it teaches.
+pub(crate) struct Taught<'a> {
     pub(crate) reading: Reading<'a>,
-    pub(crate) vector: Vec<f32>,
-    pub(crate) took: Duration,
-}
-
-/// What a label's description teaches.
-pub(crate) struct Described {
-    pub(crate) text: String,
-    pub(crate) vector: Vec<f32>,
     pub(crate) label: usize,
 }
 
-/// One text at a time, as notes come in, so that the times are those of serving.
-pub(crate) fn examples<'a>(
-    examples: &'a [LabelledText],
-    encoder: &dyn Embed,
-    glossary: &Glossary,
-    clock: Clock<'_>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<Embedded<'a>>, LearnError> {
-    let total = examples.len();
-    let mut report = |done| {
-        progress(Progress {
-            stage: Stage::Embedding,
-            done,
-            total,
-        });
-    };
-    report(0);
-    let mut embedded = Vec::with_capacity(total);
-    for (index, example) in examples.iter().enumerate() {
-        let start = clock();
-        let reading = glossary.read(&example.text);
-        let vector = embed(encoder, &reading, || format!("example {}", index + 1))?;
-        let took = clock().saturating_sub(start);
-        embedded.push(Embedded {
-            reading,
-            vector,
+/// What one encoder sees of a task's texts.
+pub(crate) struct View {
+    /// The encoder.
+    pub(crate) encoder: Digest,
+    pub(crate) dimensions: usize,
+    /// The vector of each example.
+    pub(crate) vectors: Vec<Vec<f32>>,
+    /// How long each of them took to make.
+    pub(crate) took: Vec<Duration>,
+    /// The vectors of what the labels say of themselves.
+    pub(crate) described: Vec<Vec<f32>>,
+    /// What a tuned encoder has to be kept as.
+    pub(crate) tuned: Option<Vec<u8>>,
+}
+
+impl View {
+    /// One text at a time, as notes come in, so that the times are those of serving.
+    pub(crate) fn of<'a>(
+        readings: impl ExactSizeIterator<Item = &'a Reading<'a>>,
+        described: &[Taught<'_>],
+        encoder: &dyn Embed,
+        clock: Clock<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, LearnError> {
+        let total = readings.len();
+        let mut report = |done| {
+            progress(Progress {
+                stage: Stage::Embedding,
+                done,
+                total,
+            });
+        };
+        report(0);
+        let mut vectors = Vec::with_capacity(total);
+        let mut took = Vec::with_capacity(total);
+        for (index, reading) in readings.enumerate() {
+            let start = clock();
+            vectors.push(embed(encoder, reading, || {
+                format!("example {}", index + 1)
+            })?);
+            took.push(clock().saturating_sub(start));
+            report(index + 1);
+        }
+        let described = described
+            .iter()
+            .map(|taught| {
+                embed(encoder, &taught.reading, || {
+                    format!("the description of label number {}", taught.label + 1)
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            encoder: encoder.identity().digest,
+            dimensions: encoder.dimensions(),
+            vectors,
             took,
-        });
-        report(index + 1);
+            described,
+            tuned: None,
+        })
     }
-    Ok(embedded)
 }
 
 /// A label's name and description are one more example of it: on few examples
 /// that is worth some, and a label without any is not unknown.
-pub(crate) fn descriptions(
-    task: &Task,
-    encoder: &dyn Embed,
-    glossary: &Glossary,
-) -> Result<Vec<Described>, LearnError> {
+pub(crate) fn descriptions(task: &Task, glossary: &Glossary) -> Vec<Taught<'static>> {
     task.labels()
         .labels()
         .iter()
@@ -72,14 +89,24 @@ pub(crate) fn descriptions(
         .map(|(position, label, description)| {
             let name = label.label.replace(['-', '_'], " ");
             let text = format!("{name}: {description}");
-            let vector = embed(encoder, &glossary.read(&text), || {
-                format!("the description of label '{}'", label.label)
-            })?;
-            Ok(Described {
-                text,
-                vector,
+            Taught {
+                reading: glossary.read(&text).into_owned(),
                 label: position,
-            })
+            }
+        })
+        .collect()
+}
+
+/// The texts as the glossary reads them.
+pub(crate) fn read<'a>(
+    texts: impl IntoIterator<Item = (&'a str, usize)>,
+    glossary: &Glossary,
+) -> Vec<Taught<'a>> {
+    texts
+        .into_iter()
+        .map(|(text, label)| Taught {
+            reading: glossary.read(text),
+            label,
         })
         .collect()
 }

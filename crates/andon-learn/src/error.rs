@@ -50,6 +50,9 @@ pub enum LearnError {
         /// What the encoder says.
         source: EngineError,
     },
+    /// The encoder could not be tuned on the examples.
+    #[error("the encoder could not be tuned")]
+    Tuning(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The head and what it is used with do not belong together.
     #[error(transparent)]
     Head(#[from] HeadError),

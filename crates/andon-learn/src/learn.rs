@@ -9,11 +9,12 @@ use andon_task::glossary::Glossary;
 use andon_task::head::{Head, Parts};
 use andon_task::task::Task;
 
-use crate::embed::examples as embed_examples;
+use crate::embed::{self, View};
 use crate::error::LearnError;
 use crate::evaluate::{self, Answer, Evaluation};
 use crate::promotion::Outcome;
-use crate::study::Study;
+use crate::study::{Extent, Study};
+use crate::tune::Tune;
 
 /// Time since some fixed moment.
 pub type Clock<'a> = &'a dyn Fn() -> Duration;
@@ -32,6 +33,8 @@ pub struct Progress {
 /// A part of the work, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// An encoder is tuned: once for each fold, and once on all examples.
+    Tuning,
     /// The encoder reads the examples.
     Embedding,
     /// Heads are trained: one for each fold, and one on all examples.
@@ -43,6 +46,9 @@ pub enum Stage {
 pub struct Candidate {
     /// The head, trained on all examples.
     pub head: Head,
+    /// What [`Tune::tune`] gave to keep, where the head has an encoder of its own:
+    /// [`Parts::encoder`] is then the digest of the tuned one.
+    pub tuned: Option<Vec<u8>>,
     /// Its cross-validated figures.
     pub evaluation: Evaluation,
     /// The outcome of every example while it was held out, for
@@ -50,21 +56,36 @@ pub struct Candidate {
     pub outcomes: Vec<Outcome>,
 }
 
+/// What there is to learn, and with what.
+#[derive(Clone, Copy)]
+pub struct Lesson<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// Its examples.
+    pub examples: &'a [LabelledText],
+    /// What makes sentence vectors.
+    pub encoder: &'a dyn Embed,
+    /// What tunes an encoder on the examples to take the place of `encoder`.
+    pub tune: Option<&'a dyn Tune>,
+    /// What the texts are read with.
+    pub glossary: &'a Glossary,
+}
+
 /// Trains a head on all examples and measures it by cross-validation.
 ///
 /// In each of five folds everything is fitted anew on the other four. The
 /// temperature that a fold is measured with comes from the held-out answers of
-/// the other folds, the head's own from those of all.
+/// the other folds, the head's own from those of all. With [`Lesson::tune`], the
+/// encoder is tuned anew for each fold as well, and the head goes with the tuned
+/// encoder.
 pub fn learn(
-    task: &Task,
-    examples: &[LabelledText],
-    encoder: &dyn Embed,
-    glossary: &Glossary,
+    lesson: &Lesson<'_>,
     clock: Clock<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, LearnError> {
-    let study = Study::new(task, examples, encoder, glossary, clock, progress)?;
-    let (of_folds, whole) = study.train_folds_and_whole(progress);
+    let study = Study::new(lesson, Extent::FoldsAndWhole, clock, progress)?;
+    let (of_folds, whole) = study.train(progress);
+    let whole = whole.expect("this extent has the whole");
     let held_out = study.answer_held_out(of_folds, clock)?;
     let all: Vec<Scored> = held_out
         .iter()
@@ -77,24 +98,22 @@ pub fn learn(
     let answers = study.calibrate(&held_out);
     Ok(Candidate {
         head,
-        evaluation: figures(task, &answers)?,
+        tuned: study.tuned(),
+        evaluation: figures(lesson.task, &answers)?,
         outcomes: study.outcomes(&answers),
     })
 }
 
 /// Measures by cross-validation what [`learn()`] would make of the examples.
 pub fn cross_validate(
-    task: &Task,
-    examples: &[LabelledText],
-    encoder: &dyn Embed,
-    glossary: &Glossary,
+    lesson: &Lesson<'_>,
     clock: Clock<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluation, LearnError> {
-    let study = Study::new(task, examples, encoder, glossary, clock, progress)?;
-    let of_folds = study.train_folds(progress);
+    let study = Study::new(lesson, Extent::Folds, clock, progress)?;
+    let (of_folds, _) = study.train(progress);
     let held_out = study.answer_held_out(of_folds, clock)?;
-    figures(task, &study.calibrate(&held_out))
+    figures(lesson.task, &study.calibrate(&held_out))
 }
 
 /// Measures a head on examples that it was not trained on.
@@ -109,14 +128,19 @@ pub fn evaluate_head(
 ) -> Result<Evaluation, LearnError> {
     check_labels(task, examples)?;
     head.fits(task.labels(), encoder.identity(), glossary)?;
-    let embedded = embed_examples(examples, encoder, glossary, clock, progress)?;
+    let texts = examples
+        .iter()
+        .map(|example| (example.text.as_str(), example.label));
+    let taught = embed::read(texts, glossary);
+    let readings = taught.iter().map(|taught| &taught.reading);
+    let view = View::of(readings, &[], encoder, clock, progress)?;
     let answers = examples
         .iter()
-        .zip(&embedded)
-        .map(|(example, embedded)| {
+        .enumerate()
+        .map(|(index, example)| {
             let start = clock();
-            let probabilities = head.decide(&embedded.reading, &embedded.vector)?;
-            let took = embedded.took + clock().saturating_sub(start);
+            let probabilities = head.decide(&taught[index].reading, &view.vectors[index])?;
+            let took = view.took[index] + clock().saturating_sub(start);
             let language = example.language.clone();
             Ok(Answer::grade(&probabilities, example.label, language, took))
         })

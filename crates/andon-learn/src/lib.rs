@@ -22,6 +22,8 @@ mod minimise;
 mod random;
 mod study;
 mod train;
+mod tune;
 
 pub use error::LearnError;
-pub use learn::{Candidate, Clock, Progress, Stage, cross_validate, evaluate_head, learn};
+pub use learn::{Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn};
+pub use tune::{Labelled, Tune, Tuned};

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use andon_task::calibration::{self, Scored};
 use andon_task::digest::Digest;
-use andon_task::engine::Embed;
 use andon_task::example::LabelledText;
-use andon_task::glossary::{Glossary, Reading};
+use andon_task::glossary::Glossary;
 use andon_task::head::{Head, Parts};
 use andon_task::task::Task;
 
-use crate::embed::{self, Described, Embedded};
+use crate::embed::{self, Taught, View};
 use crate::error::LearnError;
 use crate::evaluate::Answer;
 use crate::fold;
-use crate::learn::{Clock, Progress, Stage, check_labels};
+use crate::learn::{Clock, Lesson, Progress, Stage, check_labels};
 use crate::promotion::Outcome;
 use crate::train::{Text, train};
+use crate::tune::{Labelled, Tuned};
 
 /// An answer to an example by the head of the fold that held it out.
 pub(crate) struct HeldOut {
@@ -28,28 +28,43 @@ pub(crate) struct HeldOut {
     took: Duration,
 }
 
+/// What a study trains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// A head for each fold.
+    Folds,
+    /// A head for each fold, and one on all examples.
+    FoldsAndWhole,
+}
+
 /// One task's examples, embedded and dealt into folds.
 pub(crate) struct Study<'a> {
     task: &'a Task,
     examples: &'a [LabelledText],
-    embedded: Vec<Embedded<'a>>,
-    described: Vec<Described>,
-    encoder: Digest,
+    taught: Vec<Taught<'a>>,
+    described: Vec<Taught<'static>>,
+    /// One view for all; where the encoder is tuned, one for each fold and last
+    /// that of the encoder that was tuned on all examples.
+    views: Vec<View>,
     glossary: &'a Glossary,
-    dimensions: usize,
     fold_of: Vec<usize>,
     folds: usize,
+    extent: Extent,
 }
 
 impl<'a> Study<'a> {
     pub(crate) fn new(
-        task: &'a Task,
-        examples: &'a [LabelledText],
-        encoder: &dyn Embed,
-        glossary: &'a Glossary,
+        lesson: &Lesson<'a>,
+        extent: Extent,
         clock: Clock<'_>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LearnError> {
+        let &Lesson {
+            task,
+            examples,
+            glossary,
+            ..
+        } = lesson;
         check_labels(task, examples)?;
         let first = examples[0].label;
         if examples.iter().all(|example| example.label == first) {
@@ -64,71 +79,127 @@ impl<'a> Study<'a> {
                 task: task.name.clone(),
             });
         }
-        let embedded = embed::examples(examples, encoder, glossary, clock, progress)?;
-        Ok(Self {
+        let texts = examples
+            .iter()
+            .map(|example| (example.text.as_str(), example.label));
+        let mut study = Self {
             task,
             examples,
-            embedded,
-            described: embed::descriptions(task, encoder, glossary)?,
-            encoder: encoder.identity().digest,
+            taught: embed::read(texts, glossary),
+            described: embed::descriptions(task, glossary),
+            views: Vec::new(),
             glossary,
-            dimensions: encoder.dimensions(),
             fold_of,
             folds,
-        })
+            extent,
+        };
+        study.views = study.look(lesson, clock, progress)?;
+        Ok(study)
+    }
+
+    /// What the encoder sees; a tuned one for each fold, which must not have been
+    /// tuned on what the fold holds out.
+    fn look(
+        &self,
+        lesson: &Lesson<'_>,
+        clock: Clock<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<View>, LearnError> {
+        let readings = || self.taught.iter().map(|taught| &taught.reading);
+        let Some(tune) = lesson.tune else {
+            return Ok(vec![View::of(
+                readings(),
+                &self.described,
+                lesson.encoder,
+                clock,
+                progress,
+            )?]);
+        };
+        self.jobs()
+            .into_iter()
+            .map(|held_out| {
+                let shown = self.shown(held_out).map(|index| &self.taught[index]);
+                let texts: Vec<Labelled<'_>> = shown
+                    .chain(&self.described)
+                    .map(|taught| Labelled {
+                        text: taught.reading.text(),
+                        label: taught.label,
+                    })
+                    .collect();
+                let labels = self.task.labels().labels().len();
+                let Tuned { encoder, bytes } = tune.tune(&texts, labels, &mut |done, total| {
+                    progress(Progress {
+                        stage: Stage::Tuning,
+                        done,
+                        total,
+                    });
+                })?;
+                let view = View::of(readings(), &self.described, &*encoder, clock, progress)?;
+                let tuned = Some(bytes);
+                Ok(View { tuned, ..view })
+            })
+            .collect()
+    }
+
+    /// Which fold each head does without.
+    fn jobs(&self) -> Vec<Option<usize>> {
+        let whole = (self.extent == Extent::FoldsAndWhole).then_some(None);
+        (0..self.folds).map(Some).chain(whole).collect()
+    }
+
+    fn view(&self, held_out: Option<usize>) -> &View {
+        match self.views.as_slice() {
+            [shared] => shared,
+            each => &each[held_out.unwrap_or(self.folds)],
+        }
+    }
+
+    /// What the tuned encoder of the whole has to be kept as.
+    pub(crate) fn tuned(&self) -> Option<Vec<u8>> {
+        self.view(None).tuned.clone()
+    }
+
+    /// The examples that a head is trained on.
+    fn shown(&self, held_out: Option<usize>) -> impl Iterator<Item = usize> {
+        (0..self.examples.len()).filter(move |&index| Some(self.fold_of[index]) != held_out)
     }
 
     /// Trains on all examples but those of the fold `held_out`.
     fn train_without(&self, held_out: Option<usize>) -> Parts {
-        let shown = (0..self.examples.len())
-            .filter(|&index| Some(self.fold_of[index]) != held_out)
-            .map(|index| Text {
-                reading: &self.embedded[index].reading,
-                vector: &self.embedded[index].vector,
-                label: self.examples[index].label,
-            });
-        let readings: Vec<Reading<'_>> = self
-            .described
-            .iter()
-            .map(|described| self.glossary.read(&described.text))
+        let view = self.view(held_out);
+        let shown = self
+            .shown(held_out)
+            .map(|index| (&self.taught[index], view.vectors[index].as_slice()));
+        let described = self.described.iter().zip(&view.described);
+        let texts: Vec<Text<'_>> = shown
+            .chain(described.map(|(taught, vector)| (taught, vector.as_slice())))
+            .map(|(taught, vector)| Text {
+                reading: &taught.reading,
+                vector,
+                label: taught.label,
+            })
             .collect();
-        let described = self.described.iter().zip(&readings);
-        let described = described.map(|(described, reading)| Text {
-            reading,
-            vector: &described.vector,
-            label: described.label,
-        });
-        let texts: Vec<Text<'_>> = shown.chain(described).collect();
         let labels = self.task.labels();
         let (vocabulary, weights) = train(&texts, labels.labels().len());
         Parts {
             labels: labels.names(),
             label_set: labels.digest(),
-            encoder: self.encoder,
+            encoder: view.encoder,
             glossary: self.glossary.digest(),
-            dimensions: self.dimensions,
+            dimensions: view.dimensions,
             vocabulary,
             weights,
             temperature: 1.0,
         }
     }
 
-    pub(crate) fn train_folds(&self, progress: &mut dyn FnMut(Progress)) -> Vec<Parts> {
-        let held_out: Vec<Option<usize>> = (0..self.folds).map(Some).collect();
-        self.train_each(&held_out, progress)
-    }
-
-    pub(crate) fn train_folds_and_whole(
-        &self,
-        progress: &mut dyn FnMut(Progress),
-    ) -> (Vec<Parts>, Parts) {
+    /// The heads of the folds, and where the extent says so that of the whole.
+    pub(crate) fn train(&self, progress: &mut dyn FnMut(Progress)) -> (Vec<Parts>, Option<Parts>) {
+        let mut jobs = self.jobs();
         // The whole first: it is the longest, so the threads end together.
-        let held_out: Vec<Option<usize>> = [None]
-            .into_iter()
-            .chain((0..self.folds).map(Some))
-            .collect();
-        let mut trained = self.train_each(&held_out, progress);
-        let whole = trained.remove(0);
+        jobs.sort_by_key(Option::is_some);
+        let mut trained = self.train_each(&jobs, progress);
+        let whole = jobs[0].is_none().then(|| trained.remove(0));
         (trained, whole)
     }
 
@@ -191,12 +262,14 @@ impl<'a> Study<'a> {
             .collect::<Result<Vec<_>, _>>()?;
         self.examples
             .iter()
-            .zip(&self.embedded)
             .zip(&self.fold_of)
-            .map(|((example, embedded), &fold)| {
+            .enumerate()
+            .map(|(index, (example, &fold))| {
+                let view = self.view(Some(fold));
                 let start = clock();
-                let logits = heads[fold].logits(&embedded.reading, &embedded.vector)?;
-                let took = embedded.took + clock().saturating_sub(start);
+                let reading = &self.taught[index].reading;
+                let logits = heads[fold].logits(reading, &view.vectors[index])?;
+                let took = view.took[index] + clock().saturating_sub(start);
                 let label = example.label;
                 let scored = Scored { logits, label };
                 Ok(HeldOut { scored, took })

@@ -232,6 +232,11 @@ impl Glossary {
 }
 
 impl Reading<'_> {
+    /// The same, independent of the text that was read.
+    pub fn into_owned(self) -> Reading<'static> {
+        Reading(Cow::Owned(self.0.into_owned()))
+    }
+
     /// What the encoder is given and the n-grams are taken from.
     pub fn text(&self) -> &str {
         &self.0

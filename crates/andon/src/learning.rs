@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
-use andon_learn::{Stage, learn};
+use andon_learn::{Lesson, Stage, learn};
 use andon_store::{Promotion, Store};
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
@@ -63,14 +63,16 @@ pub(crate) fn learn_task(
 ) -> anyhow::Result<Learned> {
     let began = Instant::now();
     let mut shown = Shown::new(&task.name);
-    let candidate = learn(
+    let lesson = Lesson {
         task,
-        examples(plant, task),
+        examples: examples(plant, task),
         encoder,
-        &plant.glossary,
-        &|| began.elapsed(),
-        &mut |progress| shown.show(progress),
-    )
+        tune: None,
+        glossary: &plant.glossary,
+    };
+    let candidate = learn(&lesson, &|| began.elapsed(), &mut |progress| {
+        shown.show(progress)
+    })
     .with_context(|| format!("cannot learn '{}'", task.name))?;
     drop(shown);
 
@@ -167,6 +169,7 @@ impl<'a> Shown<'a> {
         let known = self.bar.as_ref().map(|(stage, _)| *stage);
         if known != Some(progress.stage) {
             let what = match progress.stage {
+                Stage::Tuning => format!("{}: tuning an encoder", self.task),
                 Stage::Embedding => format!("{}: reading {} examples", self.task, progress.total),
                 Stage::Training => format!("{}: training {} heads", self.task, progress.total),
             };

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use andon_learn::cross_validate;
+use andon_learn::{Lesson, cross_validate};
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
 use andon_task::label::{Label, LabelSet};
@@ -54,7 +54,14 @@ fn characters_alone_reach_the_published_floor() {
     let task = TaskFile::parse("fmc", toml).unwrap().resolve(labels);
     let still = || Duration::ZERO;
     let (encoder, glossary) = (Trigrams::new(), Glossary::default());
-    let found = cross_validate(&task, &examples, &encoder, &glossary, &still, &mut |_| {}).unwrap();
+    let lesson = Lesson {
+        task: &task,
+        examples: &examples,
+        encoder: &encoder,
+        tune: None,
+        glossary: &glossary,
+    };
+    let found = cross_validate(&lesson, &still, &mut |_| {}).unwrap();
     assert!(found.accuracy.value >= 0.70, "{:?}", found.accuracy);
     assert!(found.ece.value <= 0.06, "{:?}", found.ece);
 }

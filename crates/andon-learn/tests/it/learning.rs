@@ -2,10 +2,13 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use andon_learn::promotion::not_worse;
-use andon_learn::{Candidate, LearnError, Progress, Stage, cross_validate, evaluate_head, learn};
+use andon_learn::{
+    Candidate, LearnError, Lesson, Progress, Stage, cross_validate, evaluate_head, learn,
+};
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
 use andon_task::head::{Head, HeadError};
+use andon_task::task::Task;
 use serde_json::{Value, json};
 
 use crate::encoder::Trigrams;
@@ -20,9 +23,28 @@ fn learn_from(examples: &[LabelledText]) -> Result<Candidate, LearnError> {
     learn_with(examples, &Glossary::default())
 }
 
+fn lesson<'a>(
+    task: &'a Task,
+    examples: &'a [LabelledText],
+    encoder: &'a Trigrams,
+    glossary: &'a Glossary,
+) -> Lesson<'a> {
+    Lesson {
+        task,
+        examples,
+        encoder,
+        tune: None,
+        glossary,
+    }
+}
+
 fn learn_with(examples: &[LabelledText], glossary: &Glossary) -> Result<Candidate, LearnError> {
-    let encoder = Trigrams::new();
-    learn(&task(), examples, &encoder, glossary, &still, &mut |_| {})
+    let (task, encoder) = (task(), Trigrams::new());
+    learn(
+        &lesson(&task, examples, &encoder, glossary),
+        &still,
+        &mut |_| {},
+    )
 }
 
 fn example(text: &str, label: usize) -> LabelledText {
@@ -113,9 +135,9 @@ fn odd_examples_are_learned_from() {
         let evaluation = learn_from(examples).unwrap().evaluation;
         assert_eq!(evaluation.n, examples.len());
         let (found, encoder) = (evaluation.accuracy.value, Trigrams::new());
-        let glossary = Glossary::default();
-        let alone =
-            cross_validate(&task(), examples, &encoder, &glossary, &still, &mut |_| {}).unwrap();
+        let (task, glossary) = (task(), Glossary::default());
+        let lesson = lesson(&task, examples, &encoder, &glossary);
+        let alone = cross_validate(&lesson, &still, &mut |_| {}).unwrap();
         assert_eq!(alone.accuracy.value, found);
     };
     // One example each; copies; contradicting copies; no known n-gram; no letters.
@@ -158,12 +180,9 @@ fn what_cannot_be_learned_is_said() {
 #[test]
 fn progress_ends_where_it_said_it_would() {
     let mut seen: Vec<Progress> = Vec::new();
-    let examples = examples();
+    let (task, examples, encoder) = (task(), examples(), Trigrams::new());
     learn(
-        &task(),
-        &examples,
-        &Trigrams::new(),
-        &Glossary::default(),
+        &lesson(&task, &examples, &encoder, &Glossary::default()),
         &still,
         &mut |progress| {
             seen.push(progress);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
-use andon_learn::{cross_validate, evaluate_head};
+use andon_learn::{Lesson, cross_validate, evaluate_head};
 use andon_task::example::{self, LabelledText};
 use andon_task::head::Head;
 use andon_task::task::Task;
@@ -47,14 +47,16 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
                 &mut progress,
             )
         }
-        None => cross_validate(
-            task,
-            examples(&plant, task),
-            &encoder,
-            &plant.glossary,
-            &clock,
-            &mut progress,
-        ),
+        None => {
+            let lesson = Lesson {
+                task,
+                examples: examples(&plant, task),
+                encoder: &encoder,
+                tune: None,
+                glossary: &plant.glossary,
+            };
+            cross_validate(&lesson, &clock, &mut progress)
+        }
     }
     .with_context(|| format!("cannot measure '{}'", task.name))?;
     drop(shown);
