@@ -20,10 +20,13 @@ mod fold;
 mod learn;
 mod minimise;
 mod random;
+mod recipe;
 mod study;
 mod train;
 mod tune;
 
 pub use error::LearnError;
-pub use learn::{Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn};
+pub use learn::{
+    Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn, renew,
+};
 pub use tune::{Labelled, Tune, Tuned};

@@ -171,6 +171,7 @@ impl<'a> Shown<'a> {
             let what = match progress.stage {
                 Stage::Tuning => format!("{}: tuning an encoder", self.task),
                 Stage::Embedding => format!("{}: reading {} examples", self.task, progress.total),
+                Stage::Choosing => format!("{}: choosing how to train", self.task),
                 Stage::Training => format!("{}: training {} heads", self.task, progress.total),
             };
             // The old bar ends before the new one begins.
