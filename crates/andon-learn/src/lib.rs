@@ -14,6 +14,7 @@ pub mod interval;
 pub mod promotion;
 
 mod bootstrap;
+mod contradiction;
 mod embed;
 mod error;
 mod fold;
@@ -25,6 +26,7 @@ mod study;
 mod train;
 mod tune;
 
+pub use contradiction::{Contradiction, contradictions};
 pub use error::LearnError;
 pub use learn::{
     Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn, renew,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
-use andon_learn::{Lesson, Stage, learn};
+use andon_learn::{Lesson, Stage, contradictions, learn};
 use andon_store::{Promotion, Store};
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
@@ -62,6 +62,20 @@ pub(crate) fn learn_task(
     promote: Promote,
 ) -> anyhow::Result<Learned> {
     let began = Instant::now();
+    for contradiction in contradictions(task, examples(plant, task)) {
+        line(&format!(
+            "{}: '{}' has the labels {}: correct examples {}",
+            task.name,
+            contradiction.text,
+            contradiction.labels.join(", "),
+            contradiction
+                .examples
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+    }
     let mut shown = Shown::new(&task.name);
     let lesson = Lesson {
         task,

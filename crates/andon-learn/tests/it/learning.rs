@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use andon_learn::promotion::not_worse;
 use andon_learn::{
-    Candidate, LearnError, Lesson, Progress, Stage, cross_validate, evaluate_head, learn, renew,
+    Candidate, LearnError, Lesson, Progress, Stage, contradictions, cross_validate, evaluate_head,
+    learn, renew,
 };
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
@@ -178,6 +179,22 @@ fn odd_examples_are_learned_from() {
     check(&[example("hot", 2), example("hot", 1), example("noise", 1)]);
     check(&[example("xyz", 2), example("uvw", 1), example("rst", 0)]);
     check(&[example("\u{301}", 2), example("?", 1), example("\0 \0", 0)]);
+}
+
+#[test]
+fn contradictions_are_listed() {
+    let examples = [
+        example("Pump 3 hot", 2),
+        example("noise", 1),
+        example("pump  3 HOT", 1),
+        example("pump 4 hot", 1),
+        example("noise", 1),
+    ];
+    let found = contradictions(&task(), &examples);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].text, "Pump 3 hot");
+    assert_eq!(found[0].labels, ["noise", "heat"]);
+    assert_eq!(found[0].examples, [1, 3]);
 }
 
 #[test]
