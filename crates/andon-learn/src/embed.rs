@@ -85,10 +85,12 @@ pub(crate) fn descriptions(task: &Task, glossary: &Glossary) -> Vec<Taught<'stat
         .labels()
         .iter()
         .enumerate()
-        .filter_map(|(position, label)| Some((position, label, label.description.as_ref()?)))
-        .map(|(position, label, description)| {
+        .map(|(position, label)| {
             let name = label.label.replace(['-', '_'], " ");
-            let text = format!("{name}: {description}");
+            let text = match &label.description {
+                Some(description) => format!("{name}: {description}"),
+                None => name,
+            };
             Taught {
                 reading: glossary.read(&text).into_owned(),
                 label: position,

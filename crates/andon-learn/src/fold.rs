@@ -11,7 +11,7 @@ use andon_task::head::fold as fold_text;
 use crate::random::Random;
 
 /// How many folds, where there are texts enough.
-const FOLDS: usize = 5;
+pub(crate) const FOLDS: usize = 5;
 
 /// The order within a label is shuffled with this seed.
 const SEED: u64 = 0;

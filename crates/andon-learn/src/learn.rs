@@ -37,6 +37,8 @@ pub enum Stage {
     Tuning,
     /// The encoder reads the examples.
     Embedding,
+    /// Ways to train a head are tried, where the examples are few.
+    Choosing,
     /// Heads are trained: one for each fold, and one on all examples.
     Training,
 }
@@ -102,6 +104,28 @@ pub fn learn(
         evaluation: figures(lesson.task, &answers)?,
         outcomes: study.outcomes(&answers),
     })
+}
+
+/// Trains a served head on, from its own weights, with all examples of `lesson`:
+/// those that it knows, without what was withdrawn, and the corrections since.
+///
+/// Its recipe and its temperature stay, and nothing is measured, so that this takes
+/// a fraction of the time of [`learn()`], whose weights it comes near. A served
+/// head that does not fit the lesson is refused.
+pub fn renew(
+    lesson: &Lesson<'_>,
+    served: &Head,
+    clock: Clock<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Head, LearnError> {
+    let labels = lesson.task.labels();
+    served.fits(labels, lesson.encoder.identity(), lesson.glossary)?;
+    let lesson = Lesson {
+        tune: None,
+        ..*lesson
+    };
+    let study = Study::new(&lesson, Extent::FoldsAndWhole, clock, progress)?;
+    Ok(Head::new(study.renew(served.parts()))?)
 }
 
 /// Measures by cross-validation what [`learn()`] would make of the examples.

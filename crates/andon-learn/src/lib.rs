@@ -26,6 +26,7 @@ mod fold;
 mod learn;
 mod minimise;
 mod random;
+mod recipe;
 mod score;
 mod study;
 mod train;
@@ -33,6 +34,8 @@ mod tune;
 
 pub use error::LearnError;
 pub use fold::assign as folds;
-pub use learn::{Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn};
+pub use learn::{
+    Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn, renew,
+};
 pub use score::{Scored, score_labels};
 pub use tune::{Labelled, Tune, Tuned};

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use andon_task::example::LabelledText;
-use andon_task::head;
 use serde::Serialize;
 
 use crate::evaluate::Answer;
@@ -31,7 +30,8 @@ pub struct Wrong {
     pub suspect: bool,
 }
 
-/// One text, but for case, accents, digits and blanks, that has several labels.
+/// A text that has several labels: at least one of them is wrong. Texts are the same
+/// where they differ in case and blanks alone; another number is another text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Contradiction {
     /// The text, as it stands first.
@@ -77,8 +77,8 @@ pub fn wrong(examples: &[LabelledText], answers: &[Answer], labels: &[String]) -
 pub fn contradictions(examples: &[LabelledText], labels: &[String]) -> Vec<Contradiction> {
     let mut by_text: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, example) in examples.iter().enumerate() {
-        let folded = head::fold(&example.text);
-        let words: Vec<&str> = folded.split_whitespace().collect();
+        let lower = example.text.to_lowercase();
+        let words: Vec<&str> = lower.split_whitespace().collect();
         by_text.entry(words.join(" ")).or_default().push(index);
     }
     let mut found: Vec<(usize, Contradiction)> = by_text

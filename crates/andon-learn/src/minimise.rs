@@ -7,11 +7,14 @@ use std::collections::VecDeque;
 /// How many past steps the curvature is estimated from.
 const MEMORY: usize = 6;
 
-/// The most steps.
-const STEPS: usize = 200;
-
-/// Ends when a step lowers the value by less than this share of it.
-const TOLERANCE: f64 = 1e-4;
+/// When to stop walking.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Patience {
+    /// The most steps.
+    pub(crate) steps: usize,
+    /// Ends when three steps in a row lower the value by less than this share of it.
+    pub(crate) tolerance: f64,
+}
 
 /// A step must lower the value by this share of what the slope promises.
 const SUFFICIENT: f64 = 1e-4;
@@ -22,26 +25,28 @@ struct Past {
     curvature: f64,
 }
 
-/// Walks from zero to where `value_and_slope` is least. It writes the slope at
+/// Walks from `point` to where `value_and_slope` is least. It writes the slope at
 /// the point that it is given and returns the value there.
 pub(crate) fn minimise(
-    length: usize,
+    mut point: Vec<f32>,
+    patience: Patience,
     mut value_and_slope: impl FnMut(&[f32], &mut [f32]) -> f64,
 ) -> Vec<f32> {
-    let mut point = vec![0.0; length];
+    let length = point.len();
     let mut slope = vec![0.0; length];
     let mut value = value_and_slope(&point, &mut slope);
     let mut past: VecDeque<Past> = VecDeque::with_capacity(MEMORY);
     let mut next = vec![0.0; length];
     let mut next_slope = vec![0.0; length];
-    for _ in 0..STEPS {
+    let mut small_steps = 0;
+    for _ in 0..patience.steps {
         let direction = direction(&slope, &past);
         let descent = dot(&direction, &slope);
         if descent >= 0.0 {
             break;
         }
         let mut stride = if past.is_empty() {
-            1f64.min(1.0 / dot(&slope, &slope).sqrt())
+            1.0 / dot(&slope, &slope).sqrt()
         } else {
             1.0
         };
@@ -82,7 +87,13 @@ pub(crate) fn minimise(
         std::mem::swap(&mut slope, &mut next_slope);
         let lowered = value - next_value;
         value = next_value;
-        if lowered <= TOLERANCE * value.abs() {
+        // One small step may be the first of a long walk, or lead around a bend.
+        small_steps = if lowered <= patience.tolerance * value.abs() {
+            small_steps + 1
+        } else {
+            0
+        };
+        if small_steps == 3 {
             break;
         }
     }

@@ -10,7 +10,7 @@ use andon_task::calibration::{self, Scored};
 use andon_task::digest::Digest;
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
-use andon_task::head::{Head, Parts};
+use andon_task::head::{Head, Parts, Recipe};
 use andon_task::task::Task;
 
 use crate::embed::{self, Taught, View};
@@ -19,7 +19,8 @@ use crate::evaluate::Answer;
 use crate::fold;
 use crate::learn::{Clock, Lesson, Progress, Stage, check_labels};
 use crate::promotion::Outcome;
-use crate::train::{Text, train};
+use crate::recipe::{self, Trial};
+use crate::train::{Sheet, Text};
 use crate::tune::{Labelled, Tuned};
 
 /// An answer to an example by the head of the fold that held it out.
@@ -164,90 +165,133 @@ impl<'a> Study<'a> {
         (0..self.examples.len()).filter(move |&index| Some(self.fold_of[index]) != held_out)
     }
 
-    /// Trains on all examples but those of the fold `held_out`.
-    fn train_without(&self, held_out: Option<usize>) -> Parts {
-        let view = self.view(held_out);
-        let shown = self
-            .shown(held_out)
+    /// The features of all examples but those of the folds `without`, and of what
+    /// the labels say of themselves.
+    fn sheet<'s>(&'s self, view: &'s View, without: &[usize]) -> Sheet<'s> {
+        let shown = (0..self.examples.len())
+            .filter(|&index| !without.contains(&self.fold_of[index]))
             .map(|index| (&self.taught[index], view.vectors[index].as_slice()));
-        let described = self.described.iter().zip(&view.described);
+        let described = self
+            .described
+            .iter()
+            .map(|taught| (&taught.reading, taught.label));
+        let described = described.zip(view.described.iter().map(Vec::as_slice));
+        let shown = shown.map(|(taught, vector)| ((&taught.reading, taught.label), vector));
         let texts: Vec<Text<'_>> = shown
-            .chain(described.map(|(taught, vector)| (taught, vector.as_slice())))
-            .map(|(taught, vector)| Text {
-                reading: &taught.reading,
+            .chain(described)
+            .map(|((reading, label), vector)| Text {
+                reading,
                 vector,
-                label: taught.label,
+                label,
             })
             .collect();
+        Sheet::of(&texts, self.task.labels().labels().len())
+    }
+
+    fn parts(&self, view: &View, sheet: Sheet<'_>, weights: Vec<f32>, recipe: Recipe) -> Parts {
         let labels = self.task.labels();
-        let (vocabulary, weights) = train(&texts, labels.labels().len());
+        let (characters, words) = sheet.into_vocabularies();
         Parts {
             labels: labels.names(),
             label_set: labels.digest(),
             encoder: view.encoder,
             glossary: self.glossary.digest(),
             dimensions: view.dimensions,
-            vocabulary,
+            characters,
+            words,
             weights,
             temperature: 1.0,
+            recipe,
+        }
+    }
+
+    /// Trains on all examples but those of the fold `held_out`.
+    fn train_without(&self, held_out: Option<usize>, recipe: Recipe) -> Parts {
+        let view = self.view(held_out);
+        let sheet = self.sheet(view, held_out.as_slice());
+        let weights = sheet.train(recipe, None);
+        self.parts(view, sheet, weights, recipe)
+    }
+
+    /// The head of all examples, trained from the weights of one that knows most of
+    /// them, and calibrated as that one is.
+    pub(crate) fn renew(&self, served: &Parts) -> Parts {
+        let view = self.view(None);
+        let sheet = self.sheet(view, &[]);
+        let start = sheet.start_from(served);
+        let weights = sheet.train(served.recipe, Some(&start));
+        Parts {
+            temperature: served.temperature,
+            ..self.parts(view, sheet, weights, served.recipe)
         }
     }
 
     /// The heads of the folds, and where the extent says so that of the whole.
     pub(crate) fn train(&self, progress: &mut dyn FnMut(Progress)) -> (Vec<Parts>, Option<Parts>) {
+        let usual = self.usual();
+        let trials = self.trials(usual, progress);
         let mut jobs = self.jobs();
         // The whole first: it is the longest, so the threads end together.
         jobs.sort_by_key(Option::is_some);
-        let mut trained = self.train_each(&jobs, progress);
+        let mut trained = each(&jobs, Stage::Training, progress, |&held_out| {
+            self.train_without(held_out, recipe::choose(usual, &trials, held_out))
+        });
         let whole = jobs[0].is_none().then(|| trained.remove(0));
         (trained, whole)
     }
 
-    /// Trains once for each entry, on as many threads as there are cores. What
-    /// is trained does not depend on their number.
-    fn train_each(
-        &self,
-        held_out: &[Option<usize>],
-        progress: &mut dyn FnMut(Progress),
-    ) -> Vec<Parts> {
-        let total = held_out.len();
-        let threads = thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(total);
-        let mut report = |done| {
-            progress(Progress {
-                stage: Stage::Training,
-                done,
-                total,
-            });
-        };
-        let next = AtomicUsize::new(0);
-        let mut trained: Vec<(usize, Parts)> = Vec::with_capacity(total);
-        thread::scope(|scope| {
-            let (sender, receiver) = mpsc::channel();
-            for _ in 0..threads {
-                let (sender, next) = (sender.clone(), &next);
-                scope.spawn(move || {
-                    loop {
-                        let job = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(&fold) = held_out.get(job) else {
-                            break;
-                        };
-                        if sender.send((job, self.train_without(fold))).is_err() {
-                            break;
-                        }
-                    }
+    /// By the length of the texts, which says nothing of their labels.
+    fn usual(&self) -> Recipe {
+        let words = |taught: &Taught<'_>| taught.reading.text().split_whitespace().count();
+        let total: usize = self.taught.iter().map(words).sum();
+        recipe::usual(total as f32 / self.taught.len() as f32)
+    }
+
+    /// What every recipe makes of the examples, where these are few enough to try:
+    /// heads of all folds but two neighbours, asked for the examples of these two.
+    /// A tuned encoder has seen one of the two, so nothing is tried with it.
+    fn trials(&self, usual: Recipe, progress: &mut dyn FnMut(Progress)) -> Vec<Trial> {
+        let few = self.examples.len() <= recipe::MOST_EXAMPLES;
+        if !few || self.folds < fold::FOLDS || self.views.len() > 1 {
+            return Vec::new();
+        }
+        let pairs: Vec<[usize; 2]> = (0..self.folds)
+            .map(|fold| [fold, (fold + 1) % self.folds])
+            .collect();
+        let trials = each(&pairs, Stage::Choosing, progress, |pair| {
+            self.try_all(usual, *pair)
+        });
+        trials.into_iter().flatten().collect()
+    }
+
+    fn try_all(&self, usual: Recipe, pair: [usize; 2]) -> Vec<Trial> {
+        let view = self.view(None);
+        let sheet = self.sheet(view, &pair);
+        let mut weights = None;
+        let mut trials = Vec::new();
+        for recipe in recipe::candidates(usual) {
+            let trained = sheet.train(recipe, weights.as_deref());
+            for (held_out, without) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+                let answers = (0..self.examples.len())
+                    .filter(|&index| self.fold_of[index] == held_out)
+                    .map(|index| Scored {
+                        logits: sheet.logits(
+                            &trained,
+                            &self.taught[index].reading,
+                            &view.vectors[index],
+                        ),
+                        label: self.examples[index].label,
+                    })
+                    .collect();
+                trials.push(Trial {
+                    recipe,
+                    without,
+                    answers,
                 });
             }
-            drop(sender);
-            report(0);
-            for part in receiver {
-                trained.push(part);
-                report(trained.len());
-            }
-        });
-        trained.sort_unstable_by_key(|&(job, _)| job);
-        trained.into_iter().map(|(_, parts)| parts).collect()
+            weights = Some(trained);
+        }
+        trials
     }
 
     /// The answers of each fold's head to the examples that it did not see.
@@ -320,4 +364,46 @@ impl<'a> Study<'a> {
             })
             .collect()
     }
+}
+
+/// Does `work` for each job, on as many threads as there are cores. What comes out
+/// does not depend on their number.
+fn each<J: Sync, T: Send>(
+    jobs: &[J],
+    stage: Stage,
+    progress: &mut dyn FnMut(Progress),
+    work: impl Fn(&J) -> T + Sync,
+) -> Vec<T> {
+    let total = jobs.len();
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(total);
+    let mut report = |done| progress(Progress { stage, done, total });
+    let next = AtomicUsize::new(0);
+    let mut results: Vec<(usize, T)> = Vec::with_capacity(total);
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..threads {
+            let (sender, next, work) = (sender.clone(), &next, &work);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(number) else {
+                        break;
+                    };
+                    if sender.send((number, work(job))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        report(0);
+        for result in receiver {
+            results.push(result);
+            report(results.len());
+        }
+    });
+    results.sort_unstable_by_key(|&(number, _)| number);
+    results.into_iter().map(|(_, result)| result).collect()
 }

@@ -1,24 +1,42 @@
 //! Training the weights of a head: multinomial logistic regression with an L2
-//! penalty, over the n-grams, the sentence vector and a constant.
+//! penalty, over the n-grams of characters and words, the sentence vector and a
+//! constant.
 
 use andon_task::glossary::Reading;
-use andon_task::head::{Vocabulary, Weighted};
+use andon_task::head::{Parts, Recipe, Unit, Vocabulary, Weighted};
 
-use crate::minimise::minimise;
-
-/// The inverse strength of the penalty, as scikit-learn's `C`.
-const LOOSENESS: f64 = 10.0;
-
-/// How large the sentence vector is beside the n-grams, both of unit length.
-const VECTOR_SCALE: f32 = 0.85;
+use crate::minimise::{Patience, minimise};
 
 /// The constant feature. It is penalised like the others, so a label without
 /// examples keeps a small, finite probability.
 const CONSTANT: f32 = 2.0;
 
-/// From this many texts on an n-gram must occur in two of them: the head would
+/// For each so many texts an n-gram must occur in one more of them: the head would
 /// grow by what cannot generalise.
-const MANY_TEXTS: usize = 5_000;
+const TEXTS_FOR_ONE: usize = 5_000;
+
+/// From this many texts on every sixth of them is trained on first: a sixth of the
+/// work goes most of the way.
+const MANY_TEXTS: usize = 3_000;
+const FIRST: usize = 6;
+
+/// A walk from nothing, one of a part of the texts, and one that begins near its end.
+const WHOLE_WAY: Patience = Patience {
+    steps: 200,
+    tolerance: 1e-3,
+};
+const MOST_OF_IT: Patience = Patience {
+    steps: 40,
+    tolerance: 1e-3,
+};
+const LAST_PART: Patience = Patience {
+    steps: 30,
+    tolerance: 1e-3,
+};
+
+/// The most weights of the n-grams of one kind: 48 MiB, a dozen times as much
+/// while they are trained.
+const MOST_WEIGHTS: usize = 12 << 20;
 
 /// Examples whose products are taken together.
 const BLOCK: usize = 8;
@@ -31,39 +49,192 @@ pub(crate) struct Text<'a> {
     pub(crate) label: usize,
 }
 
-/// The vocabulary of the texts, and the weights of n-grams, vector and constant
-/// for `labels` labels, laid out as [`andon_task::head::Parts::weights`] says.
-pub(crate) fn train(texts: &[Text<'_>], labels: usize) -> (Vocabulary, Vec<f32>) {
-    let least = if texts.len() < MANY_TEXTS { 1 } else { 2 };
-    let vocabulary = Vocabulary::of(texts.iter().map(|text| text.reading), least);
-    let dimensions = texts.first().map_or(0, |text| text.vector.len());
-    let design = Design {
-        rows: texts
+/// Texts as features, before a recipe gives these their sizes.
+pub(crate) struct Sheet<'a> {
+    characters: Vocabulary,
+    words: Vocabulary,
+    rows: Vec<Raw<'a>>,
+    /// The mean of the vectors: without what all of them share the way to the
+    /// bottom is shorter.
+    mean: Vec<f32>,
+    labels: usize,
+}
+
+struct Raw<'a> {
+    characters: Vec<Weighted>,
+    words: Vec<Weighted>,
+    vector: &'a [f32],
+    label: usize,
+}
+
+impl<'a> Sheet<'a> {
+    /// With the vocabulary of the texts themselves.
+    pub(crate) fn of(texts: &[Text<'a>], labels: usize) -> Self {
+        let least = 1 + (texts.len() / TEXTS_FOR_ONE) as u32;
+        let vocabulary = |unit| {
+            let readings = texts.iter().map(|text| text.reading);
+            Vocabulary::of(unit, readings, least, MOST_WEIGHTS / labels)
+        };
+        let (characters, words) = (vocabulary(Unit::Characters), vocabulary(Unit::Words));
+        let rows = texts
             .iter()
-            .map(|text| Row {
-                grams: vocabulary.weigh(text.reading),
-                dense: text
-                    .vector
-                    .iter()
-                    .map(|value| value * VECTOR_SCALE)
-                    .chain([CONSTANT])
-                    .collect(),
+            .map(|text| Raw {
+                characters: characters.weigh(text.reading),
+                words: words.weigh(text.reading),
+                vector: text.vector,
                 label: text.label,
             })
-            .collect(),
-        grams: vocabulary.len(),
-        labels,
-    };
-    let length = (vocabulary.len() + dimensions + 1) * labels;
-    let mut weights = minimise(length, |weights, slope| design.loss(weights, slope));
-    let (_, dense) = weights.split_at_mut(vocabulary.len() * labels);
-    let (of_vector, constant) = dense.split_at_mut(dimensions * labels);
-    // The head sees the vector and the constant 1 unscaled.
-    of_vector
-        .iter_mut()
-        .for_each(|weight| *weight *= VECTOR_SCALE);
-    constant.iter_mut().for_each(|weight| *weight *= CONSTANT);
-    (vocabulary, weights)
+            .collect();
+        Self {
+            characters,
+            words,
+            rows,
+            mean: mean(texts),
+            labels,
+        }
+    }
+
+    /// What weights say of a text that is not on the sheet.
+    pub(crate) fn logits(
+        &self,
+        weights: &[f32],
+        reading: &Reading<'_>,
+        vector: &[f32],
+    ) -> Vec<f32> {
+        let count = self.labels;
+        let mut logits = vec![0.0; count];
+        let mut rest = weights;
+        for vocabulary in [&self.characters, &self.words] {
+            let (of_grams, others) = rest.split_at(vocabulary.len() * count);
+            rest = others;
+            for (column, value) in vocabulary.weigh(reading) {
+                add(
+                    &mut logits,
+                    value,
+                    &of_grams[column as usize * count..][..count],
+                );
+            }
+        }
+        for (row, &value) in rest.chunks_exact(count).zip(vector.iter().chain([&1.0])) {
+            add(&mut logits, value, row);
+        }
+        logits
+    }
+
+    /// The vocabularies of characters and words.
+    pub(crate) fn into_vocabularies(self) -> (Vocabulary, Vocabulary) {
+        (self.characters, self.words)
+    }
+
+    /// The weights of a head, each where its feature stands here; zero for the
+    /// features that it does not know.
+    pub(crate) fn start_from(&self, head: &Parts) -> Vec<f32> {
+        let count = self.labels;
+        let known = [
+            (&self.characters, &head.characters),
+            (&self.words, &head.words),
+        ];
+        let mut weights = Vec::new();
+        let mut rest = head.weights.as_slice();
+        for (here, there) in known {
+            let (of_grams, others) = rest.split_at(there.len() * count);
+            rest = others;
+            for &key in here.parts().0 {
+                match there.column(key) {
+                    Some(column) => weights.extend(&of_grams[column * count..][..count]),
+                    None => weights.extend(std::iter::repeat_n(0.0, count)),
+                }
+            }
+        }
+        weights.extend(rest);
+        weights
+    }
+
+    /// The texts at every `step`-th place.
+    fn design(&self, recipe: Recipe, step: usize) -> Design {
+        let words = self.characters.len() as u32;
+        let rows = self.rows.iter().step_by(step).map(|raw| {
+            let of_words = raw
+                .words
+                .iter()
+                .filter(|_| recipe.words > 0.0)
+                .map(|&(column, value)| (words + column, value * recipe.words));
+            let centred = raw.vector.iter().zip(&self.mean);
+            let of_vector = centred.map(|(value, mean)| (value - mean) * recipe.vector);
+            Row {
+                grams: raw.characters.iter().copied().chain(of_words).collect(),
+                dense: of_vector.chain([CONSTANT]).collect(),
+                label: raw.label,
+            }
+        });
+        let rows: Vec<Row> = rows.collect();
+        Design {
+            penalty: 1.0 / (recipe.looseness * rows.len() as f64),
+            rows,
+            grams: self.characters.len() + self.words.len(),
+            labels: self.labels,
+        }
+    }
+
+    /// Trains by a recipe, from `start` on where weights are known that cannot be
+    /// far off. The weights are laid out as [`andon_task::head::Parts::weights`]
+    /// says.
+    pub(crate) fn train(&self, recipe: Recipe, start: Option<&[f32]>) -> Vec<f32> {
+        let rows = self.characters.len() + self.words.len() + self.mean.len() + 1;
+        let length = rows * self.labels;
+        let mut weights = start.map_or_else(|| vec![0.0; length], <[f32]>::to_vec);
+        self.move_mean(&mut weights, 1.0);
+        self.scale(&mut weights, recipe, |weight, size| {
+            *weight = if size > 0.0 { *weight / size } else { 0.0 };
+        });
+        let walk = |weights, step, patience| {
+            let design = self.design(recipe, step);
+            minimise(weights, patience, |weights, slope| {
+                design.loss(weights, slope)
+            })
+        };
+        let many = self.rows.len() >= MANY_TEXTS;
+        let mut weights = match start {
+            Some(_) => walk(weights, 1, LAST_PART),
+            None if many => walk(walk(weights, FIRST, MOST_OF_IT), 1, LAST_PART),
+            None => walk(weights, 1, WHOLE_WAY),
+        };
+        // The head sees all features in their own sizes.
+        self.scale(&mut weights, recipe, |weight, size| *weight *= size);
+        self.move_mean(&mut weights, -1.0);
+        weights
+    }
+
+    /// Adds `factor` times what the weights of the vector make of the mean to the
+    /// weights of the constant.
+    fn move_mean(&self, weights: &mut [f32], factor: f32) {
+        let dense = (self.characters.len() + self.words.len()) * self.labels;
+        let (of_vector, constant) = weights[dense..].split_at_mut(self.mean.len() * self.labels);
+        for (row, mean) in of_vector.chunks_exact(self.labels).zip(&self.mean) {
+            add(constant, factor * mean, row);
+        }
+    }
+
+    fn scale(&self, weights: &mut [f32], recipe: Recipe, change: impl Fn(&mut f32, f32)) {
+        let (_, rest) = weights.split_at_mut(self.characters.len() * self.labels);
+        let (words, dense) = rest.split_at_mut(self.words.len() * self.labels);
+        let (vector, constant) = dense.split_at_mut(self.mean.len() * self.labels);
+        for (part, size) in [
+            (words, recipe.words),
+            (vector, recipe.vector),
+            (constant, CONSTANT),
+        ] {
+            part.iter_mut().for_each(|weight| change(weight, size));
+        }
+    }
+}
+
+fn mean(texts: &[Text<'_>]) -> Vec<f32> {
+    let mut mean = vec![0.0; texts.first().map_or(0, |text| text.vector.len())];
+    for text in texts {
+        add(&mut mean, 1.0 / texts.len() as f32, text.vector);
+    }
+    mean
 }
 
 struct Row {
@@ -77,13 +248,15 @@ struct Design {
     rows: Vec<Row>,
     grams: usize,
     labels: usize,
+    /// Half of this times the sum of the squared weights is added to the loss.
+    penalty: f64,
 }
 
 impl Design {
     /// The mean log loss with the penalty, and its slope.
     fn loss(&self, weights: &[f32], slope: &mut [f32]) -> f64 {
         let count = self.labels;
-        let penalty = 1.0 / (LOOSENESS * self.rows.len() as f64);
+        let penalty = self.penalty;
         let mut squares = 0.0;
         for (slope, &weight) in slope.iter_mut().zip(weights) {
             *slope = penalty as f32 * weight;

@@ -9,7 +9,7 @@ use andon_task::engine::{
     Score, ScoreRequest, Scores, Terms, Usage,
 };
 use andon_task::glossary::Glossary;
-use andon_task::head::{Head, Parts as HeadParts, Vocabulary};
+use andon_task::head::{Head, Parts as HeadParts, Recipe, Unit, Vocabulary};
 use andon_task::plant::Plant;
 use andon_task::route::{Reason, Route};
 use andon_task::run::{Answerer, NewRecord, Timestamp};
@@ -169,7 +169,13 @@ fn head(labels: &str, encoder: &str) -> Head {
         label_set: labels.digest(),
         encoder: Digest::of(encoder.as_bytes()),
         dimensions: 2,
-        vocabulary: Vocabulary::from_parts(Vec::new(), Vec::new()).expect("no n-grams"),
+        characters: Vocabulary::empty(Unit::Characters),
+        words: Vocabulary::empty(Unit::Words),
+        recipe: Recipe {
+            words: 0.0,
+            vector: 1.0,
+            looseness: 1.0,
+        },
         weights,
         temperature: 1.0,
         glossary: Glossary::default().digest(),

@@ -69,7 +69,9 @@ pub fn temperature(held_out: &[Scored]) -> f64 {
     f64::midpoint(low, high).exp()
 }
 
-fn log_loss(examples: &[Scored], temperature: f64) -> f64 {
+/// The sum of the negative logarithms of what the right labels are given at a
+/// temperature.
+pub fn log_loss(examples: &[Scored], temperature: f64) -> f64 {
     examples
         .iter()
         .map(|example| {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use andon_engine::Encoder;
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
-use andon_learn::{Lesson, Stage, Tune, learn};
+use andon_learn::{Lesson, Stage, Tune, learn, mend};
 use andon_runtime::Node;
 use andon_store::{Candidate, Kind, Promotion, Store};
 use andon_task::digest::Digest;
@@ -69,6 +69,19 @@ pub(crate) fn learn_task(
     let began = Instant::now();
     let store = node::store(&settings.state)?;
     let examples = all_examples(&store, plant, task)?;
+    for found in mend::contradictions(&examples, &task.labels().names()) {
+        let labels: Vec<String> = found
+            .labels
+            .iter()
+            .map(|(label, examples)| format!("'{label}' (examples {examples:?})"))
+            .collect();
+        line(&format!(
+            "{}: '{}' has the labels {}: mend all but one",
+            task.name,
+            found.text,
+            labels.join(" and ")
+        ));
+    }
     let mut shown = Shown::new(&task.name);
     let lesson = Lesson {
         task,
@@ -271,6 +284,7 @@ impl<'a> Shown<'a> {
             let what = match progress.stage {
                 Stage::Tuning => format!("{}: tuning an encoder", self.task),
                 Stage::Embedding => format!("{}: reading {} examples", self.task, progress.total),
+                Stage::Choosing => format!("{}: choosing how to train", self.task),
                 Stage::Training => format!("{}: training {} heads", self.task, progress.total),
             };
             // The old bar ends before the new one begins.

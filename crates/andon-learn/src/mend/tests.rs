@@ -56,6 +56,7 @@ fn one_text_with_two_labels_is_found() {
     let (examples, labels) = examples(&[
         ("Pump 4  leaks", "leak"),
         ("fan squeals", "noise"),
+        ("PUMP 4 leaks", "noise"),
         ("pump 7 leaks", "noise"),
         ("fan squeals", "noise"),
     ]);

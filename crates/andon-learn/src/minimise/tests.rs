@@ -1,9 +1,14 @@
 use super::*;
 
+const PATIENCE: Patience = Patience {
+    steps: 200,
+    tolerance: 1e-4,
+};
+
 #[test]
 fn finds_the_bottom_of_an_uneven_bowl() {
     let bottom: Vec<f32> = (0..20).map(|i| i as f32 - 7.0).collect();
-    let found = minimise(20, |point, slope| {
+    let found = minimise(vec![0.0; 20], PATIENCE, |point, slope| {
         let mut value = 1e-3;
         for (i, ((slope, &at), &bottom)) in slope.iter_mut().zip(point).zip(&bottom).enumerate() {
             let steepness = (1 + i) as f32;
@@ -19,7 +24,7 @@ fn finds_the_bottom_of_an_uneven_bowl() {
 
 #[test]
 fn stays_where_there_is_no_slope() {
-    let found = minimise(3, |_, slope| {
+    let found = minimise(vec![0.0; 3], PATIENCE, |_, slope| {
         slope.fill(0.0);
         1.0
     });

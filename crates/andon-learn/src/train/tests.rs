@@ -24,7 +24,7 @@ fn plain_loss(design: &Design, weights: &[f32]) -> f64 {
         let total: f64 = (0..count).map(|label| logit(label).exp()).sum();
         total.ln() - logit(row.label)
     });
-    losses.sum::<f64>() / n + squares / (2.0 * LOOSENESS * n)
+    losses.sum::<f64>() / n + 0.5 * design.penalty * squares
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn the_slope_is_that_of_the_loss() {
     let texts = ["hot pump", "noise", "leaks oil", "hot"];
     let glossary = Glossary::default();
     let readings = texts.map(|text| glossary.read(text));
-    let vocabulary = Vocabulary::of(&readings, 1);
+    let vocabulary = Vocabulary::of(Unit::Characters, &readings, 1, usize::MAX);
     let rows: Vec<Row> = (0..11)
         .map(|i| Row {
             grams: vocabulary.weigh(&readings[i % 4]),
@@ -47,6 +47,7 @@ fn the_slope_is_that_of_the_loss() {
         rows,
         grams: vocabulary.len(),
         labels: 3,
+        penalty: 0.01,
     };
     let length = (vocabulary.len() + 7) * 3;
     let mut weights: Vec<f32> = (0..length)

@@ -5,15 +5,16 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HeadError, Parts, Vocabulary};
+use super::{HeadError, Parts, Recipe, Unit, Vocabulary};
 use crate::digest::Digest;
 
 const MAGIC: &[u8; 8] = b"ANDONHED";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const PREFIX: usize = MAGIC.len() + size_of::<u32>();
 const SEAL: usize = 32;
 
-/// The parts as format 1 writes them. The order of the fields is the format.
+/// The parts as they are written. The order of the fields is the format.
+/// Format 1 had no words, and is read as a head that knows none.
 #[derive(Serialize, Deserialize)]
 struct Written<'a> {
     labels: Cow<'a, [String]>,
@@ -25,10 +26,58 @@ struct Written<'a> {
     rarity: Cow<'a, [f32]>,
     weights: Cow<'a, [f32]>,
     temperature: f64,
+    words: Words<'a>,
+    recipe: Recipe,
+}
+
+/// How heads of format 1 were trained.
+const FIRST_RECIPE: Recipe = Recipe {
+    words: 0.0,
+    vector: 0.85,
+    looseness: 10.0,
+};
+
+#[derive(Default, Serialize, Deserialize)]
+struct Words<'a> {
+    keys: Cow<'a, [u64]>,
+    rarity: Cow<'a, [f32]>,
+}
+
+/// The parts as format 1 wrote them.
+#[derive(Deserialize)]
+struct WithoutWords {
+    labels: Vec<String>,
+    label_set: [u8; 32],
+    encoder: [u8; 32],
+    glossary: [u8; 32],
+    dimensions: usize,
+    keys: Vec<u64>,
+    rarity: Vec<f32>,
+    weights: Vec<f32>,
+    temperature: f64,
+}
+
+impl From<WithoutWords> for Written<'_> {
+    fn from(old: WithoutWords) -> Self {
+        Self {
+            labels: Cow::Owned(old.labels),
+            label_set: old.label_set,
+            encoder: old.encoder,
+            glossary: old.glossary,
+            dimensions: old.dimensions,
+            keys: Cow::Owned(old.keys),
+            rarity: Cow::Owned(old.rarity),
+            weights: Cow::Owned(old.weights),
+            temperature: old.temperature,
+            words: Words::default(),
+            recipe: FIRST_RECIPE,
+        }
+    }
 }
 
 pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
-    let (keys, rarity) = parts.vocabulary.parts();
+    let (keys, rarity) = parts.characters.parts();
+    let words = parts.words.parts();
     let written = Written {
         labels: Cow::Borrowed(&parts.labels),
         label_set: *parts.label_set.as_bytes(),
@@ -39,6 +88,11 @@ pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
         rarity: Cow::Borrowed(rarity),
         weights: Cow::Borrowed(&parts.weights),
         temperature: parts.temperature,
+        words: Words {
+            keys: Cow::Borrowed(words.0),
+            rarity: Cow::Borrowed(words.1),
+        },
+        recipe: parts.recipe,
     };
     let mut bytes = MAGIC.to_vec();
     bytes.extend(FORMAT.to_le_bytes());
@@ -69,19 +123,29 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), HeadError> {
     if sealed.len() < PREFIX || digest != Digest::from_bytes(*seal) {
         return Err(HeadError::Damaged("its digest is another"));
     }
-    let written: Written<'_> = postcard::from_bytes(&sealed[PREFIX..])
-        .map_err(|_| HeadError::Damaged("its content has another shape"))?;
-    let vocabulary = Vocabulary::from_parts(written.keys.into_owned(), written.rarity.into_owned())
-        .ok_or(HeadError::Damaged("its n-grams are out of order"))?;
+    let content = &sealed[PREFIX..];
+    let written: Result<Written<'_>, _> = match format {
+        1 => postcard::from_bytes::<WithoutWords>(content).map(Written::from),
+        _ => postcard::from_bytes(content),
+    };
+    let written = written.map_err(|_| HeadError::Damaged("its content has another shape"))?;
+    let vocabulary = |unit, keys: Cow<'_, [u64]>, rarity: Cow<'_, [f32]>| {
+        Vocabulary::from_parts(unit, keys.into_owned(), rarity.into_owned())
+            .ok_or(HeadError::Damaged("its n-grams are out of order"))
+    };
+    let characters = vocabulary(Unit::Characters, written.keys, written.rarity)?;
+    let words = vocabulary(Unit::Words, written.words.keys, written.words.rarity)?;
     let parts = Parts {
         labels: written.labels.into_owned(),
         label_set: Digest::from_bytes(written.label_set),
         encoder: Digest::from_bytes(written.encoder),
         glossary: Digest::from_bytes(written.glossary),
         dimensions: written.dimensions,
-        vocabulary,
+        characters,
+        words,
         weights: written.weights.into_owned(),
         temperature: written.temperature,
+        recipe: written.recipe,
     };
     Ok((parts, digest))
 }

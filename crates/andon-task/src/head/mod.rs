@@ -1,4 +1,4 @@
-//! A head: a linear classifier over a text's character n-grams and its
+//! A head: a linear classifier over a text's character n-grams, its words and its
 //! sentence vector, small enough to be trained on the node in seconds.
 //!
 //! It knows what it was made for: the labels by name and digest, the encoder
@@ -7,13 +7,15 @@
 mod features;
 mod format;
 
+use serde::{Deserialize, Serialize};
+
 use crate::calibration;
 use crate::digest::Digest;
 use crate::engine::Identity;
 use crate::glossary::{Glossary, Reading};
 use crate::label::LabelSet;
 
-pub use features::{Vocabulary, Weighted, fold};
+pub use features::{Unit, Vocabulary, Weighted, fold};
 
 /// What a head is made of, as training gives it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +30,37 @@ pub struct Parts {
     pub glossary: Digest,
     /// The length of the sentence vectors.
     pub dimensions: usize,
-    /// The n-grams.
-    pub vocabulary: Vocabulary,
-    /// One row a feature, one column a label: first the n-grams by column,
-    /// then the dimensions of the vector, last the constant 1.
+    /// The n-grams of characters.
+    pub characters: Vocabulary,
+    /// The words and pairs of words; none where they did not help.
+    pub words: Vocabulary,
+    /// One row a feature, one column a label: first the n-grams of characters by
+    /// column, then those of words, then the dimensions of the vector, last the
+    /// constant 1.
     pub weights: Vec<f32>,
     /// What the logits are divided by, fitted on held-out examples.
     pub temperature: f64,
+    /// How the weights were trained.
+    pub recipe: Recipe,
+}
+
+/// How a head is trained: what cross-validation chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// How large the words are beside the n-grams of characters, both of unit
+    /// length; 0 where they are left out.
+    pub words: f32,
+    /// How large the sentence vector is beside the same.
+    pub vector: f32,
+    /// The inverse strength of the penalty on the weights, as scikit-learn's `C`.
+    pub looseness: f64,
+}
+
+impl Recipe {
+    fn is_sound(&self) -> bool {
+        let size = |size: f32| size.is_finite() && size >= 0.0;
+        size(self.words) && size(self.vector) && self.looseness.is_finite() && self.looseness > 0.0
+    }
 }
 
 /// A classifier for the labels of one task.
@@ -187,8 +213,8 @@ impl Head {
             });
         }
         let count = parts.labels.len();
-        let grams = parts.vocabulary.weigh(reading);
-        let (of_grams, dense) = parts.weights.split_at(parts.vocabulary.len() * count);
+        let (of_characters, rest) = parts.weights.split_at(parts.characters.len() * count);
+        let (of_words, dense) = rest.split_at(parts.words.len() * count);
         let (of_vector, constant) = dense.split_at(vector.len() * count);
         let mut logits = constant.to_vec();
         let mut add = |row: &[f32], value: f32| {
@@ -196,9 +222,12 @@ impl Head {
                 *logit += weight * value;
             }
         };
-        for (column, value) in grams {
-            let start = column as usize * count;
-            add(&of_grams[start..start + count], value);
+        for (vocabulary, weights) in [(&parts.characters, of_characters), (&parts.words, of_words)]
+        {
+            for (column, value) in vocabulary.weigh(reading) {
+                let start = column as usize * count;
+                add(&weights[start..start + count], value);
+            }
         }
         for (row, &value) in of_vector.chunks_exact(count).zip(vector) {
             add(row, value);
@@ -215,10 +244,9 @@ impl Head {
 }
 
 fn check(parts: &Parts) -> Result<(), HeadError> {
-    let rows = parts
-        .vocabulary
-        .len()
-        .checked_add(parts.dimensions)
+    let rows = (parts.characters.len())
+        .checked_add(parts.words.len())
+        .and_then(|rows| rows.checked_add(parts.dimensions))
         .and_then(|rows| rows.checked_add(1));
     let expected = rows.and_then(|rows| rows.checked_mul(parts.labels.len()));
     if parts.labels.len() < 2 {
@@ -232,6 +260,9 @@ fn check(parts: &Parts) -> Result<(), HeadError> {
     }
     if !(parts.temperature.is_finite() && parts.temperature > 0.0) {
         return Err(HeadError::Damaged("the temperature is not positive"));
+    }
+    if !parts.recipe.is_sound() {
+        return Err(HeadError::Damaged("its recipe has no meaning"));
     }
     Ok(())
 }

@@ -24,9 +24,14 @@ fn encoder(content: &[u8]) -> Identity {
 /// Two labels: 'hot' in the text speaks for the first, the vector for the second.
 fn parts() -> Parts {
     let labels = labels(&["overheating", "noise"]);
-    let vocabulary = Vocabulary::of([&Glossary::default().read("hot")], 1);
-    let mut weights = vec![0.0; (vocabulary.len() + 2 + 1) * 2];
-    let of_grams = vocabulary.len() * 2;
+    let characters = Vocabulary::of(
+        Unit::Characters,
+        [&Glossary::default().read("hot")],
+        1,
+        usize::MAX,
+    );
+    let mut weights = vec![0.0; (characters.len() + 2 + 1) * 2];
+    let of_grams = characters.len() * 2;
     weights[..of_grams]
         .iter_mut()
         .step_by(2)
@@ -39,9 +44,15 @@ fn parts() -> Parts {
         encoder: encoder(b"e").digest,
         glossary: Glossary::default().digest(),
         dimensions: 2,
-        vocabulary,
+        characters,
+        words: Vocabulary::empty(Unit::Words),
         weights,
         temperature: 2.0,
+        recipe: Recipe {
+            words: 0.0,
+            vector: 0.85,
+            looseness: 10.0,
+        },
     }
 }
 
@@ -75,6 +86,19 @@ fn a_file_gives_the_same_head() {
 }
 
 #[test]
+fn a_file_of_the_first_format_is_read() {
+    let head = Head::new(parts()).unwrap();
+    // The first format is the second without its end: no words, then the recipe.
+    let bytes = head.bytes();
+    let end = postcard::to_allocvec(&head.parts().recipe).unwrap().len() + 2;
+    let mut old = bytes[..bytes.len() - 32 - end].to_vec();
+    old[8] = 1;
+    let digest = Digest::of(&old);
+    old.extend(digest.as_bytes());
+    assert_eq!(Head::parse(&old).unwrap().parts(), head.parts());
+}
+
+#[test]
 fn each_reason_to_refuse_names_its_remedy() {
     let head = Head::new(parts()).unwrap();
     let check = |error: HeadError, expected: &str| assert_eq!(error.to_string(), expected);
@@ -86,7 +110,7 @@ fn each_reason_to_refuse_names_its_remedy() {
     newer[8] = 9;
     check(
         Head::parse(&newer).unwrap_err(),
-        "the head has format 9, this version reads up to 1: update Andon or learn again",
+        "the head has format 9, this version reads up to 2: update Andon or learn again",
     );
     check(
         Head::parse(&head.bytes()[..head.bytes().len() - 1]).unwrap_err(),
@@ -143,6 +167,8 @@ fn parts_that_do_not_belong_together_are_refused() {
     check(|parts| parts.dimensions = usize::MAX);
     check(|parts| parts.weights[0] = f32::NAN);
     check(|parts| parts.temperature = 0.0);
+    check(|parts| parts.recipe.looseness = 0.0);
+    check(|parts| parts.recipe.words = f32::NAN);
 }
 
 proptest! {
@@ -157,7 +183,7 @@ proptest! {
 
     #[test]
     fn arbitrary_content_behind_a_right_seal_is_no_panic(content in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut bytes = b"ANDONHED\x01\0\0\0".to_vec();
+        let mut bytes = b"ANDONHED\x02\0\0\0".to_vec();
         bytes.extend(content);
         let digest = Digest::of(&bytes);
         bytes.extend(digest.as_bytes());

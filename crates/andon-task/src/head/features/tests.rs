@@ -6,7 +6,7 @@ use crate::glossary::Glossary;
 fn vocabulary(texts: &[&str]) -> Vocabulary {
     let glossary = Glossary::default();
     let readings: Vec<Reading<'_>> = texts.iter().map(|text| glossary.read(text)).collect();
-    Vocabulary::of(&readings, 1)
+    Vocabulary::of(Unit::Characters, &readings, 1, usize::MAX)
 }
 
 fn weigh(vocabulary: &Vocabulary, text: &str) -> Vec<Weighted> {
@@ -26,10 +26,7 @@ fn folding_drops_what_operators_do_not_mean() {
 #[test]
 fn grams_stay_within_words() {
     let check = |text: &str, expected: &[&str]| {
-        let mut expected: Vec<u64> = expected
-            .iter()
-            .map(|gram| hash(&gram.chars().collect::<Vec<_>>()))
-            .collect();
+        let mut expected: Vec<u64> = expected.iter().map(|gram| hash(gram.chars())).collect();
         expected.sort_unstable();
         let vocabulary = vocabulary(&[text]);
         assert_eq!(vocabulary.parts().0, expected, "{text}");
@@ -38,6 +35,35 @@ fn grams_stay_within_words() {
     check("ab", &[" a", "ab", "b ", " ab", "ab ", " ab "]);
     check("a\t a", &[" a", "a ", " a "]);
     check("", &[]);
+}
+
+#[test]
+fn words_come_alone_and_in_pairs() {
+    let check = |text: &str, expected: &[&str]| {
+        let mut expected: Vec<u64> = expected.iter().map(|gram| hash(gram.chars())).collect();
+        expected.sort_unstable();
+        let reading = Glossary::default();
+        let words = Vocabulary::of(Unit::Words, [&reading.read(text)], 1, usize::MAX);
+        assert_eq!(words.parts().0, expected, "{text}");
+    };
+    check(
+        "Seal-leaks",
+        &["seal", "leaks", " seal", "seal leaks", "leaks "],
+    );
+    check("hot", &["hot", " hot", "hot "]);
+    check("?!", &[]);
+}
+
+#[test]
+fn the_most_common_are_kept_where_there_is_no_room_for_all() {
+    let glossary = Glossary::default();
+    let readings = ["hot pump", "hot", "hot pump leaks"].map(|text| glossary.read(text));
+    let kept = |most| Vocabulary::of(Unit::Words, &readings, 1, most);
+    assert_eq!(kept(100).len(), 9);
+    let two = kept(2);
+    assert!(two.column(hash("hot".chars())).is_some());
+    assert!(two.column(hash(" hot".chars())).is_some());
+    assert_eq!(two.len(), 2);
 }
 
 #[test]
@@ -59,7 +85,7 @@ fn a_text_of_unknown_grams_is_empty() {
 #[test]
 fn unsound_parts_are_refused() {
     let check = |keys: &[u64], rarity: &[f32], sound: bool| {
-        let vocabulary = Vocabulary::from_parts(keys.to_vec(), rarity.to_vec());
+        let vocabulary = Vocabulary::from_parts(Unit::Words, keys.to_vec(), rarity.to_vec());
         assert_eq!(vocabulary.is_some(), sound, "{keys:?} {rarity:?}");
     };
     check(&[1, 2], &[1.0, 2.0], true);
