@@ -206,7 +206,7 @@ fn accuracy(
     examples: &[&LabelledText],
     adapter: Option<&str>,
 ) -> anyhow::Result<Estimate> {
-    let names: Vec<String> = task.labels().names().into_iter().map(Into::into).collect();
+    let names = task.labels().names();
     let mut right = 0;
     for example in examples {
         let mut request = ScoreRequest::new(prompt::decide(task, &example.text), names.clone());

@@ -112,7 +112,7 @@ fn check(name: &str, file: &[u8], sequences: [Vec<u32>; 2], spread: f32, bound: 
     }
     let moved = divergence(&served_all[0], &served_all[1]);
     assert!(
-        moved > 10.0 * bound,
+        moved > 4.0 * bound,
         "{name}: the adapter moves only {moved} nats"
     );
 }
@@ -150,5 +150,5 @@ fn the_default_model_computes_what_is_served() {
         tokens("the guard does not close, and the light stays red."),
         tokens("oil drips from the pump of the second line again"),
     ];
-    check("smollm2:135m", &file, sequences, 0.1, 0.01);
+    check("smollm2:135m", &file, sequences, 0.1, 0.02);
 }
