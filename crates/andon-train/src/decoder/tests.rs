@@ -150,5 +150,5 @@ fn the_default_model_computes_what_is_served() {
         tokens("the guard does not close, and the light stays red."),
         tokens("oil drips from the pump of the second line again"),
     ];
-    check("smollm2:135m", &file, sequences, 0.1, 0.02);
+    check("smollm2:135m", &file, sequences, 0.1, 0.01);
 }
