@@ -3,16 +3,30 @@
 
 use std::ops::Range;
 
+use half::f16;
+
 use crate::Kernels;
 use crate::activation::GROUP;
 use crate::cap::soft_cap;
-use crate::isa::dispatch;
+use crate::isa::{Form, Isa, dispatch};
 use crate::kv::{BLOCK, Layer};
 use crate::lanes::{LANES, Lanes};
 use crate::share::Rows;
 
-/// Queries that share the loads of keys and values.
+/// Queries that share the loads of keys and values, at most.
 const TILE: usize = 12;
+/// The same where registers are few or narrow.
+const NARROW_TILE: usize = 6;
+/// Queries that are few.
+const FEW: usize = 3;
+
+fn tile(isa: Isa) -> usize {
+    match isa.0 {
+        #[cfg(target_arch = "x86_64")]
+        Form::Avx512 => TILE,
+        _ => NARROW_TILE,
+    }
+}
 
 /// What one token sees.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +82,8 @@ impl Kernels {
             assert!(view.visible <= view.blocks.len() * BLOCK, "blocks for all");
         }
         let group = heads.queries / heads.keys;
-        let tiles = tiles(views, (TILE / group).max(1));
+        let tile = tile(self.isa);
+        let tiles = tiles(views, (tile / group).max(1));
         let out = Rows::new(&mut out[..views.len() * width], width);
         self.pool.for_each(tiles.len() * heads.keys, &|chunk| {
             let (first, count) = tiles[chunk / heads.keys];
@@ -77,7 +92,7 @@ impl Kernels {
                 .flat_map(|token| (0..group).map(move |member| (token, head * group + member)))
                 .collect();
             let mut scores = Vec::new();
-            for rows in rows.chunks(TILE) {
+            for rows in rows.chunks(tile) {
                 let job = Job {
                     layer,
                     head,
@@ -171,22 +186,18 @@ unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<
             let keys = job.layer.keys(block, job.head);
             let (codes, scales) = (keys.codes.as_ptr(), keys.scales.as_ptr());
             let mut sums = [L::splat(0.0); R];
-            for (group, first) in (0..size).step_by(GROUP).enumerate() {
-                // Even and odd numbers apart, so that additions do not wait.
-                let mut even = [L::splat(0.0); R];
-                let mut odd = [L::splat(0.0); R];
-                for number in (first..size.min(first + GROUP)).step_by(2) {
-                    let key = L::load_bytes(codes.add(number * BLOCK));
-                    let next = L::load_bytes(codes.add((number + 1) * BLOCK));
-                    for r in 0..R {
-                        even[r] = L::splat(*query[r].get_unchecked(number)).mul_add(key, even[r]);
-                        odd[r] =
-                            L::splat(*query[r].get_unchecked(number + 1)).mul_add(next, odd[r]);
-                    }
-                }
-                let scale = L::load_half(scales.add(group * BLOCK));
-                for r in 0..R {
-                    sums[r] = even[r].add(odd[r]).mul_add(scale, sums[r]);
+            let mut group = 0;
+            while group * GROUP < size {
+                let first = group * GROUP;
+                // Few queries are too few additions at a time, unless two groups are
+                // summed side by side.
+                if R <= FEW && first + 2 * GROUP <= size {
+                    score_groups::<L, R, 2>(codes, scales, &query, group, GROUP, &mut sums);
+                    group += 2;
+                } else {
+                    let length = GROUP.min(size - first);
+                    score_groups::<L, R, 1>(codes, scales, &query, group, length, &mut sums);
+                    group += 1;
                 }
             }
             for r in 0..R {
@@ -212,6 +223,42 @@ unsafe fn attend_tile<L: Lanes, const R: usize>(job: &Job<'_>, scores: &mut Vec<
         }
         if number < size {
             weigh::<L, R, 1>(job, blocks, &visible, scores, &shares, number);
+        }
+    }
+}
+
+/// Adds the products of queries and keys over `G` groups of `length` numbers, each
+/// summed by itself in the order of its numbers, to the sums.
+///
+/// # Safety
+/// The groups are within the keys of a block and the queries.
+#[inline(always)]
+unsafe fn score_groups<L: Lanes, const R: usize, const G: usize>(
+    codes: *const i8,
+    scales: *const f16,
+    query: &[&[f32]; R],
+    group: usize,
+    length: usize,
+    sums: &mut [L; R],
+) {
+    // SAFETY: the contract's sizes.
+    unsafe {
+        let mut products = [[L::splat(0.0); R]; G];
+        for number in 0..length {
+            for g in 0..G {
+                let number = (group + g) * GROUP + number;
+                let key = L::load_bytes(codes.add(number * BLOCK));
+                for r in 0..R {
+                    let x = L::splat(*query[r].get_unchecked(number));
+                    products[g][r] = x.mul_add(key, products[g][r]);
+                }
+            }
+        }
+        for g in 0..G {
+            let scale = L::load_half(scales.add((group + g) * BLOCK));
+            for r in 0..R {
+                sums[r] = products[g][r].mul_add(scale, sums[r]);
+            }
         }
     }
 }
@@ -281,14 +328,22 @@ unsafe fn weigh<L: Lanes, const R: usize, const D: usize>(
                 seen.mul(scale).store(weights[r].as_mut_ptr());
             }
             // Beyond `most` lie numbers of nobody, perhaps not even finite.
-            for slot in 0..BLOCK.min(most - index * BLOCK) {
-                let value: [L; D] =
-                    std::array::from_fn(|d| L::load_bytes(codes.add(slot * size + d * LANES)));
+            let slots = BLOCK.min(most - index * BLOCK);
+            // One vector of a slot after the other: both at once are too many sums
+            // for the registers of most processors.
+            for d in 0..D {
+                let mut totals = [L::splat(0.0); R];
                 for r in 0..R {
-                    let weight = L::splat(weights[r][slot]);
-                    for d in 0..D {
-                        sums[r][d] = weight.mul_add(value[d], sums[r][d]);
+                    totals[r] = sums[r][d];
+                }
+                for slot in 0..slots {
+                    let value = L::load_bytes(codes.add(slot * size + d * LANES));
+                    for r in 0..R {
+                        totals[r] = L::splat(weights[r][slot]).mul_add(value, totals[r]);
                     }
+                }
+                for r in 0..R {
+                    sums[r][d] = totals[r];
                 }
             }
         }

@@ -113,13 +113,17 @@ unsafe fn quantise_lanes<L: Lanes>(row: &[f32], codes: &mut [i8], scales: &mut [
             let scale = f16::from_f32(largest * (1.0 / 127.0));
             let kept = scale.to_f32();
             let inverse = L::splat(if kept > 0.0 { 1.0 / kept } else { 0.0 });
-            let [low, high] = [low, high].map(|lanes| {
-                let lanes = lanes.mul(inverse).max(L::splat(-127.0));
-                lanes.min(L::splat(127.0))
-            });
-            let mut bytes = [0; GROUP];
-            L::store_bytes(low, high, bytes.as_mut_ptr());
-            codes.copy_from_slice(&bytes[..codes.len()]);
+            // No closures: what they call is not compiled for the lanes' instructions.
+            let (least, most) = (L::splat(-127.0), L::splat(127.0));
+            let low = low.mul(inverse).max(least).min(most);
+            let high = high.mul(inverse).max(least).min(most);
+            if codes.len() == GROUP {
+                L::store_bytes(low, high, codes.as_mut_ptr());
+            } else {
+                let mut bytes = [0; GROUP];
+                L::store_bytes(low, high, bytes.as_mut_ptr());
+                codes.copy_from_slice(&bytes[..codes.len()]);
+            }
             *to = scale;
         }
     }

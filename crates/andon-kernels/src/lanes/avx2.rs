@@ -146,20 +146,16 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn store_bytes(low: Self, high: Self, to: *mut i8) -> i32 {
         unsafe {
-            let halves = [low, high].map(|half| {
-                let (low, high) = (_mm256_cvtps_epi32(half.0), _mm256_cvtps_epi32(half.1));
-                // Packing works within halves of a register; the permutation mends the order.
-                let words = _mm256_packs_epi32(low, high);
-                _mm256_permute4x64_epi64::<0b11_01_10_00>(words)
-            });
-            for (index, words) in halves.into_iter().enumerate() {
-                let bytes = _mm_packs_epi16(
-                    _mm256_castsi256_si128(words),
-                    _mm256_extracti128_si256::<1>(words),
-                );
-                _mm_storeu_si128(to.add(16 * index).cast(), bytes);
-            }
-            let pairs = _mm256_add_epi16(halves[0], halves[1]);
+            // Packing works within halves of a register; the permutation mends the order.
+            // No closures: what they call is not compiled for these instructions.
+            let low = _mm256_packs_epi32(_mm256_cvtps_epi32(low.0), _mm256_cvtps_epi32(low.1));
+            let low = _mm256_permute4x64_epi64::<0b11_01_10_00>(low);
+            let high = _mm256_packs_epi32(_mm256_cvtps_epi32(high.0), _mm256_cvtps_epi32(high.1));
+            let high = _mm256_permute4x64_epi64::<0b11_01_10_00>(high);
+            let bytes = _mm256_packs_epi16(low, high);
+            let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes);
+            _mm256_storeu_si256(to.cast(), bytes);
+            let pairs = _mm256_add_epi16(low, high);
             let sums = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
             let sums = _mm_add_epi32(
                 _mm256_castsi256_si128(sums),
