@@ -185,12 +185,15 @@ fn choosing_is_no_worse_than_chance_on_fmc() {
     let plan = (50, 50, 3);
     let found = compare(&rows, 200, plan, 4);
     tell("FMC", plan, &found);
-    let (chosen, drawn) = found[found.len() - 1];
+    // Over the whole way: a single step of so few draws is noise.
+    let (chosen, drawn) = found
+        .iter()
+        .fold((0.0, 0.0), |sum, found| (sum.0 + found.0, sum.1 + found.1));
     assert!(chosen >= drawn, "{found:?}");
 }
 
 #[test]
-#[ignore = "a measurement of some minutes; the figures are in the README"]
+#[ignore = "a measurement of some minutes"]
 fn choosing_on_clinc150() {
     let Some(mut rows) = clinc() else {
         println!("skipped: choosing_on_clinc150 needs clinc150");
