@@ -36,14 +36,16 @@ fn answered(rows: &[(String, String)], shown: usize) -> (Vec<Judged>, Vec<Judged
         procedure: None,
         critical: false,
     };
-    let labels = LabelSet::new(names.iter().map(label).collect()).unwrap();
+    let labels = LabelSet::new(names.iter().map(label).collect()).expect("sound data");
     let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
-    let task: Task = TaskFile::parse("set", toml).unwrap().resolve(labels);
+    let task: Task = TaskFile::parse("set", toml)
+        .expect("sound data")
+        .resolve(labels);
     let examples: Vec<LabelledText> = rows
         .iter()
         .map(|(text, label)| LabelledText {
             text: text.clone(),
-            label: task.labels().position(label).unwrap(),
+            label: task.labels().position(label).expect("sound data"),
             language: None,
         })
         .collect();
@@ -55,14 +57,17 @@ fn answered(rows: &[(String, String)], shown: usize) -> (Vec<Judged>, Vec<Judged
         tune: None,
         glossary: &glossary,
     };
-    let candidate = learn(&lesson, &still, &mut nothing).unwrap();
+    let candidate = learn(&lesson, &still, &mut nothing).expect("sound data");
     let earlier = candidate.outcomes.iter().filter_map(|o| o.judged).collect();
     let held_out = examples[shown..]
         .iter()
         .filter_map(|example| {
             let reading = glossary.read(&example.text);
             let vector = encoder.embed(&[reading.text()]).ok()?.pop()?;
-            let probabilities = candidate.head.decide(&reading, &vector).unwrap();
+            let probabilities = candidate
+                .head
+                .decide(&reading, &vector)
+                .expect("sound data");
             let mut places: Vec<usize> = (0..probabilities.len()).collect();
             places.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
             Some(Judged {
@@ -79,6 +84,7 @@ fn answered(rows: &[(String, String)], shown: usize) -> (Vec<Judged>, Vec<Judged
 /// Draws `n` answers with and without a plan, again and again, certifies on them and
 /// looks at all answers: there the true share of wrong ones among the accepted is
 /// known. Says how often the promise was broken.
+#[allow(clippy::print_stdout, reason = "a test says what it measured")]
 fn check(name: &str, rows: &[(String, String)], shown: usize, n: usize, alphas: &[f64]) {
     let (pool, earlier) = answered(rows, shown);
     let right = pool.iter().filter(|judged| judged.right).count();
@@ -112,7 +118,7 @@ fn check(name: &str, rows: &[(String, String)], shown: usize, n: usize, alphas: 
             }
             println!(
                 "{name}: accuracy {accuracy:.3}, alpha {alpha}, {plan}: {issued} certificates of {RESPLITS}, {broken} broken ({broken_on_rest} on the rest of a split), mean coverage {:.3}",
-                coverage / f64::from(u32::try_from(RESPLITS).unwrap())
+                coverage / f64::from(u32::try_from(RESPLITS).expect("a small number"))
             );
             // δ of 200 is 20; three standard errors are 12.7 more.
             assert!(broken <= 32, "{broken} of {RESPLITS} promises are broken");

@@ -41,20 +41,22 @@ impl Set {
             procedure: None,
             critical: false,
         };
-        let labels = LabelSet::new(names.iter().map(label).collect()).unwrap();
+        let labels = LabelSet::new(names.iter().map(label).collect()).expect("sound data");
         let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
-        let task = TaskFile::parse("set", toml).unwrap().resolve(labels);
+        let task = TaskFile::parse("set", toml)
+            .expect("sound data")
+            .resolve(labels);
         let encoder = Trigrams::new();
         let examples: Vec<LabelledText> = rows
             .iter()
             .map(|(text, label)| LabelledText {
                 text: text.clone(),
-                label: task.labels().position(label).unwrap(),
+                label: task.labels().position(label).expect("sound data"),
                 language: None,
             })
             .collect();
         let texts: Vec<&str> = examples.iter().map(|e| e.text.as_str()).collect();
-        let vectors = encoder.embed(&texts).unwrap();
+        let vectors = encoder.embed(&texts).expect("sound data");
         let mut order: Vec<usize> = (0..examples.len()).collect();
         Chance::seeded(seed).shuffle(&mut order);
         let (test, pool) = order.split_at(tested);
@@ -80,13 +82,16 @@ impl Set {
             tune: None,
             glossary: &glossary,
         };
-        learn(&lesson, &still, &mut nothing).unwrap().head
+        learn(&lesson, &still, &mut nothing)
+            .expect("sound data")
+            .head
     }
 
     fn probabilities(&self, head: &Head, at: usize) -> Vec<f64> {
         let glossary = Glossary::default();
         let reading = glossary.read(&self.examples[at].text);
-        head.decide(&reading, &self.vectors[at]).unwrap()
+        head.decide(&reading, &self.vectors[at])
+            .expect("sound data")
     }
 
     fn accuracy(&self, head: &Head) -> f64 {
@@ -167,6 +172,7 @@ fn compare(
     sums
 }
 
+#[allow(clippy::print_stdout, reason = "a test says what it measured")]
 fn tell(name: &str, (start, batch, _): (usize, usize, usize), found: &[(f64, f64)]) {
     for (step, (chosen, drawn)) in (1..).zip(found) {
         println!(

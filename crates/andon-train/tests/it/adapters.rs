@@ -23,7 +23,7 @@ fn file(family: Family) -> Vec<u8> {
 }
 
 fn weights(file: &[u8]) -> Decoder {
-    LanguageModel::weights(file, &Options::default()).unwrap()
+    LanguageModel::weights(file, &Options::default()).expect("a sound specimen")
 }
 
 /// Prompts whose label shows in one of their tokens.
@@ -35,7 +35,7 @@ fn lessons(count: usize) -> Vec<Lesson> {
         prompt.extend([20 + right as u32; 2]);
         prompt.extend((0..index % 4).map(|x| 33 + x as u32));
         prompt.push(8);
-        Lesson::label(&prompt, &labels, right).unwrap()
+        Lesson::label(&prompt, &labels, right).expect("a label of the list")
     };
     (0..count).map(lesson).collect()
 }
@@ -148,7 +148,7 @@ fn refused(settings: &AdapterSettings, lessons: &[Lesson], part: &str) {
         None,
         &mut go_on,
     );
-    let error = error.unwrap_err().to_string();
+    let error = error.expect_err("a refusal").to_string();
     assert!(error.contains(part), "'{part}' is not in: {error}");
 }
 

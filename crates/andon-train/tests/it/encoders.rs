@@ -17,7 +17,7 @@ fn encoder(seed: u64) -> Encoder {
         seed,
     };
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-    Encoder::from_gguf("tiny", &specimen.file().bytes(), kernels).unwrap()
+    Encoder::from_gguf("tiny", &specimen.file().bytes(), kernels).expect("a sound specimen")
 }
 
 /// Texts whose label is their first letter's.
@@ -36,13 +36,13 @@ fn tune(encoder: &Encoder, settings: &EncoderSettings) -> TunedEncoder {
     let texts: Vec<Text> = texts()
         .into_iter()
         .map(|(text, label)| Text {
-            tokens: encoder.tokenize(&text).unwrap(),
+            tokens: encoder.tokenize(&text).expect("tokens"),
             label,
         })
         .collect();
     let base = encoder.identity().digest;
     let mut go_on = |_| ControlFlow::Continue(());
-    tune_encoder(encoder, base, (&texts, 2), settings, None, &mut go_on).unwrap()
+    tune_encoder(encoder, base, (&texts, 2), settings, None, &mut go_on).expect("a tuned encoder")
 }
 
 fn settings() -> EncoderSettings {
@@ -61,7 +61,7 @@ fn settings() -> EncoderSettings {
 fn separation(encoder: &Encoder) -> f32 {
     let texts = texts();
     let names: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
-    let vectors = encoder.embed(&names).unwrap();
+    let vectors = encoder.embed(&names).expect("vectors");
     let (mut sums, mut counts) = ([0.0; 2], [0.0; 2]);
     for (one, (_, label)) in vectors.iter().zip(&texts) {
         for (other, (_, other_label)) in vectors.iter().zip(&texts) {
