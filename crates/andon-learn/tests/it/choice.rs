@@ -40,6 +40,7 @@ impl Set {
             description: None,
             procedure: None,
             critical: false,
+            none: false,
         };
         let labels = LabelSet::new(names.iter().map(label).collect()).unwrap();
         let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
@@ -50,6 +51,7 @@ impl Set {
             .map(|(text, label)| LabelledText {
                 text: text.clone(),
                 label: task.labels().position(label).unwrap(),
+                also: None,
                 language: None,
             })
             .collect();
