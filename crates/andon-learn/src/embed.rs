@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use andon_task::digest::Digest;
 use andon_task::engine::{Embed, EngineError};
+use andon_task::example::LabelledText;
 use andon_task::glossary::{Glossary, Reading};
 use andon_task::task::Task;
 
@@ -14,6 +15,8 @@ use crate::learn::{Clock, Progress, Stage};
 pub(crate) struct Taught<'a> {
     pub(crate) reading: Reading<'a>,
     pub(crate) label: usize,
+    /// A second label that it teaches as much.
+    pub(crate) also: Option<usize>,
 }
 
 /// What one encoder sees of a task's texts.
@@ -79,14 +82,15 @@ impl View {
 }
 
 /// A label's name and description are one more example of it: on few examples
-/// that is worth some, and a label without any is not unknown.
+/// that is worth some, and a label without any is not unknown. The labels of one branch
+/// (`pump/seal`, `pump/bearing`) share its words.
 pub(crate) fn descriptions(task: &Task, glossary: &Glossary) -> Vec<Taught<'static>> {
     task.labels()
         .labels()
         .iter()
         .enumerate()
         .map(|(position, label)| {
-            let name = label.label.replace(['-', '_'], " ");
+            let name = label.label.replace(['-', '_', '/'], " ");
             let text = match &label.description {
                 Some(description) => format!("{name}: {description}"),
                 None => name,
@@ -94,21 +98,20 @@ pub(crate) fn descriptions(task: &Task, glossary: &Glossary) -> Vec<Taught<'stat
             Taught {
                 reading: glossary.read(&text).into_owned(),
                 label: position,
+                also: None,
             }
         })
         .collect()
 }
 
 /// The texts as the glossary reads them.
-pub(crate) fn read<'a>(
-    texts: impl IntoIterator<Item = (&'a str, usize)>,
-    glossary: &Glossary,
-) -> Vec<Taught<'a>> {
-    texts
-        .into_iter()
-        .map(|(text, label)| Taught {
-            reading: glossary.read(text),
-            label,
+pub(crate) fn read<'a>(examples: &'a [LabelledText], glossary: &Glossary) -> Vec<Taught<'a>> {
+    examples
+        .iter()
+        .map(|example| Taught {
+            reading: glossary.read(&example.text),
+            label: example.label,
+            also: example.also,
         })
         .collect()
 }

@@ -32,10 +32,19 @@ pub struct Evaluation {
     pub accuracy: Estimate,
     /// The share of examples whose right label is among the best three.
     pub top3_accuracy: Estimate,
+    /// The share of answers of the right branch, where labels have branches: a label
+    /// `pump/seal` is of the branch `pump`. `None` where none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_accuracy: Option<Estimate>,
     /// The mean over the labels of the harmonic mean of precision and recall.
     pub macro_f1: Estimate,
     /// The expected calibration error of the probability of the best label.
     pub ece: Estimate,
+    /// What `ece` is on average for as many answers of the same confidences whose
+    /// probabilities hold exactly: chance alone fills the bins unevenly, so with few
+    /// answers no `ece` is far below this.
+    #[serde(default)]
+    pub ece_by_chance: f64,
     /// How well that probability tells right answers from wrong ones; `None`
     /// where all are right or all wrong.
     pub auroc: Option<Estimate>,
@@ -108,8 +117,10 @@ pub(crate) fn evaluate(answers: &[Answer], labels: &[String], accept: f64) -> Op
         n,
         accuracy: wilson(count(&Answer::is_right), n)?,
         top3_accuracy: wilson(count(&|answer| answer.above < 3), n)?,
+        parent_accuracy: part::parent_accuracy(answers, labels),
         macro_f1: bootstrap::estimate(n, |weights| macro_f1(answers, weights, labels.len()))?,
         ece: bootstrap::estimate(n, |weights| ece(answers, weights))?,
+        ece_by_chance: reliability::ece_by_chance(answers),
         auroc: selective::auroc(answers),
         accept,
         certified: false,

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use andon_task::calibration::{self, Scored};
 use andon_task::engine::Embed;
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
-use andon_task::head::{Head, Parts};
+use andon_task::head::Head;
 use andon_task::task::Task;
 
 use crate::embed::{self, View};
@@ -49,7 +48,7 @@ pub struct Candidate {
     /// The head, trained on all examples.
     pub head: Head,
     /// What [`Tune::tune`] gave to keep, where the head has an encoder of its own:
-    /// [`Parts::encoder`] is then the digest of the tuned one.
+    /// [`Parts::encoder`](andon_task::head::Parts::encoder) is then the digest of the tuned one.
     pub tuned: Option<Vec<u8>>,
     /// Its cross-validated figures.
     pub evaluation: Evaluation,
@@ -89,14 +88,7 @@ pub fn learn(
     let (of_folds, whole) = study.train(progress);
     let whole = whole.expect("this extent has the whole");
     let held_out = study.answer_held_out(of_folds, clock)?;
-    let all: Vec<Scored> = held_out
-        .iter()
-        .map(|answer| answer.scored.clone())
-        .collect();
-    let head = Head::new(Parts {
-        temperature: calibration::temperature(&all),
-        ..whole
-    })?;
+    let head = Head::new(study.finish(whole, &held_out))?;
     let answers = study.calibrate(&held_out);
     Ok(Candidate {
         head,
@@ -104,28 +96,6 @@ pub fn learn(
         evaluation: figures(lesson.task, &answers)?,
         outcomes: study.outcomes(&answers),
     })
-}
-
-/// Trains a served head on, from its own weights, with all examples of `lesson`:
-/// those that it knows, without what was withdrawn, and the corrections since.
-///
-/// Its recipe and its temperature stay, and nothing is measured, so that this takes
-/// a fraction of the time of [`learn()`], whose weights it comes near. A served
-/// head that does not fit the lesson is refused.
-pub fn renew(
-    lesson: &Lesson<'_>,
-    served: &Head,
-    clock: Clock<'_>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Head, LearnError> {
-    let labels = lesson.task.labels();
-    served.fits(labels, lesson.encoder.identity(), lesson.glossary)?;
-    let lesson = Lesson {
-        tune: None,
-        ..*lesson
-    };
-    let study = Study::new(&lesson, Extent::FoldsAndWhole, clock, progress)?;
-    Ok(Head::new(study.renew(served.parts()))?)
 }
 
 /// Measures by cross-validation what [`learn()`] would make of the examples.
@@ -152,10 +122,7 @@ pub fn evaluate_head(
 ) -> Result<Evaluation, LearnError> {
     check_labels(task, examples)?;
     head.fits(task.labels(), encoder.identity(), glossary)?;
-    let texts = examples
-        .iter()
-        .map(|example| (example.text.as_str(), example.label));
-    let taught = embed::read(texts, glossary);
+    let taught = embed::read(examples, glossary);
     let readings = taught.iter().map(|taught| &taught.reading);
     let view = View::of(readings, &[], encoder, clock, progress)?;
     let answers = examples
@@ -165,8 +132,7 @@ pub fn evaluate_head(
             let start = clock();
             let probabilities = head.decide(&taught[index].reading, &view.vectors[index])?;
             let took = view.took[index] + clock().saturating_sub(start);
-            let language = example.language.clone();
-            Ok(Answer::grade(&probabilities, example.label, language, took))
+            Ok(Answer::grade(&probabilities, example, took))
         })
         .collect::<Result<Vec<_>, LearnError>>()?;
     figures(task, &answers)
@@ -188,11 +154,15 @@ pub(crate) fn check_labels(task: &Task, examples: &[LabelledText]) -> Result<(),
         });
     }
     let labels = task.labels().labels().len();
-    match examples.iter().position(|example| example.label >= labels) {
+    let highest = |example: &LabelledText| example.also.unwrap_or(0).max(example.label);
+    match examples
+        .iter()
+        .position(|example| highest(example) >= labels)
+    {
         Some(index) => Err(LearnError::ForeignLabel {
             task: task.name.clone(),
             example: index + 1,
-            label: examples[index].label,
+            label: highest(&examples[index]),
             labels,
         }),
         None => Ok(()),

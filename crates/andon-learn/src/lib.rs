@@ -28,14 +28,14 @@ mod minimise;
 mod random;
 mod recipe;
 mod score;
+mod second;
+mod stranger;
 mod study;
 mod train;
 mod tune;
 
 pub use error::LearnError;
 pub use fold::assign as folds;
-pub use learn::{
-    Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn, renew,
-};
+pub use learn::{Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn};
 pub use score::{Scored, score_labels};
 pub use tune::{Labelled, Tune, Tuned};

@@ -58,8 +58,7 @@ pub fn score_labels(
         usage.prompt_tokens += scores.usage.prompt_tokens;
         usage.cached_tokens += scores.usage.cached_tokens;
         usage.completion_tokens += scores.usage.completion_tokens;
-        let language = example.language.clone();
-        answers.push(Answer::grade(&scores.shares, example.label, language, took));
+        answers.push(Answer::grade(&scores.shares, example, took));
         progress(index + 1);
     }
     Ok(Scored {

@@ -20,13 +20,37 @@ use crate::fold;
 use crate::learn::{Clock, Lesson, Progress, Stage, check_labels};
 use crate::promotion::Outcome;
 use crate::recipe::{self, Trial};
+use crate::second;
+use crate::stranger;
 use crate::train::{Sheet, Text};
 use crate::tune::{Labelled, Tuned};
 
 /// An answer to an example by the head of the fold that held it out.
 pub(crate) struct HeldOut {
-    pub(crate) scored: Scored,
+    scored: Scored,
     took: Duration,
+}
+
+/// What is fitted on held-out answers.
+struct Fitted {
+    /// The label for what fits no other, and its logit.
+    level: Option<(usize, f32)>,
+    temperature: f64,
+}
+
+impl Fitted {
+    fn probabilities(&self, answer: &HeldOut) -> Vec<f64> {
+        let logits = leveled(&answer.scored.logits, self.level);
+        calibration::probabilities(&logits, self.temperature)
+    }
+}
+
+fn leveled(logits: &[f32], level: Option<(usize, f32)>) -> Vec<f32> {
+    let mut logits = logits.to_vec();
+    if let Some((none, level)) = level {
+        logits[none] = level;
+    }
+    logits
 }
 
 /// What a study trains.
@@ -48,6 +72,8 @@ pub(crate) struct Study<'a> {
     /// that of the encoder that was tuned on all examples.
     views: Vec<View>,
     glossary: &'a Glossary,
+    /// The label for what fits no other, where there is no example of it.
+    none: Option<usize>,
     fold_of: Vec<usize>,
     folds: usize,
     extent: Extent,
@@ -68,7 +94,8 @@ impl<'a> Study<'a> {
         } = lesson;
         check_labels(task, examples)?;
         let first = examples[0].label;
-        if examples.iter().all(|example| example.label == first) {
+        let taught = |example: &LabelledText| example.label == first && example.also.is_none();
+        if examples.iter().all(taught) {
             return Err(LearnError::OneLabel {
                 task: task.name.clone(),
                 label: task.labels().labels()[first].label.clone(),
@@ -80,16 +107,19 @@ impl<'a> Study<'a> {
                 task: task.name.clone(),
             });
         }
-        let texts = examples
-            .iter()
-            .map(|example| (example.text.as_str(), example.label));
+        let unseen = |&none: &usize| !examples.iter().any(|example| example.accepts(none));
+        let none = task.labels().none().filter(unseen);
+        // What such a label says of itself is no text that it stands for.
+        let mut described = embed::descriptions(task, glossary);
+        described.retain(|taught| Some(taught.label) != none);
         let mut study = Self {
             task,
             examples,
-            taught: embed::read(texts, glossary),
-            described: embed::descriptions(task, glossary),
+            taught: embed::read(examples, glossary),
+            described,
             views: Vec::new(),
             glossary,
+            none,
             fold_of,
             folds,
             extent,
@@ -122,9 +152,12 @@ impl<'a> Study<'a> {
                 let shown = self.shown(held_out).map(|index| &self.taught[index]);
                 let texts: Vec<Labelled<'_>> = shown
                     .chain(&self.described)
-                    .map(|taught| Labelled {
-                        text: taught.reading.text(),
-                        label: taught.label,
+                    .flat_map(|taught| {
+                        let labels = [Some(taught.label), taught.also];
+                        labels.into_iter().flatten().map(|label| Labelled {
+                            text: taught.reading.text(),
+                            label,
+                        })
                     })
                     .collect();
                 let labels = self.task.labels().labels().len();
@@ -171,18 +204,15 @@ impl<'a> Study<'a> {
         let shown = (0..self.examples.len())
             .filter(|&index| !without.contains(&self.fold_of[index]))
             .map(|index| (&self.taught[index], view.vectors[index].as_slice()));
-        let described = self
-            .described
-            .iter()
-            .map(|taught| (&taught.reading, taught.label));
-        let described = described.zip(view.described.iter().map(Vec::as_slice));
-        let shown = shown.map(|(taught, vector)| ((&taught.reading, taught.label), vector));
+        let vectors = view.described.iter().map(Vec::as_slice);
+        let described = self.described.iter().zip(vectors);
         let texts: Vec<Text<'_>> = shown
             .chain(described)
-            .map(|((reading, label), vector)| Text {
-                reading,
+            .map(|(taught, vector)| Text {
+                reading: &taught.reading,
                 vector,
-                label,
+                label: taught.label,
+                also: taught.also,
             })
             .collect();
         Sheet::of(&texts, self.task.labels().labels().len())
@@ -202,6 +232,7 @@ impl<'a> Study<'a> {
             weights,
             temperature: 1.0,
             recipe,
+            also: None,
         }
     }
 
@@ -211,19 +242,6 @@ impl<'a> Study<'a> {
         let sheet = self.sheet(view, held_out.as_slice());
         let weights = sheet.train(recipe, None);
         self.parts(view, sheet, weights, recipe)
-    }
-
-    /// The head of all examples, trained from the weights of one that knows most of
-    /// them, and calibrated as that one is.
-    pub(crate) fn renew(&self, served: &Parts) -> Parts {
-        let view = self.view(None);
-        let sheet = self.sheet(view, &[]);
-        let start = sheet.start_from(served);
-        let weights = sheet.train(served.recipe, Some(&start));
-        Parts {
-            temperature: served.temperature,
-            ..self.parts(view, sheet, weights, served.recipe)
-        }
     }
 
     /// The heads of the folds, and where the extent says so that of the whole.
@@ -321,29 +339,54 @@ impl<'a> Study<'a> {
             .collect()
     }
 
-    /// The held-out answers as probabilities: in each fold at the temperature
-    /// that the other folds ask for.
-    pub(crate) fn calibrate(&self, held_out: &[HeldOut]) -> Vec<Answer> {
-        let temperatures: Vec<f64> = (0..self.folds)
-            .map(|fold| {
-                let others: Vec<Scored> = held_out
-                    .iter()
-                    .zip(&self.fold_of)
-                    .filter(|&(_, &of)| of != fold)
-                    .map(|(answer, _)| answer.scored.clone())
-                    .collect();
-                calibration::temperature(&others)
+    /// What held-out answers ask for: those of all folds but `without`.
+    fn fit(&self, held_out: &[HeldOut], without: Option<usize>) -> Fitted {
+        let others = || held_out.iter().zip(&self.fold_of).zip(self.examples);
+        let others = || others().filter(|&((_, &fold), _)| Some(fold) != without);
+        let level = self.none.map(|none| {
+            let logits = others().map(|((answer, _), _)| answer.scored.logits.as_slice());
+            (none, stranger::level(logits, none))
+        });
+        // Of two right labels neither can be sure.
+        let scored: Vec<Scored> = others()
+            .filter(|(_, example)| example.also.is_none())
+            .map(|((answer, _), _)| Scored {
+                logits: leveled(&answer.scored.logits, level),
+                label: answer.scored.label,
             })
+            .collect();
+        Fitted {
+            level,
+            temperature: calibration::temperature(&scored),
+        }
+    }
+
+    /// A trained head with what its folds' answers ask for.
+    pub(crate) fn finish(&self, mut whole: Parts, held_out: &[HeldOut]) -> Parts {
+        let fitted = self.fit(held_out, None);
+        if let Some((none, level)) = fitted.level {
+            stranger::set(&mut whole, none, level);
+        }
+        let answers = self.examples.iter().zip(held_out);
+        let answers = answers.map(|(example, answer)| (example, fitted.probabilities(answer)));
+        Parts {
+            temperature: fitted.temperature,
+            also: second::threshold(answers),
+            ..whole
+        }
+    }
+
+    /// The held-out answers as probabilities: in each fold as the other folds ask for.
+    pub(crate) fn calibrate(&self, held_out: &[HeldOut]) -> Vec<Answer> {
+        let fitted: Vec<Fitted> = (0..self.folds)
+            .map(|fold| self.fit(held_out, Some(fold)))
             .collect();
         held_out
             .iter()
             .zip(&self.fold_of)
             .zip(self.examples)
             .map(|((answer, &fold), example)| {
-                let logits = &answer.scored.logits;
-                let probabilities = calibration::probabilities(logits, temperatures[fold]);
-                let language = example.language.clone();
-                Answer::grade(&probabilities, example.label, language, answer.took)
+                Answer::grade(&fitted[fold].probabilities(answer), example, answer.took)
             })
             .collect()
     }

@@ -3,7 +3,7 @@
 //! constant.
 
 use andon_task::glossary::Reading;
-use andon_task::head::{Parts, Recipe, Unit, Vocabulary, Weighted};
+use andon_task::head::{Recipe, Unit, Vocabulary, Weighted};
 
 use crate::minimise::{Patience, minimise};
 
@@ -47,6 +47,7 @@ pub(crate) struct Text<'a> {
     pub(crate) reading: &'a Reading<'a>,
     pub(crate) vector: &'a [f32],
     pub(crate) label: usize,
+    pub(crate) also: Option<usize>,
 }
 
 /// Texts as features, before a recipe gives these their sizes.
@@ -65,6 +66,7 @@ struct Raw<'a> {
     words: Vec<Weighted>,
     vector: &'a [f32],
     label: usize,
+    also: Option<usize>,
 }
 
 impl<'a> Sheet<'a> {
@@ -83,6 +85,7 @@ impl<'a> Sheet<'a> {
                 words: words.weigh(text.reading),
                 vector: text.vector,
                 label: text.label,
+                also: text.also,
             })
             .collect();
         Self {
@@ -126,30 +129,6 @@ impl<'a> Sheet<'a> {
         (self.characters, self.words)
     }
 
-    /// The weights of a head, each where its feature stands here; zero for the
-    /// features that it does not know.
-    pub(crate) fn start_from(&self, head: &Parts) -> Vec<f32> {
-        let count = self.labels;
-        let known = [
-            (&self.characters, &head.characters),
-            (&self.words, &head.words),
-        ];
-        let mut weights = Vec::new();
-        let mut rest = head.weights.as_slice();
-        for (here, there) in known {
-            let (of_grams, others) = rest.split_at(there.len() * count);
-            rest = others;
-            for &key in here.parts().0 {
-                match there.column(key) {
-                    Some(column) => weights.extend(&of_grams[column * count..][..count]),
-                    None => weights.extend(std::iter::repeat_n(0.0, count)),
-                }
-            }
-        }
-        weights.extend(rest);
-        weights
-    }
-
     /// The texts at every `step`-th place.
     fn design(&self, recipe: Recipe, step: usize) -> Design {
         let words = self.characters.len() as u32;
@@ -165,6 +144,7 @@ impl<'a> Sheet<'a> {
                 grams: raw.characters.iter().copied().chain(of_words).collect(),
                 dense: of_vector.chain([CONSTANT]).collect(),
                 label: raw.label,
+                also: raw.also,
             }
         });
         let rows: Vec<Row> = rows.collect();
@@ -242,6 +222,7 @@ struct Row {
     /// The scaled vector and the constant.
     dense: Vec<f32>,
     label: usize,
+    also: Option<usize>,
 }
 
 struct Design {
@@ -277,7 +258,7 @@ impl Design {
             }
             multiply(block, of_dense, &mut logits, count);
             for (row, logits) in block.iter().zip(logits.chunks_exact_mut(count)) {
-                loss += share * to_residuals(logits, row.label, share);
+                loss += share * to_residuals(logits, row.label, row.also, share);
                 for &(column, value) in &row.grams {
                     let start = column as usize * count;
                     add(&mut gram_slope[start..start + count], value, logits);
@@ -289,10 +270,13 @@ impl Design {
     }
 }
 
-/// Turns logits into the slope of the log loss, times `share`; returns the loss.
-fn to_residuals(logits: &mut [f32], label: usize, share: f64) -> f64 {
+/// Turns logits into the slope of the log loss, times `share`; returns the loss. Of two
+/// labels each counts half.
+fn to_residuals(logits: &mut [f32], label: usize, also: Option<usize>, share: f64) -> f64 {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let of_label = f64::from(logits[label] - top);
+    let also = also.unwrap_or(label);
+    let of_label =
+        f64::midpoint(f64::from(logits[label]), f64::from(logits[also])) - f64::from(top);
     let mut total = 0.0;
     for logit in logits.iter_mut() {
         *logit = (*logit - top).exp();
@@ -302,7 +286,8 @@ fn to_residuals(logits: &mut [f32], label: usize, share: f64) -> f64 {
     for residual in logits.iter_mut() {
         *residual *= scale;
     }
-    logits[label] -= share as f32;
+    logits[label] -= (share / 2.0) as f32;
+    logits[also] -= (share / 2.0) as f32;
     total.ln() - of_label
 }
 

@@ -16,6 +16,8 @@ use crate::node::Node;
 struct Decision {
     shares: Vec<f64>,
     calibrated: bool,
+    /// From which probability on the second label is answered as well.
+    also: Option<f64>,
     answered_by: Answerer,
     digests: Digests,
 }
@@ -103,6 +105,7 @@ impl Node {
         Ok(Some(Decision {
             shares,
             calibrated: true,
+            also: head.also(),
             answered_by: Answerer::Head,
             digests: self.digests_of_head(task, &head),
         }))
@@ -121,6 +124,7 @@ impl Node {
         Ok(Decision {
             shares: scores.shares,
             calibrated: false,
+            also: None,
             answered_by: Answerer::LabelScoring,
             digests: self.digests_of_scoring(task, model.model()),
         })
@@ -176,6 +180,10 @@ impl Node {
             .collect();
         probabilities.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         let best = probabilities[0].clone();
+        let also = decision.also.and_then(|least| {
+            let second = probabilities.get(1)?;
+            (second.probability >= least).then(|| second.label.clone())
+        });
         let probability = decision.calibrated.then_some(best.probability);
         let backing = self.backing(&task.name, &decision.digests);
         let answered = Answered {
@@ -190,6 +198,7 @@ impl Node {
         Run {
             task: task.name.clone(),
             answer: best.label,
+            also,
             probability,
             probabilities,
             calibrated: decision.calibrated,

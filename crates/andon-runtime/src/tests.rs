@@ -179,6 +179,7 @@ fn head(labels: &str, encoder: &str) -> Head {
         weights,
         temperature: 1.0,
         glossary: Glossary::default().digest(),
+        also: None,
     })
     .expect("a head")
 }

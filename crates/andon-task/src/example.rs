@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::label::LabelSet;
+use crate::certificate::Severity;
+use crate::label::{Label, LabelSet};
 
 /// One labelled example, a line of `examples/<task>.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,7 +12,8 @@ use crate::label::LabelSet;
 pub struct Example {
     /// The text.
     pub input: String,
-    /// The right answer: for `decide` the label.
+    /// The right answer: for `decide` the label, or two where the text tells of two
+    /// problems.
     pub expected: Value,
     /// The plant's own name for the example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +50,14 @@ pub enum ExampleError {
         /// What is expected there.
         label: String,
     },
+    /// The expected labels are not one or two different ones.
+    #[error(
+        "line {line}: expected holds no label, the same twice or more than two: give one, or two where the text tells of two problems"
+    )]
+    Count {
+        /// Line of the file, from 1.
+        line: usize,
+    },
 }
 
 /// An example of a `decide` task with its label's position in the set.
@@ -57,8 +67,30 @@ pub struct LabelledText {
     pub text: String,
     /// Position of the right label in the label set.
     pub label: usize,
+    /// That of a second one, where the text tells of two problems.
+    pub also: Option<usize>,
     /// The language, where `meta.lang` says it.
     pub language: Option<String>,
+}
+
+impl LabelledText {
+    /// Whether a label is right for the text.
+    pub fn accepts(&self, label: usize) -> bool {
+        self.label == label || self.also == Some(label)
+    }
+
+    /// Whether either of its labels is critical.
+    pub fn severity(&self, labels: &[Label]) -> Severity {
+        let right = [Some(self.label), self.also];
+        match right
+            .into_iter()
+            .flatten()
+            .any(|label| labels[label].critical)
+        {
+            true => Severity::Critical,
+            false => Severity::Ordinary,
+        }
+    }
 }
 
 /// Reads JSON lines; blank lines are passed over.
@@ -88,13 +120,25 @@ pub fn parse_labelled(jsonl: &str, labels: &LabelSet) -> Result<Vec<LabelledText
     parse(jsonl)?
         .into_iter()
         .map(|(line, example)| {
-            let name = match &example.expected {
-                Value::String(name) => name.clone(),
-                other => other.to_string(),
+            let expected = match &example.expected {
+                Value::Array(expected) => expected.as_slice(),
+                one => std::slice::from_ref(one),
             };
-            let label = labels
-                .position(&name)
-                .ok_or(ExampleError::UnknownLabel { line, label: name })?;
+            let mut positions: Vec<usize> = Vec::new();
+            for name in expected {
+                let name = name
+                    .as_str()
+                    .map_or_else(|| name.to_string(), str::to_owned);
+                let Some(position) = labels.position(&name) else {
+                    return Err(ExampleError::UnknownLabel { line, label: name });
+                };
+                positions.push(position);
+            }
+            let (label, also) = match positions[..] {
+                [label] => (label, None),
+                [label, also] if label != also => (label, Some(also)),
+                _ => return Err(ExampleError::Count { line }),
+            };
             let language = example
                 .meta
                 .as_ref()
@@ -104,8 +148,12 @@ pub fn parse_labelled(jsonl: &str, labels: &LabelSet) -> Result<Vec<LabelledText
             Ok(LabelledText {
                 text: example.input,
                 label,
+                also,
                 language,
             })
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

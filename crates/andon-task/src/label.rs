@@ -21,7 +21,19 @@ pub struct Label {
     /// Whether a wrong answer here is worse than elsewhere.
     #[serde(default)]
     pub critical: bool,
+    /// Whether this is the answer where no other label fits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub none: bool,
 }
+
+/// What a label is a kind of: the part of its name before the last `/`, and the label
+/// itself where there is none.
+pub fn parent(label: &str) -> &str {
+    label.rsplit_once('/').map_or(label, |(parent, _)| parent)
+}
+
+/// What a label file may say of a label.
+const COLUMNS: [&str; 5] = ["label", "description", "procedure", "critical", "none"];
 
 /// A closed, non-empty set of distinct labels, in file order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +57,9 @@ pub enum LabelError {
     #[error("there is no column 'label': the first line must name the columns")]
     NoLabelColumn,
     /// A column that Andon does not know.
-    #[error("unknown column '{0}': the columns are label, description, procedure and critical")]
+    #[error(
+        "unknown column '{0}': the columns are label, description, procedure, critical and none"
+    )]
     UnknownColumn(String),
     /// A label is empty.
     #[error("line {line}: the label is empty")]
@@ -61,13 +75,23 @@ pub enum LabelError {
         /// The label.
         label: String,
     },
-    /// The word in `critical` is neither yes nor no.
-    #[error("line {line}: critical is '{value}': write true or false")]
-    Critical {
+    /// The word in a column of claims is neither yes nor no.
+    #[error("line {line}: {column} is '{value}': write true or false")]
+    NoClaim {
         /// Line of the file, from 1.
         line: u64,
+        /// The column.
+        column: &'static str,
         /// What stands there.
         value: String,
+    },
+    /// Two labels are answered where no other fits.
+    #[error("'{first}' and '{second}' both have none = true: leave it to one of them")]
+    TwoNone {
+        /// The first of them.
+        first: String,
+        /// The second.
+        second: String,
     },
     /// Fewer than two labels.
     #[error("there are {0} labels: a decision needs at least two")]
@@ -76,7 +100,7 @@ pub enum LabelError {
 
 impl LabelSet {
     /// Reads a label file: CSV with a header, columns `label` and optionally
-    /// `description`, `procedure` and `critical`.
+    /// `description`, `procedure`, `critical` and `none`.
     pub fn parse(csv_text: &str) -> Result<Self, LabelError> {
         let csv_text = csv_text.strip_prefix('\u{feff}').unwrap_or(csv_text);
         let mut reader = csv::ReaderBuilder::new()
@@ -87,19 +111,13 @@ impl LabelSet {
             reason: error.to_string(),
         };
         let columns = reader.headers().map_err(csv_error)?.clone();
-        if let Some(unknown) = columns
-            .iter()
-            .find(|name| !matches!(*name, "label" | "description" | "procedure" | "critical"))
-        {
+        if let Some(unknown) = columns.iter().find(|name| !COLUMNS.contains(name)) {
             return Err(LabelError::UnknownColumn(unknown.to_owned()));
         }
         let column = |name| columns.iter().position(|column| column == name);
         let label_column = column("label").ok_or(LabelError::NoLabelColumn)?;
-        let (description, procedure, critical) = (
-            column("description"),
-            column("procedure"),
-            column("critical"),
-        );
+        let (description, procedure) = (column("description"), column("procedure"));
+        let (critical, none) = (column("critical"), column("none"));
 
         let mut labels = Vec::new();
         let mut seen = HashSet::new();
@@ -115,19 +133,21 @@ impl LabelSet {
             if !seen.insert(label.clone()) {
                 return Err(LabelError::Duplicate { line, label });
             }
-            let critical = match field(critical).as_deref() {
-                None | Some("false" | "no" | "0") => false,
-                Some("true" | "yes" | "1") => true,
-                Some(value) => {
-                    let value = value.to_owned();
-                    return Err(LabelError::Critical { line, value });
-                }
+            let claim = |at, column| match field(at).as_deref() {
+                None | Some("false" | "no" | "0") => Ok(false),
+                Some("true" | "yes" | "1") => Ok(true),
+                Some(value) => Err(LabelError::NoClaim {
+                    line,
+                    column,
+                    value: value.to_owned(),
+                }),
             };
             labels.push(Label {
                 label,
                 description: field(description),
                 procedure: field(procedure),
-                critical,
+                critical: claim(critical, "critical")?,
+                none: claim(none, "none")?,
             });
         }
         Self::new(labels)
@@ -137,6 +157,13 @@ impl LabelSet {
     pub fn new(labels: Vec<Label>) -> Result<Self, LabelError> {
         if labels.len() < 2 {
             return Err(LabelError::TooFew(labels.len()));
+        }
+        let mut none = labels.iter().filter(|label| label.none);
+        if let (Some(first), Some(second)) = (none.next(), none.next()) {
+            return Err(LabelError::TwoNone {
+                first: first.label.clone(),
+                second: second.label.clone(),
+            });
         }
         let parts: Vec<String> = labels
             .iter()
@@ -168,6 +195,11 @@ impl LabelSet {
         }
     }
 
+    /// Where the label stands that is answered where no other fits.
+    pub fn none(&self) -> Option<usize> {
+        self.labels.iter().position(|label| label.none)
+    }
+
     /// Where a label stands.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.labels.iter().position(|label| label.label == name)
@@ -178,3 +210,6 @@ impl LabelSet {
         self.digest
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,6 +129,10 @@ pub struct Run {
     pub task: String,
     /// The best label.
     pub answer: String,
+    /// The second label, where it is probable enough that the text tells of two
+    /// problems. A certificate speaks of `answer` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<String>,
     /// The calibrated probability of `answer`; `None` where it is only a score.
     pub probability: Option<f64>,
     /// All labels, most probable first.

@@ -51,6 +51,7 @@ fn data() -> Result<(Task, Rows, Rows), Box<dyn Error>> {
         description: None,
         procedure: None,
         critical: false,
+        none: false,
     };
     let labels = LabelSet::new(names.iter().map(label).collect())?;
     let numbered = |text: &'static str| -> Rows {

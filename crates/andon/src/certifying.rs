@@ -116,9 +116,11 @@ pub(crate) fn fresh(
         };
         sample.judged.push(Judged {
             confidence: run.probabilities[0].probability,
-            right: run.answer == *right,
+            right: labels
+                .position(&run.answer)
+                .is_some_and(|said| example.accepts(said)),
             said: labels.severity(&run.answer),
-            meant: labels.severity(right),
+            meant: example.severity(labels.labels()),
         });
     }
     if sample.judged.is_empty() {

@@ -217,7 +217,7 @@ fn accuracy(
         });
         let shares = model.score(&request)?.shares;
         let best = (0..shares.len()).max_by(|&one, &other| shares[one].total_cmp(&shares[other]));
-        right += usize::from(best == Some(example.label));
+        right += usize::from(best.is_some_and(|best| example.accepts(best)));
     }
     wilson(right, examples.len()).context("no example is held out: add others")
 }

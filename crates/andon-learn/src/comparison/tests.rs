@@ -11,6 +11,7 @@ fn answers(n: usize, wrong: impl Fn(usize) -> bool) -> Given {
         let best = if wrong(index) { 1 - label } else { label };
         Answer {
             label,
+            also: None,
             best,
             confidence: if best == label { 0.9 } else { 0.6 },
             above: usize::from(best != label),

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use andon_task::calibration::Graded;
 use andon_task::certificate::{Judged, Severity};
+use andon_task::example::LabelledText;
 use andon_task::label::Label;
 
 /// An answer to a labelled example, graded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// Position of the right label.
+    /// Position of the right label; of two the more probable one.
     pub label: usize,
+    /// Position of the other one.
+    pub also: Option<usize>,
     /// Position of the label that was answered.
     pub best: usize,
     /// The probability, or score, of the answer.
@@ -24,13 +27,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Grades the probabilities that were given to an example of `label`.
-    pub(crate) fn grade(
-        probabilities: &[f64],
-        label: usize,
-        language: Option<String>,
-        took: Duration,
-    ) -> Self {
+    /// Grades the probabilities that were given to an example. Of two labels that are
+    /// right for it the more probable one counts.
+    pub(crate) fn grade(probabilities: &[f64], example: &LabelledText, took: Duration) -> Self {
         // Of equal probabilities the first label is the answer, here and in a run.
         let beats = |a: usize, b: usize| {
             probabilities[a] > probabilities[b] || (probabilities[a] == probabilities[b] && a < b)
@@ -41,13 +40,18 @@ impl Answer {
                 if beats(other, best) { other } else { best }
             },
         );
+        let (label, also) = match example.also {
+            Some(also) if beats(also, example.label) => (also, Some(example.label)),
+            also => (example.label, also),
+        };
         let above = (0..probabilities.len()).filter(|&other| beats(other, label));
         Self {
             label,
+            also,
             best,
             confidence: probabilities[best],
             above: above.count(),
-            language,
+            language: example.language.clone(),
             took,
         }
     }
@@ -63,11 +67,15 @@ impl Answer {
             true => Severity::Critical,
             false => Severity::Ordinary,
         };
+        let meant = severity(self.label);
         Judged {
             confidence: self.confidence,
             right: self.is_right(),
             said: severity(self.best),
-            meant: severity(self.label),
+            meant: match self.also.map(severity) {
+                Some(Severity::Critical) => Severity::Critical,
+                _ => meant,
+            },
         }
     }
 

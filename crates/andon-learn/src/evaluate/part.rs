@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use andon_task::label::parent;
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
@@ -53,6 +54,20 @@ pub struct Confused {
     pub answered: String,
     /// How often.
     pub n: usize,
+}
+
+/// Answers of the right branch; `None` where no label has branches.
+pub(super) fn parent_accuracy(answers: &[Answer], labels: &[String]) -> Option<Estimate> {
+    let branch = |label: usize| parent(&labels[label]);
+    let branches = labels.iter().any(|label| parent(label) != label);
+    let right = |answer: &&Answer| {
+        let rights = [Some(answer.label), answer.also];
+        let mut rights = rights.into_iter().flatten();
+        rights.any(|label| branch(label) == branch(answer.best))
+    };
+    branches
+        .then(|| wilson(answers.iter().filter(right).count(), answers.len()))
+        .flatten()
 }
 
 /// Every label, in the order of the task.

@@ -1,9 +1,11 @@
 //! Whether probabilities hold: confidence beside accuracy, bin by bin.
 
+use andon_task::calibration::{Graded, expected_calibration_error};
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use crate::interval::{Estimate, wilson};
+use crate::random::Random;
 
 /// Bins of equal width.
 const BINS: usize = 10;
@@ -17,6 +19,23 @@ pub struct Bin {
     pub confidence: f64,
     /// The share of right ones.
     pub accuracy: Estimate,
+}
+
+/// How often answers are drawn whose probabilities hold.
+const DRAWS: usize = 200;
+
+/// The mean calibration error of answers that are right by chance, each as often as its
+/// confidence says.
+pub(super) fn ece_by_chance(answers: &[Answer]) -> f64 {
+    let mut random = Random::seeded(0);
+    let mut draw = || {
+        let graded = answers.iter().map(|answer| Graded {
+            confidence: answer.confidence,
+            right: random.share() < answer.confidence,
+        });
+        expected_calibration_error(graded.map(|graded| (graded, 1.0))).unwrap_or(0.0)
+    };
+    (0..DRAWS).map(|_| draw()).sum::<f64>() / DRAWS as f64
 }
 
 /// The bins that hold answers, by rising confidence.

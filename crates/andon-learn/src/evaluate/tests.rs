@@ -1,3 +1,4 @@
+use andon_task::example::LabelledText;
 use proptest::prelude::*;
 
 use super::*;
@@ -5,6 +6,7 @@ use super::*;
 fn answer(label: usize, best: usize, confidence: f64) -> Answer {
     Answer {
         label,
+        also: None,
         best,
         confidence,
         above: usize::from(label != best),
@@ -23,6 +25,7 @@ fn labels() -> Vec<Label> {
         description: None,
         procedure: None,
         critical: false,
+        none: false,
     };
     names().into_iter().map(label).collect()
 }
@@ -36,8 +39,17 @@ fn close(found: Option<f64>, expected: Option<f64>) -> bool {
 
 #[test]
 fn grading_finds_the_answer_and_the_rank_of_the_right_label() {
+    let grade = |probabilities: &[f64], label, also| {
+        let example = LabelledText {
+            text: "a note".into(),
+            label,
+            also,
+            language: None,
+        };
+        Answer::grade(probabilities, &example, Duration::ZERO)
+    };
     let check = |probabilities: &[f64], label, best, above| {
-        let graded = Answer::grade(probabilities, label, None, Duration::ZERO);
+        let graded = grade(probabilities, label, None);
         assert_eq!(
             (graded.best, graded.above),
             (best, above),
@@ -50,6 +62,12 @@ fn grading_finds_the_answer_and_the_rank_of_the_right_label() {
     // Of equals the first is the answer.
     check(&[0.5, 0.5], 1, 0, 1);
     check(&[0.25, 0.25, 0.25, 0.25], 3, 0, 3);
+    // Of two right labels the more probable one counts, whichever stands first.
+    for (label, also) in [(0, 1), (1, 0)] {
+        let graded = grade(&[0.2, 0.5, 0.3], label, Some(also));
+        assert_eq!((graded.label, graded.also), (1, Some(0)));
+        assert!(graded.is_right());
+    }
 }
 
 #[test]
@@ -197,4 +215,29 @@ proptest! {
         prop_assert_eq!(told, wrong);
         prop_assert_eq!(found.reliability.iter().map(|bin| bin.n).sum::<usize>(), answers.len());
     }
+}
+
+#[test]
+fn chance_alone_leaves_a_calibration_error() {
+    // Of answers that are sure none can be off by chance, of few halves many are.
+    let by_chance = |n: usize, confidence| {
+        let answers = vec![answer(0, 0, confidence); n];
+        evaluate(&answers, &names(), 0.5).unwrap().ece_by_chance
+    };
+    assert_eq!(by_chance(100, 1.0), 0.0);
+    // The mean distance of the share of 100 coins from one half is 0.5 * sqrt(2/pi) / 10.
+    assert!((by_chance(100, 0.5) - 0.0399).abs() < 0.008);
+    assert!(by_chance(2_500, 0.5) < 0.012);
+}
+
+#[test]
+fn branches_are_told_where_labels_have_them() {
+    let answers = [answer(0, 1, 0.9), answer(1, 1, 0.9), answer(2, 1, 0.9)];
+    let of = |names: [&str; 3]| {
+        let names = names.map(str::to_owned);
+        let found = evaluate(&answers, &names, 0.5).unwrap();
+        found.parent_accuracy.map(|parent| parent.value)
+    };
+    assert_eq!(of(["seal", "bearing", "noise"]), None);
+    assert_eq!(of(["pump/seal", "pump/bearing", "noise"]), Some(2.0 / 3.0));
 }

@@ -6,6 +6,7 @@ fn example(text: &str, label: usize) -> LabelledText {
     LabelledText {
         text: text.to_owned(),
         label,
+        also: None,
         language: None,
     }
 }

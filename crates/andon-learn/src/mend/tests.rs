@@ -20,6 +20,7 @@ fn examples(lines: &[(&str, &str)]) -> (Vec<LabelledText>, Vec<String>) {
 fn answer(label: usize, best: usize, confidence: f64) -> Answer {
     Answer {
         label,
+        also: None,
         best,
         confidence,
         above: usize::from(label != best),

@@ -43,8 +43,15 @@ fn figures(report: &Report, evaluation: &Evaluation) -> Section {
     };
     row("accuracy".into(), &evaluation.accuracy);
     row("top 3".into(), &evaluation.top3_accuracy);
+    if let Some(parent) = &evaluation.parent_accuracy {
+        row("accuracy of branches".into(), parent);
+    }
     row("macro F1".into(), &evaluation.macro_f1);
-    row("calibration error".into(), &evaluation.ece);
+    let by_chance = 100.0 * evaluation.ece_by_chance;
+    row(
+        format!("calibration error ({by_chance:.1} % by chance)"),
+        &evaluation.ece,
+    );
     if let Some(auroc) = &evaluation.auroc {
         row("AUROC".into(), auroc);
     }

@@ -27,6 +27,7 @@ fn answers(n: usize, labels: usize, shift: usize) -> Vec<Answer> {
         };
         Answer {
             label,
+            also: None,
             best,
             confidence: if is_wrong && index % 2 == 1 {
                 0.6
@@ -65,6 +66,7 @@ fn report(n: usize, count: usize) -> Report {
         description: None,
         procedure: None,
         critical: false,
+        none: false,
     });
     let set = LabelSet::new(set.collect()).unwrap();
     let examples = andon_task::example::parse_labelled(&jsonl.join("\n"), &set).unwrap();

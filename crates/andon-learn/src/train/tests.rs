@@ -41,6 +41,7 @@ fn the_slope_is_that_of_the_loss() {
                 .map(|j| ((i * 7 + j) % 5) as f32 * 0.3 - 0.5)
                 .collect(),
             label: i % 3,
+            also: (i % 4 == 0).then_some((i + 1) % 3),
         })
         .collect();
     let design = Design {

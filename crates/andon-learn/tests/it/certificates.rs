@@ -35,6 +35,7 @@ fn answered(rows: &[(String, String)], shown: usize) -> (Vec<Judged>, Vec<Judged
         description: None,
         procedure: None,
         critical: false,
+        none: false,
     };
     let labels = LabelSet::new(names.iter().map(label).collect()).expect("sound data");
     let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
@@ -46,6 +47,7 @@ fn answered(rows: &[(String, String)], shown: usize) -> (Vec<Judged>, Vec<Judged
         .map(|(text, label)| LabelledText {
             text: text.clone(),
             label: task.labels().position(label).expect("sound data"),
+            also: None,
             language: None,
         })
         .collect();

@@ -40,6 +40,7 @@ impl Set {
             description: None,
             procedure: None,
             critical: false,
+            none: false,
         };
         let labels = LabelSet::new(names.iter().map(label).collect()).expect("sound data");
         let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
@@ -52,6 +53,7 @@ impl Set {
             .map(|(text, label)| LabelledText {
                 text: text.clone(),
                 label: task.labels().position(label).expect("sound data"),
+                also: None,
                 language: None,
             })
             .collect();

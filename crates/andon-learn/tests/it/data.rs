@@ -24,6 +24,19 @@ pub(crate) fn clinc() -> Option<Vec<(String, String)>> {
     Some(rows.collect())
 }
 
+/// Texts of CLINC150 that have none of its intents, training and validation.
+pub(crate) fn clinc_strangers() -> Option<Vec<String>> {
+    let path = folder().join("clinc150/data_full_train_val.json");
+    let text = std::fs::read_to_string(path).ok()?;
+    let sets: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let rows = ["oos_train", "oos_val"].iter().flat_map(|set| {
+        let rows = sets[set].as_array().expect("rows");
+        rows.iter()
+            .map(|row| row[0].as_str().expect("a text").to_owned())
+    });
+    Some(rows.collect())
+}
+
 /// The narratives of MSHA with the injured body part.
 pub(crate) fn msha() -> Option<Vec<(String, String)>> {
     let path = folder().join("msha_injuries/train.csv.gz");

@@ -40,6 +40,7 @@ fn characters_alone_reach_the_published_floor() {
         description: None,
         procedure: None,
         critical: false,
+        none: false,
     };
     let labels = LabelSet::new(names.iter().map(label).collect()).unwrap();
     let examples: Vec<LabelledText> = rows
@@ -47,6 +48,7 @@ fn characters_alone_reach_the_published_floor() {
         .map(|&(text, label)| LabelledText {
             text: text.trim_matches('"').to_owned(),
             label: labels.position(label).unwrap(),
+            also: None,
             language: None,
         })
         .collect();

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use andon_learn::promotion::not_worse;
 use andon_learn::{
-    Candidate, LearnError, Lesson, Progress, Stage, cross_validate, evaluate_head, learn, renew,
+    Candidate, LearnError, Lesson, Progress, Stage, cross_validate, evaluate_head, learn,
 };
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
@@ -51,6 +51,7 @@ fn example(text: &str, label: usize) -> LabelledText {
     LabelledText {
         text: text.to_owned(),
         label,
+        also: None,
         language: None,
     }
 }
@@ -89,38 +90,6 @@ fn the_same_examples_give_the_same_bytes() {
     assert_eq!(first.bytes(), second.bytes());
     let fewer = learn_from(&examples()[1..]).unwrap().head;
     assert_ne!(first.digest(), fewer.digest());
-}
-
-#[test]
-fn a_served_head_takes_in_corrections() {
-    use andon_task::engine::Embed as _;
-    let (task, encoder, glossary) = (task(), Trigrams::new(), Glossary::default());
-    let (all, known) = (examples(), examples()[3..].to_vec());
-    let served = learn_from(&known).unwrap().head;
-    let lesson = lesson(&task, &all, &encoder, &glossary);
-    let renewed = renew(&lesson, &served, &still, &mut |_| {}).unwrap();
-    let anew = learn(&lesson, &still, &mut |_| {}).unwrap().head;
-    assert_ne!(renewed.digest(), served.digest());
-    for example in &all {
-        let reading = glossary.read(&example.text);
-        let vector = encoder.embed(&[reading.text()]).unwrap().remove(0);
-        let shares = |head: &Head| {
-            let logits = head.logits(&reading, &vector).unwrap();
-            andon_task::calibration::probabilities(&logits, 1.0)
-        };
-        for (renewed, anew) in shares(&renewed).iter().zip(shares(&anew)) {
-            assert!((renewed - anew).abs() < 0.05, "{renewed} for {anew}");
-        }
-    }
-    let other = Glossary::parse("term,meaning\nheiss,hot").unwrap();
-    let lesson = Lesson {
-        glossary: &other,
-        ..lesson
-    };
-    assert!(matches!(
-        renew(&lesson, &served, &still, &mut |_| {}),
-        Err(LearnError::Head(HeadError::OtherGlossary { .. }))
-    ));
 }
 
 #[test]

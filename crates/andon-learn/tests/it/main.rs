@@ -8,3 +8,5 @@ mod encoder;
 mod fmc;
 mod learning;
 mod notes;
+mod second;
+mod stranger;

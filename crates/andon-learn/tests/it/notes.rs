@@ -48,6 +48,7 @@ pub(crate) fn examples() -> Vec<LabelledText> {
     let example = |&(text, label, language): &(&str, usize, &str)| LabelledText {
         text: text.to_owned(),
         label,
+        also: None,
         language: Some(language.to_owned()),
     };
     NOTES.iter().map(example).collect()

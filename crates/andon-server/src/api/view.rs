@@ -51,6 +51,10 @@ pub struct RunView {
     pub task: String,
     /// The best label.
     pub answer: String,
+    /// The second label, where the text seems to tell of two problems; a certificate
+    /// speaks of `answer` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub also: Option<String>,
     /// The calibrated probability of the answer; null where there are only scores.
     pub probability: Option<f64>,
     /// Every label of the task with its probability (its score, where the run is
@@ -185,6 +189,7 @@ impl From<StoredRun> for RunView {
             record: stored.record,
             task: run.task,
             answer: run.answer,
+            also: run.also,
             probability: run.probability,
             probabilities: by_label(run.probabilities),
             calibrated: run.calibrated,

@@ -23,6 +23,7 @@ fn sample(task: &str, route: Route) -> Run {
     Run {
         task: task.to_owned(),
         answer: "leak".to_owned(),
+        also: Some("noise".to_owned()),
         probability: Some(0.1 + 0.2),
         probabilities: vec![LabelProbability {
             label: "leak".to_owned(),

@@ -113,11 +113,6 @@ impl Vocabulary {
         (&self.keys, &self.rarity)
     }
 
-    /// Where an n-gram of this hash stands.
-    pub fn column(&self, key: u64) -> Option<usize> {
-        self.columns.get(&key).map(|&column| column as usize)
-    }
-
     /// The known n-grams of a text by ascending column, as a vector of unit
     /// length; empty where the text has none of them.
     pub fn weigh(&self, reading: &Reading<'_>) -> Vec<Weighted> {

@@ -9,14 +9,21 @@ use super::{HeadError, Parts, Recipe, Unit, Vocabulary};
 use crate::digest::Digest;
 
 const MAGIC: &[u8; 8] = b"ANDONHED";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const PREFIX: usize = MAGIC.len() + size_of::<u32>();
 const SEAL: usize = 32;
 
 /// The parts as they are written. The order of the fields is the format.
-/// Format 1 had no words, and is read as a head that knows none.
 #[derive(Serialize, Deserialize)]
 struct Written<'a> {
+    one: OneLabel<'a>,
+    also: Option<f64>,
+}
+
+/// The parts as format 2 wrote them: it knew no second label.
+/// Format 1 had no words, and is read as a head that knows none.
+#[derive(Serialize, Deserialize)]
+struct OneLabel<'a> {
     labels: Cow<'a, [String]>,
     label_set: [u8; 32],
     encoder: [u8; 32],
@@ -57,7 +64,7 @@ struct WithoutWords {
     temperature: f64,
 }
 
-impl From<WithoutWords> for Written<'_> {
+impl From<WithoutWords> for OneLabel<'_> {
     fn from(old: WithoutWords) -> Self {
         Self {
             labels: Cow::Owned(old.labels),
@@ -78,7 +85,7 @@ impl From<WithoutWords> for Written<'_> {
 pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
     let (keys, rarity) = parts.characters.parts();
     let words = parts.words.parts();
-    let written = Written {
+    let one = OneLabel {
         labels: Cow::Borrowed(&parts.labels),
         label_set: *parts.label_set.as_bytes(),
         encoder: *parts.encoder.as_bytes(),
@@ -93,6 +100,10 @@ pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
             rarity: Cow::Borrowed(words.1),
         },
         recipe: parts.recipe,
+    };
+    let written = Written {
+        one,
+        also: parts.also,
     };
     let mut bytes = MAGIC.to_vec();
     bytes.extend(FORMAT.to_le_bytes());
@@ -124,11 +135,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), HeadError> {
         return Err(HeadError::Damaged("its digest is another"));
     }
     let content = &sealed[PREFIX..];
+    let first = |one| Written { one, also: None };
     let written: Result<Written<'_>, _> = match format {
-        1 => postcard::from_bytes::<WithoutWords>(content).map(Written::from),
+        1 => postcard::from_bytes::<WithoutWords>(content)
+            .map(OneLabel::from)
+            .map(first),
+        2 => postcard::from_bytes::<OneLabel<'_>>(content).map(first),
         _ => postcard::from_bytes(content),
     };
-    let written = written.map_err(|_| HeadError::Damaged("its content has another shape"))?;
+    let Written { one: written, also } =
+        written.map_err(|_| HeadError::Damaged("its content has another shape"))?;
     let vocabulary = |unit, keys: Cow<'_, [u64]>, rarity: Cow<'_, [f32]>| {
         Vocabulary::from_parts(unit, keys.into_owned(), rarity.into_owned())
             .ok_or(HeadError::Damaged("its n-grams are out of order"))
@@ -146,6 +162,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), HeadError> {
         weights: written.weights.into_owned(),
         temperature: written.temperature,
         recipe: written.recipe,
+        also,
     };
     Ok((parts, digest))
 }

@@ -42,6 +42,9 @@ pub struct Parts {
     pub temperature: f64,
     /// How the weights were trained.
     pub recipe: Recipe,
+    /// From which probability on the second label is answered beside the first, fitted
+    /// on held-out examples; `None` where none of them has two labels.
+    pub also: Option<f64>,
 }
 
 /// How a head is trained: what cross-validation chooses.
@@ -235,6 +238,11 @@ impl Head {
         Ok(logits)
     }
 
+    /// From which probability on the second label is answered beside the first.
+    pub fn also(&self) -> Option<f64> {
+        self.parts.also
+    }
+
     /// The calibrated probability of each label, in the label set's order; they
     /// add up to one.
     pub fn decide(&self, reading: &Reading<'_>, vector: &[f32]) -> Result<Vec<f64>, HeadError> {
@@ -263,6 +271,14 @@ fn check(parts: &Parts) -> Result<(), HeadError> {
     }
     if !parts.recipe.is_sound() {
         return Err(HeadError::Damaged("its recipe has no meaning"));
+    }
+    if parts
+        .also
+        .is_some_and(|least| !(0.0..=0.5).contains(&least))
+    {
+        return Err(HeadError::Damaged(
+            "no second label can have such a probability",
+        ));
     }
     Ok(())
 }

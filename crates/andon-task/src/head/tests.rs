@@ -9,6 +9,7 @@ fn labels(names: &[&str]) -> LabelSet {
         description: None,
         procedure: None,
         critical: false,
+        none: false,
     };
     LabelSet::new(names.iter().map(label).collect()).unwrap()
 }
@@ -53,6 +54,7 @@ fn parts() -> Parts {
             vector: 0.85,
             looseness: 10.0,
         },
+        also: Some(0.25),
     }
 }
 
@@ -86,16 +88,23 @@ fn a_file_gives_the_same_head() {
 }
 
 #[test]
-fn a_file_of_the_first_format_is_read() {
-    let head = Head::new(parts()).unwrap();
-    // The first format is the second without its end: no words, then the recipe.
-    let bytes = head.bytes();
-    let end = postcard::to_allocvec(&head.parts().recipe).unwrap().len() + 2;
-    let mut old = bytes[..bytes.len() - 32 - end].to_vec();
-    old[8] = 1;
-    let digest = Digest::of(&old);
-    old.extend(digest.as_bytes());
-    assert_eq!(Head::parse(&old).unwrap().parts(), head.parts());
+fn files_of_earlier_formats_are_read() {
+    let head = Head::new(Parts {
+        also: None,
+        ..parts()
+    })
+    .unwrap();
+    // Each format is the next without its end: the first has no words and no recipe, the
+    // second no threshold of a second label.
+    let recipe = postcard::to_allocvec(&head.parts().recipe).unwrap().len();
+    for (format, end) in [(1, 2 + recipe + 1), (2, 1)] {
+        let bytes = head.bytes();
+        let mut old = bytes[..bytes.len() - 32 - end].to_vec();
+        old[8] = format;
+        let digest = Digest::of(&old);
+        old.extend(digest.as_bytes());
+        assert_eq!(Head::parse(&old).unwrap().parts(), head.parts());
+    }
 }
 
 #[test]
@@ -110,7 +119,7 @@ fn each_reason_to_refuse_names_its_remedy() {
     newer[8] = 9;
     check(
         Head::parse(&newer).unwrap_err(),
-        "the head has format 9, this version reads up to 2: update Andon or learn again",
+        "the head has format 9, this version reads up to 3: update Andon or learn again",
     );
     check(
         Head::parse(&head.bytes()[..head.bytes().len() - 1]).unwrap_err(),
@@ -169,6 +178,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     check(|parts| parts.temperature = 0.0);
     check(|parts| parts.recipe.looseness = 0.0);
     check(|parts| parts.recipe.words = f32::NAN);
+    check(|parts| parts.also = Some(0.6));
 }
 
 proptest! {
@@ -183,7 +193,7 @@ proptest! {
 
     #[test]
     fn arbitrary_content_behind_a_right_seal_is_no_panic(content in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut bytes = b"ANDONHED\x02\0\0\0".to_vec();
+        let mut bytes = b"ANDONHED\x03\0\0\0".to_vec();
         bytes.extend(content);
         let digest = Digest::of(&bytes);
         bytes.extend(digest.as_bytes());

@@ -95,10 +95,13 @@ fn human(run: &RunView) -> String {
             .and_then(serde_json::Value::as_f64)
             .map_or_else(String::new, share)
     );
+    if let Some(also) = &run.also {
+        text.push_str(&format!("also: {also}\n"));
+    }
     let others = run
         .probabilities
         .iter()
-        .filter(|(label, _)| **label != run.answer);
+        .filter(|(label, _)| **label != run.answer && Some(*label) != run.also.as_ref());
     for (label, value) in others.take(2) {
         let value = value.as_f64().map_or_else(String::new, share);
         text.push_str(&format!("  or {label} {value}\n"));

@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+use andon_learn::{Lesson, learn};
+use andon_task::engine::Embed as _;
+use andon_task::example::{self, LabelledText};
+use andon_task::glossary::Glossary;
+use andon_task::head::Head;
+use andon_task::label::LabelSet;
+use andon_task::task::{Task, TaskFile};
+
+use crate::encoder::Trigrams;
+
+const WORDS: [(&str, &[&str]); 3] = [
+    (
+        "leak",
+        &["oil leak", "water leaking", "leaks syrup", "drips oil"],
+    ),
+    (
+        "noise",
+        &["loud noise", "squealing", "grinding noise", "knocks"],
+    ),
+    ("heat", &["too hot", "overheated", "very hot", "90 degrees"]),
+];
+
+/// Notes about one problem, and about each two of them where `doubles` are wanted.
+fn notes(doubles: usize) -> String {
+    let mut lines = Vec::new();
+    let mut push = |text: String, expected: serde_json::Value| {
+        lines.push(serde_json::json!({ "input": text, "expected": expected }).to_string());
+    };
+    for (index, (label, words)) in WORDS.iter().enumerate() {
+        let (other, others) = WORDS[(index + 1) % 3];
+        for (place, word) in words.iter().enumerate() {
+            for machine in ["pump", "capper", "washer"] {
+                push(format!("{word} {machine}"), (*label).into());
+            }
+            if place < doubles {
+                let text = format!("{word} and {} at the filler", others[place]);
+                push(text, serde_json::json!([label, other]));
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+fn learned(jsonl: &str) -> (Head, f64) {
+    let labels = LabelSet::parse("label\nleak\nnoise\nheat\n").unwrap();
+    let examples: Vec<LabelledText> = example::parse_labelled(jsonl, &labels).unwrap();
+    let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
+    let task: Task = TaskFile::parse("set", toml).unwrap().resolve(labels);
+    let lesson = Lesson {
+        task: &task,
+        examples: &examples,
+        encoder: &Trigrams::new(),
+        tune: None,
+        glossary: &Glossary::default(),
+    };
+    let candidate = learn(&lesson, &|| Duration::ZERO, &mut |_| {}).unwrap();
+    (candidate.head, candidate.evaluation.accuracy.value)
+}
+
+#[test]
+fn a_note_of_two_problems_gets_both_labels() {
+    let (head, accuracy) = learned(&notes(4));
+    assert!(accuracy > 0.8, "{accuracy}");
+    let least = head.also().expect("a threshold");
+    let check = |text: &str, expected: &[usize]| {
+        let glossary = Glossary::default();
+        let reading = glossary.read(text);
+        let vector = Trigrams::new().embed(&[reading.text()]).unwrap().remove(0);
+        let shares = head.decide(&reading, &vector).unwrap();
+        let mut order: Vec<usize> = (0..3).collect();
+        order.sort_by(|&a, &b| shares[b].total_cmp(&shares[a]));
+        let named = 1 + usize::from(shares[order[1]] >= least);
+        let mut found = order[..named].to_vec();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{text}: {shares:?}, threshold {least}");
+    };
+    check("loud noise and very hot at the capper", &[1, 2]);
+    check("oil leak pump", &[0]);
+    check("squealing washer", &[1]);
+}
+
+#[test]
+fn without_notes_of_two_problems_one_label_is_answered() {
+    assert_eq!(learned(&notes(0)).0.also(), None);
+}
