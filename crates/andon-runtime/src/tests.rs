@@ -16,7 +16,7 @@ use andon_task::run::{Answerer, NewRecord, Timestamp};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{Error, HeadFiles, Node, Parts};
+use crate::{AdapterFiles, Error, HeadFiles, Node, Parts};
 
 mod certificates;
 
@@ -146,6 +146,7 @@ fn bench(encoder: Option<&str>, language_model: Option<&str>) -> Bench {
         language_model: language_model.map(|name| Arc::new(scripted(name)) as _),
         store: Store::open(directory.path().join("andon.db")).expect("a store"),
         heads: heads.clone(),
+        adapters: AdapterFiles::new(directory.path().join("adapters")),
         clock: Box::new(|| Timestamp(5)),
     });
     Bench {
