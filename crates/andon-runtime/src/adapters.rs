@@ -7,7 +7,6 @@ use std::{fs, io};
 
 use andon_task::adapter::TaskAdapter;
 use andon_task::digest::Digest;
-use andon_task::engine::Adapter;
 use andon_task::task::Task;
 
 use crate::files;
@@ -93,16 +92,6 @@ pub(crate) struct Loaded {
     pub(crate) adapter: TaskAdapter,
     pub(crate) digest: Digest,
     model: Arc<dyn LanguageModel>,
-}
-
-impl Loaded {
-    /// As requests name it.
-    pub(crate) fn named(&self) -> Adapter {
-        Adapter {
-            name: self.adapter.file.to_string(),
-            scale: 1.0,
-        }
-    }
 }
 
 impl Drop for Loaded {

@@ -121,7 +121,7 @@ impl Node {
         let loaded = loaded.as_deref();
         let scores = model.score(&ScoreRequest {
             terms: terms.clone(),
-            adapter: loaded.map(Loaded::named),
+            adapter: loaded.map(|loaded| loaded.adapter.named()),
             ..ScoreRequest::new(prompt::decide(task, text), names)
         })?;
         let shares = match loaded {

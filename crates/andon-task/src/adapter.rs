@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration;
 use crate::digest::Digest;
+use crate::engine::Adapter;
 use crate::prompt;
 use crate::task::Task;
 
@@ -99,6 +100,14 @@ impl TaskAdapter {
             return Err(AdapterError::OtherPrompt);
         }
         Ok(())
+    }
+
+    /// As requests name it to a model that holds it.
+    pub fn named(&self) -> Adapter {
+        Adapter {
+            name: self.file.to_string(),
+            scale: 1.0,
+        }
     }
 
     /// Probabilities of the labels from the shares that the model gives them with it.
