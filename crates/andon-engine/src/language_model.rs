@@ -409,6 +409,15 @@ impl Score for LanguageModel {
             .collect()
     }
 
+    fn hold_adapter(&self, file: &[u8]) -> Result<(), EngineError> {
+        let held = self.adapters.hold(file);
+        held.map_err(|error| EngineError::Invalid(error.to_string()))
+    }
+
+    fn let_adapter_go(&self, file: Digest) {
+        self.adapters.let_go(file);
+    }
+
     fn pin(&self, prompts: &[Prompt]) -> Result<usize, EngineError> {
         self.pin_with(prompts, None)
     }

@@ -37,5 +37,5 @@ mod tune;
 pub use error::LearnError;
 pub use fold::assign as folds;
 pub use learn::{Candidate, Clock, Lesson, Progress, Stage, cross_validate, evaluate_head, learn};
-pub use score::{Scored, score_labels};
+pub use score::{Calibrated, Scored, calibrate_labels, evaluate_adapter, score_labels};
 pub use tune::{Labelled, Tune, Tuned};

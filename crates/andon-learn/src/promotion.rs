@@ -11,7 +11,11 @@ use std::collections::BTreeMap;
 
 use andon_task::certificate::{Judged, Severity};
 use andon_task::digest::Digest;
+use andon_task::example::LabelledText;
+use andon_task::task::Task;
 use serde::{Deserialize, Serialize};
+
+use crate::evaluate::Answer;
 
 /// Whether one held-out example was answered rightly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +30,25 @@ pub struct Outcome {
     /// The answer as certificates look at it; heads of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judged>,
+}
+
+impl Outcome {
+    /// The outcome of an example of `task` that was answered while it was held out.
+    pub(crate) fn of(task: &Task, example: &LabelledText, answer: &Answer) -> Self {
+        let labels = task.labels().labels();
+        Self {
+            example: identify(task, example),
+            right: answer.is_right(),
+            language: example.language.clone(),
+            judged: Some(answer.judged(labels)),
+        }
+    }
+}
+
+/// The digest of an example's text and right label, by which outcomes know it.
+pub fn identify(task: &Task, example: &LabelledText) -> Digest {
+    let label = task.labels().labels()[example.label].label.as_bytes();
+    Digest::of_parts([example.text.as_bytes(), label])
 }
 
 /// What the comparison says.

@@ -1,5 +1,10 @@
-//! Measuring a language model that scores a task's labels.
+//! Measuring a language model that scores a task's labels, and making probabilities
+//! of its scores.
 
+use std::time::Duration;
+
+use andon_task::adapter::{TaskAdapter, logits};
+use andon_task::calibration::{self, Scored as Graded};
 use andon_task::engine::{Adapter, Score, ScoreRequest, Usage};
 use andon_task::example::LabelledText;
 use andon_task::prompt;
@@ -8,15 +13,37 @@ use andon_task::task::Task;
 use crate::error::LearnError;
 use crate::evaluate::{Answer, Evaluation};
 use crate::learn::{Clock, check_labels, figures};
+use crate::promotion::Outcome;
+
+/// Parts of the examples; each is measured with the temperature of the others.
+const PARTS: usize = 5;
 
 /// How a language model answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
     /// Its figures. What they call probabilities are its shares, which nobody
-    /// has calibrated.
+    /// has calibrated, unless the adapter of a task made them so.
     pub evaluation: Evaluation,
     /// What all answers cost together.
     pub usage: Usage,
+}
+
+/// What was found out about an adapter on examples that were held out from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibrated {
+    /// The temperature under which the right labels of all of them are most probable.
+    pub temperature: f64,
+    /// Its figures, each fifth of the examples with the temperature of the others.
+    pub evaluation: Evaluation,
+    /// The outcome of every example, for
+    /// [`not_worse`](crate::promotion::not_worse).
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What the model gave one example.
+struct Given {
+    shares: Vec<f64>,
+    took: Duration,
 }
 
 /// Measures a language model, or an adapter of it, by its shares of the labels:
@@ -34,6 +61,95 @@ pub fn score_labels(
     clock: Clock<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Scored, LearnError> {
+    let (given, usage) = ask(task, (model, adapter), examples, clock, progress)?;
+    let grade = |(example, given): (&LabelledText, &Given)| answer(example, &given.shares, given);
+    let answers: Vec<Answer> = examples.iter().zip(&given).map(grade).collect();
+    Ok(Scored {
+        evaluation: figures(task, &answers)?,
+        usage,
+    })
+}
+
+/// Measures the adapter of a task, which the model holds, by the probabilities that it
+/// serves with.
+///
+/// # Errors
+/// As [`score_labels`].
+pub fn evaluate_adapter(
+    task: &Task,
+    (model, adapter): (&dyn Score, &TaskAdapter),
+    examples: &[LabelledText],
+    clock: Clock<'_>,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Scored, LearnError> {
+    let named = adapter.named();
+    let (given, usage) = ask(task, (model, Some(&named)), examples, clock, progress)?;
+    let grade = |(example, given): (&LabelledText, &Given)| {
+        answer(example, &adapter.probabilities(&given.shares), given)
+    };
+    let answers: Vec<Answer> = examples.iter().zip(&given).map(grade).collect();
+    Ok(Scored {
+        evaluation: figures(task, &answers)?,
+        usage,
+    })
+}
+
+/// Fits the temperature of an adapter on examples that were held out from it, and
+/// measures it on them.
+///
+/// # Errors
+/// As [`score_labels`].
+pub fn calibrate_labels(
+    task: &Task,
+    (model, adapter): (&dyn Score, &Adapter),
+    held_out: &[LabelledText],
+    clock: Clock<'_>,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Calibrated, LearnError> {
+    let (given, _) = ask(task, (model, Some(adapter)), held_out, clock, progress)?;
+    let graded: Vec<Graded> = held_out
+        .iter()
+        .zip(&given)
+        .map(|(example, given)| Graded {
+            logits: logits(&given.shares),
+            label: example.label,
+        })
+        .collect();
+    let without = |part: usize| -> Vec<Graded> {
+        let others = graded.iter().enumerate();
+        let others = others.filter(|(index, _)| index % PARTS != part);
+        others.map(|(_, graded)| graded.clone()).collect()
+    };
+    let temperatures: Vec<f64> = (0..PARTS)
+        .map(|part| calibration::temperature(&without(part)))
+        .collect();
+    let answers: Vec<Answer> = (0..held_out.len())
+        .map(|index| {
+            let temperature = temperatures[index % PARTS];
+            let probabilities = calibration::probabilities(&graded[index].logits, temperature);
+            answer(&held_out[index], &probabilities, &given[index])
+        })
+        .collect();
+    let outcome = |(example, answer)| Outcome::of(task, example, answer);
+    Ok(Calibrated {
+        temperature: calibration::temperature(&graded),
+        evaluation: figures(task, &answers)?,
+        outcomes: held_out.iter().zip(&answers).map(outcome).collect(),
+    })
+}
+
+fn answer(example: &LabelledText, probabilities: &[f64], given: &Given) -> Answer {
+    Answer::grade(probabilities, example, given.took)
+}
+
+/// Has the labels of every example scored.
+fn ask(
+    task: &Task,
+    (model, adapter): (&dyn Score, Option<&Adapter>),
+    examples: &[LabelledText],
+    clock: Clock<'_>,
+    progress: &mut dyn FnMut(usize),
+) -> Result<(Vec<Given>, Usage), LearnError> {
     check_labels(task, examples)?;
     let names = task.labels().names();
     let failed = |text: String| move |source| LearnError::LanguageModel { text, source };
@@ -54,15 +170,14 @@ pub fn score_labels(
                 ..ScoreRequest::new(prompt::decide(task, &example.text), names.clone())
             })
             .map_err(failed(format!("example {}", index + 1)))?;
-        let took = clock().saturating_sub(start);
         usage.prompt_tokens += scores.usage.prompt_tokens;
         usage.cached_tokens += scores.usage.cached_tokens;
         usage.completion_tokens += scores.usage.completion_tokens;
-        answers.push(Answer::grade(&scores.shares, example, took));
+        answers.push(Given {
+            shares: scores.shares,
+            took: clock().saturating_sub(start),
+        });
         progress(index + 1);
     }
-    Ok(Scored {
-        evaluation: figures(task, &answers)?,
-        usage,
-    })
+    Ok((answers, usage))
 }

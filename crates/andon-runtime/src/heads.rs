@@ -1,10 +1,9 @@
 //! The heads that are promoted, and whether they may answer.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::{fs, io};
 
 use andon_task::digest::Digest;
 use andon_task::engine::{Embed, Identity};
@@ -12,6 +11,8 @@ use andon_task::glossary::Glossary;
 use andon_task::head::Head;
 use andon_task::label::LabelSet;
 use andon_task::task::Task;
+
+use crate::files;
 
 /// Makes a tuned encoder of the bytes that were kept of it, or says why not.
 pub type ReadEncoder = Arc<dyn Fn(&[u8]) -> Result<Arc<dyn Embed>, String> + Send + Sync>;
@@ -110,17 +111,7 @@ impl HeadFiles {
     }
 
     fn keep(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let partial = path.with_extension(format!("{}.part", std::process::id()));
-        let written = write(&partial, bytes)
-            .and_then(|()| fs::rename(&partial, path))
-            // A promotion that survives a power cut must not name a file that did not.
-            .and_then(|()| sync_directory(&self.folder));
-        if written.is_err() {
-            // The first error is what the caller has to hear.
-            fs::remove_file(&partial).ok();
-        }
-        written
+        files::keep(&self.folder, path, bytes)
     }
 
     /// The head of this digest; an error if its file is not what was kept.
@@ -144,23 +135,6 @@ impl HeadFiles {
     fn encoder_path(&self, digest: Digest) -> PathBuf {
         self.folder.join(format!("{digest}.encoder"))
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Elsewhere a directory cannot be opened as a file.
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// The head that is promoted for a task.

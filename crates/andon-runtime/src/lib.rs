@@ -1,15 +1,17 @@
 //! Runs the tasks of a plant: takes records in, answers at the edge, routes.
 //!
-//! A [`Node`] is one plant with its models, its promoted heads and its store.
+//! A [`Node`] is one plant with its models, its promoted heads and adapters, and its store.
 //! Calls block; a caller with an async runtime puts them on a thread for blocking
 //! work. Nothing here knows HTTP, SQL or which engine runs the models.
 //!
 //! Start at [`Node::take_in`] and [`Node::run`]: a record is on disk before
 //! `take_in` returns it, and a run before `run` returns it.
 
+mod adapters;
 mod answers;
 mod certificates;
 mod error;
+mod files;
 mod heads;
 mod intake;
 mod model;
@@ -20,6 +22,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub use adapters::{AdapterFiles, AdapterStatus};
 pub use certificates::{CertificateStatus, Validity};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};

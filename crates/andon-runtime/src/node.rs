@@ -7,6 +7,7 @@ use andon_task::prompt;
 use andon_task::run::{Record, StoredRun, Timestamp};
 use andon_task::task::Task;
 
+use crate::adapters::{AdapterFiles, AdapterStatus, Adapters};
 use crate::certificates::Certificates;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
@@ -27,11 +28,13 @@ pub struct Parts {
     pub store: Store,
     /// The files of the heads that were trained.
     pub heads: HeadFiles,
+    /// The files of the adapters that were trained.
+    pub adapters: AdapterFiles,
     /// The time.
     pub clock: Clock,
 }
 
-/// One plant with its models, its promoted heads and its store. Shared by all
+/// One plant with its models, its promoted heads and adapters, and its store. Shared by all
 /// who serve it; every method takes `&self` and blocks until it is done.
 pub struct Node {
     pub(crate) plant: Plant,
@@ -39,6 +42,7 @@ pub struct Node {
     pub(crate) language_model: Option<Arc<dyn LanguageModel>>,
     pub(crate) store: Store,
     pub(crate) heads: Heads,
+    pub(crate) adapters: Adapters,
     pub(crate) certificates: Certificates,
     clock: Clock,
 }
@@ -52,6 +56,7 @@ impl Node {
             language_model: parts.language_model,
             store: parts.store,
             heads: Heads::new(parts.heads),
+            adapters: Adapters::new(parts.adapters),
             certificates: Certificates::default(),
             clock: parts.clock,
         };
@@ -88,8 +93,8 @@ impl Node {
     }
 
     /// Looks for what was promoted, rolled back, certified or suspended since, and
-    /// lets those heads serve that were made for what serves here. A run that has
-    /// begun keeps the head that it began with.
+    /// lets those heads and adapters serve that were made for what serves here. A run that
+    /// has begun keeps what it began with.
     pub fn refresh(&self) -> Result<(), Error> {
         let encoder = self.encoder.as_ref();
         let beside = Beside {
@@ -98,11 +103,24 @@ impl Node {
         };
         for task in self.plant.tasks.values() {
             let promoted = self.store.promoted(&task.name)?;
-            // An adapter serves with the language model, without a head.
-            let head = promoted
-                .filter(|promotion| promotion.kind != Kind::Adapter)
-                .map(|promotion| promotion.digest);
-            self.heads.set(task, head, beside);
+            let is_adapter = |promotion: &Promotion| promotion.kind == Kind::Adapter;
+            let adapter = promoted.as_ref().filter(|promotion| is_adapter(promotion));
+            let adapter = adapter.map(|promotion| promotion.digest);
+            let head = promoted.filter(|promotion| !is_adapter(promotion));
+            let head = head.map(|promotion| promotion.digest);
+            let set_adapter = || {
+                let model = self.language_model.as_ref();
+                self.adapters.set(task, adapter, model);
+            };
+            // What comes is there before what goes is not, so that every run meanwhile
+            // is answered by one of them.
+            if adapter.is_some() {
+                set_adapter();
+                self.heads.set(task, head, beside);
+            } else {
+                self.heads.set(task, head, beside);
+                set_adapter();
+            }
         }
         self.refresh_certificates()
     }
@@ -128,6 +146,11 @@ impl Node {
     /// The head that is promoted for a task, and whether it serves.
     pub fn head_status(&self, task: &str) -> Option<HeadStatus> {
         self.heads.status(task)
+    }
+
+    /// The adapter that is promoted for a task, and whether it serves.
+    pub fn adapter_status(&self, task: &str) -> Option<AdapterStatus> {
+        self.adapters.status(task)
     }
 
     /// The record of this number.

@@ -10,7 +10,7 @@ use crate::node::Node;
 /// What was tried, and whether it works.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Readiness {
-    /// The store, each model, and the heads that do not serve.
+    /// The store, each model, and the heads and adapters that do not serve.
     pub checks: Vec<Check>,
 }
 
@@ -57,6 +57,15 @@ impl Node {
             Some(Check {
                 name: format!("head of {task}"),
                 // The task is still answered, by scoring its labels.
+                ready: self.language_model.is_some(),
+                detail: Some(reason),
+            })
+        }));
+        checks.extend(self.plant.tasks.keys().filter_map(|task| {
+            let reason = self.adapters.status(task)?.refused?;
+            Some(Check {
+                name: format!("adapter of {task}"),
+                // The task is still answered, by scoring its labels without it.
                 ready: self.language_model.is_some(),
                 detail: Some(reason),
             })

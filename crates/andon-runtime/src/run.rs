@@ -7,6 +7,7 @@ use andon_task::run::{Answerer, Digests, Evidence, LabelProbability, Repeat, Run
 use andon_task::task::Task;
 use andon_task::{prompt, route};
 
+use crate::adapters::Loaded;
 use crate::error::Error;
 use crate::heads::Serving;
 use crate::intake::{Taken, check_text, vector_of};
@@ -52,7 +53,8 @@ impl Node {
     }
 
     /// By the head, if one serves the task and the text fits its encoder;
-    /// otherwise by scoring the labels with the language model.
+    /// otherwise by scoring the labels with the language model, and with the adapter
+    /// that serves the task.
     fn decide(
         &self,
         task: &Task,
@@ -117,16 +119,24 @@ impl Node {
             .as_ref()
             .ok_or_else(|| Error::NothingAnswers(task.name.clone()))?;
         let names = task.labels().names();
+        // Held until the answer is there: what is demoted meanwhile stays loaded.
+        let loaded = self.adapters.serving(&task.name);
+        let loaded = loaded.as_deref();
         let scores = model.score(&ScoreRequest {
             terms: terms.clone(),
+            adapter: loaded.map(|loaded| loaded.adapter.named()),
             ..ScoreRequest::new(prompt::decide(task, text), names)
         })?;
+        let shares = match loaded {
+            Some(loaded) => loaded.adapter.probabilities(&scores.shares),
+            None => scores.shares,
+        };
         Ok(Decision {
-            shares: scores.shares,
-            calibrated: false,
+            shares,
+            calibrated: loaded.is_some(),
             also: None,
             answered_by: Answerer::LabelScoring,
-            digests: self.digests_of_scoring(task, model.model()),
+            digests: self.digests_of_scoring(task, model.model(), loaded),
         })
     }
 
@@ -141,9 +151,15 @@ impl Node {
         }
     }
 
-    fn digests_of_scoring(&self, task: &Task, model: &Identity) -> Digests {
+    fn digests_of_scoring(
+        &self,
+        task: &Task,
+        model: &Identity,
+        loaded: Option<&Loaded>,
+    ) -> Digests {
         Digests {
             model: Some(model.digest),
+            adapter: loaded.map(|loaded| loaded.digest),
             prompt: Some(prompt::digest(&prompt::decide(task, ""))),
             labels: Some(task.labels().digest()),
             policy: self.plant.policy,
@@ -159,7 +175,8 @@ impl Node {
             }
             _ => {
                 let model = self.language_model.as_ref()?;
-                Some(self.digests_of_scoring(task, model.model()))
+                let loaded = self.adapters.serving(&task.name);
+                Some(self.digests_of_scoring(task, model.model(), loaded.as_deref()))
             }
         }
     }

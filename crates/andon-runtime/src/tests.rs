@@ -16,8 +16,9 @@ use andon_task::run::{Answerer, NewRecord, Timestamp};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{Error, HeadFiles, Node, Parts};
+use crate::{AdapterFiles, Error, HeadFiles, Node, Parts};
 
+mod adapters;
 mod certificates;
 
 /// Scores a label by its place, and turns a text into the direction of its first
@@ -64,7 +65,9 @@ impl Score for Scripted {
 
     fn score_all(&self, requests: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError> {
         let answer = |request: &ScoreRequest| {
-            let weights = (0..request.labels.len()).map(|place| (-(place as f64)).exp());
+            // An adapter turns the order around.
+            let sign = if request.adapter.is_some() { 1.0 } else { -1.0 };
+            let weights = (0..request.labels.len()).map(|place| (sign * place as f64).exp());
             let sum: f64 = weights.clone().sum();
             Scores {
                 shares: weights.map(|weight| weight / sum).collect(),
@@ -72,6 +75,13 @@ impl Score for Scripted {
             }
         };
         Ok(requests.iter().map(answer).collect())
+    }
+
+    fn hold_adapter(&self, file: &[u8]) -> Result<(), EngineError> {
+        match file {
+            b"foreign" => Err(EngineError::Invalid("other shapes".to_owned())),
+            _ => Ok(()),
+        }
     }
 
     fn pin(&self, _: &[Prompt]) -> Result<usize, EngineError> {
@@ -146,6 +156,7 @@ fn bench(encoder: Option<&str>, language_model: Option<&str>) -> Bench {
         language_model: language_model.map(|name| Arc::new(scripted(name)) as _),
         store: Store::open(directory.path().join("andon.db")).expect("a store"),
         heads: heads.clone(),
+        adapters: AdapterFiles::new(directory.path().join("adapters")),
         clock: Box::new(|| Timestamp(5)),
     });
     Bench {

@@ -540,6 +540,25 @@ pub trait Score: Send + Sync {
     /// is evaluated once. Fails as a whole.
     fn score_all(&self, requests: &[ScoreRequest]) -> Result<Vec<Scores>, EngineError>;
 
+    /// Holds the adapter in a GGUF file, so that requests may name it by the digest of
+    /// the file, as it stands in hexadecimal. It is held until it was let go as often
+    /// as it was held.
+    ///
+    /// # Errors
+    /// If the file is damaged or for another model, or the model takes no adapters.
+    fn hold_adapter(&self, file: &[u8]) -> Result<(), EngineError> {
+        let _ = file;
+        Err(EngineError::Invalid(format!(
+            "the model '{}' takes no adapters: name a model of this node",
+            self.identity().name
+        )))
+    }
+
+    /// Lets go of an adapter that was held. A request that has begun ends with it.
+    fn let_adapter_go(&self, file: Digest) {
+        let _ = file;
+    }
+
     /// Evaluates what all of `prompts` begin with and keeps it at hand until the
     /// model goes, so that later prompts with the same beginning cost only what
     /// follows it. Returns the tokens kept; an engine that keeps nothing says 0.

@@ -77,10 +77,11 @@ pub(crate) fn fresh(
     known: &[LabelledText],
 ) -> anyhow::Result<Sample> {
     let artefacts = artefacts(node, task)?;
-    let outcomes = outcomes(settings, task, &artefacts)?;
-    let seen: HashSet<Digest> = outcomes.iter().map(|outcome| outcome.example).collect();
-    // A language model was not trained on the plant's examples.
-    let known: HashSet<&str> = match artefacts.head {
+    let (outcomes, trained_on) = learned(settings, task, &artefacts)?;
+    let answered = outcomes.iter().map(|outcome| outcome.example);
+    let seen: HashSet<Digest> = answered.chain(trained_on).collect();
+    // A language model alone was not trained on the plant's examples.
+    let known: HashSet<&str> = match artefacts.head.or(artefacts.adapter) {
         Some(_) => known.iter().map(|example| example.text.as_str()).collect(),
         None => HashSet::new(),
     };
@@ -157,7 +158,7 @@ pub(crate) fn cross_fitted(
             task.name
         );
     }
-    let outcomes = outcomes(settings, task, &artefacts)?;
+    let (outcomes, _) = learned(settings, task, &artefacts)?;
     let judged: Vec<Judged> = outcomes
         .iter()
         .filter_map(|outcome| outcome.judged)
@@ -187,16 +188,21 @@ fn artefacts(node: &Node, task: &Task) -> anyhow::Result<Digests> {
     Ok(digests.artefacts())
 }
 
-/// The held-out answers that are kept with the head that serves; none where no
-/// head does.
-fn outcomes(settings: &Settings, task: &Task, artefacts: &Digests) -> anyhow::Result<Vec<Outcome>> {
+/// The held-out answers that are kept with the head or the adapter that serves, and
+/// what else it was trained on; nothing where neither does.
+fn learned(
+    settings: &Settings,
+    task: &Task,
+    artefacts: &Digests,
+) -> anyhow::Result<(Vec<Outcome>, Vec<Digest>)> {
     let promoted = node::store(&settings.state)?
         .promoted(&task.name)
         .with_context(|| format!("cannot read what is promoted for '{}'", task.name))?;
     let figures = promoted
-        .filter(|promotion| Some(promotion.digest) == artefacts.head)
+        .filter(|promotion| Some(promotion.digest) == artefacts.head.or(artefacts.adapter))
         .and_then(|promotion| serde_json::from_value::<Figures>(promotion.figures).ok());
-    Ok(figures.map(|figures| figures.outcomes).unwrap_or_default())
+    let parts = figures.map(|figures| (figures.outcomes, figures.trained_on));
+    Ok(parts.unwrap_or_default())
 }
 
 /// Tests what can be promised on a sample, and keeps the certificate if there is

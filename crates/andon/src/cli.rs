@@ -65,7 +65,8 @@ pub(crate) enum Command {
     Up(Up),
     /// Run a task over a text, or over each line of standard input.
     Run(Run),
-    /// Train a head on the plant's examples and promote it if it is not worse.
+    /// Train a head or an adapter on the plant's examples and promote it if it is not
+    /// worse.
     Learn(Learn),
     /// Measure a task on labelled examples, with 95 % intervals.
     Eval(Eval),
@@ -134,18 +135,29 @@ pub(crate) struct Run {
 pub(crate) struct Learn {
     /// The task.
     pub(crate) task: String,
-    /// Promote the head whatever the comparison with the current one says.
+    /// Promote what is trained whatever the comparison with the current one says.
     #[arg(long)]
     pub(crate) promote: bool,
     /// Tune a copy of the encoder on the examples first, and train the head on it.
-    #[arg(long, conflicts_with = "adapter")]
+    #[arg(long, conflicts_with = "adapter", group = "weights")]
     pub(crate) tune: bool,
-    /// Train an adapter of the language model instead, and keep it as a candidate.
-    #[arg(long, conflicts_with = "promote")]
+    /// Train an adapter of the language model instead, which then weighs the labels.
+    #[arg(long, group = "weights")]
     pub(crate) adapter: bool,
+    /// See the examples so often at most, when an encoder is tuned (12 times by
+    /// default) or an adapter trained (6 times).
+    #[arg(long, value_name = "COUNT", requires = "weights", value_parser = epochs)]
+    pub(crate) epochs: Option<usize>,
     /// In whose name.
     #[command(flatten)]
     pub(crate) who: Who,
+}
+
+fn epochs(typed: &str) -> Result<usize, String> {
+    match typed.parse() {
+        Ok(count @ 1..=1000) => Ok(count),
+        _ => Err("give a whole number from 1 to 1000".to_owned()),
+    }
 }
 
 /// In whose name something is kept.
@@ -274,8 +286,8 @@ pub(crate) struct Eval {
     /// head is measured by cross-validation.
     #[arg(long, value_name = "FILE")]
     pub(crate) examples: Option<PathBuf>,
-    /// What is measured: head (the promoted one), head:DIGEST, learn (what would
-    /// be learned), labels (the plant's language model) or a model's name, with
+    /// What is measured: head (what is promoted), head:DIGEST, adapter:DIGEST (one
+    /// that `andon learn --adapter` kept), learn (what would be learned), labels (the plant's language model) or a model's name, with
     /// +adapter=PATH for an adapter of it. By default head with a file, and learn
     /// without one.
     #[arg(long, value_name = "CONTENDER")]

@@ -8,6 +8,7 @@ use andon_engine::decoder::Decoder;
 use andon_engine::{Encoder, EncoderFiles, LanguageModel, Options};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
+use andon_task::digest::Digest;
 use anyhow::{Context, bail};
 
 use crate::model::{Check, Located, ModelName, State, Store};
@@ -121,6 +122,11 @@ impl Loader {
             Encoder::load(name, &EncoderFiles::within(&located.folder), kernels)
         };
         loaded.with_context(|| format!("cannot load the model '{name}'"))
+    }
+
+    /// The digest of a language model, as it had when it came.
+    pub(crate) fn digest(&self, name: &str) -> anyhow::Result<Digest> {
+        Ok(self.locate(name)?.manifest.digest())
     }
 
     fn locate(&self, name: &str) -> anyhow::Result<Located> {

@@ -1,4 +1,4 @@
-//! The loop from examples to a head that serves: train, compare, promote.
+//! The loop from examples to what serves: train, compare, promote.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,14 +11,13 @@ use andon_learn::{Lesson, Stage, Tune, learn, mend};
 use andon_runtime::Node;
 use andon_store::{Candidate, Kind, Promotion, Store};
 use andon_task::digest::Digest;
-use andon_task::engine::{Embed, Identity};
 use andon_task::example::{self, Example, LabelledText};
-use andon_task::glossary::Glossary;
 use andon_task::plant::Plant;
 use andon_task::task::Task;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::artefacts::Artefacts;
 use crate::engine::Loader;
 use crate::node::Needs;
 use crate::progress::{Progress, line};
@@ -55,6 +54,50 @@ pub(crate) struct Learned {
 pub(crate) struct Figures {
     pub(crate) evaluation: Evaluation,
     pub(crate) outcomes: Vec<Outcome>,
+    /// What it was trained on beside the examples of `outcomes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trained_on: Vec<Digest>,
+}
+
+/// An artefact that was trained and kept, with what was measured.
+pub(crate) struct Trained {
+    pub(crate) kind: Kind,
+    pub(crate) digest: Digest,
+    pub(crate) figures: Figures,
+}
+
+impl Trained {
+    /// Keeps what is known of it, and promotes it if it may be. Its files are there
+    /// already: whatever ends this in between leaves what served before.
+    pub(crate) fn keep(
+        &self,
+        store: &Store,
+        artefacts: &Artefacts<'_>,
+        task: &Task,
+        (promote, by): (Promote, Option<&str>),
+    ) -> anyhow::Result<(Verdict, bool)> {
+        let current = current(store, artefacts, task)?;
+        let comparison = not_worse(&self.figures.outcomes, current.as_deref());
+        let promoted = promote == Promote::Anyway || comparison.promotes();
+        let figures = serde_json::to_value(&self.figures)?;
+        let at = clock::now();
+        let kept = Candidate {
+            task: task.name.clone(),
+            kind: self.kind,
+            digest: self.digest,
+            at,
+            figures: figures.clone(),
+        };
+        store
+            .insert_candidate(&kept)
+            .with_context(|| format!("cannot keep the candidate of '{}'", task.name))?;
+        if promoted {
+            store
+                .promote_as(&task.name, (self.kind, self.digest), at, by, figures)
+                .with_context(|| format!("cannot promote the {} of '{}'", self.kind, task.name))?;
+        }
+        Ok((comparison, promoted))
+    }
 }
 
 /// Trains a head for `task` on the plant's examples and people's answers, and
@@ -63,7 +106,7 @@ pub(crate) fn learn_task(
     settings: &Settings,
     plant: &Plant,
     task: &Task,
-    (encoder, tune): (&Arc<Encoder>, Option<&dyn Tune>),
+    (loader, encoder, tune): (&Loader, &Arc<Encoder>, Option<&dyn Tune>),
     (promote, by): (Promote, Option<&str>),
 ) -> anyhow::Result<Learned> {
     let began = Instant::now();
@@ -96,41 +139,28 @@ pub(crate) fn learn_task(
     .with_context(|| format!("cannot learn '{}'", task.name))?;
     drop(shown);
 
-    let heads = node::heads(&settings.state, encoder);
-    let current = current(&store, &heads, task, (encoder.identity(), &plant.glossary))?;
-    let comparison = not_worse(&candidate.outcomes, current.as_deref());
-    let promoted = promote == Promote::Anyway || comparison.promotes();
     let head = candidate.head.digest();
-    // The file first, then what is known of it, then the promotion: whatever ends
-    // this in between leaves what served before.
+    let artefacts = Artefacts::of(settings, plant, loader, encoder);
     let tuned = candidate.tuned.as_ref();
     let kind = match tuned {
         Some(_) => Kind::TunedEncoder,
         None => Kind::Head,
     };
+    let heads = &artefacts.heads;
     tuned
         .map_or(Ok(()), |bytes| heads.save_encoder(bytes))
         .and_then(|()| heads.save(&candidate.head))
         .with_context(|| format!("cannot keep the head in '{}'", settings.state.display()))?;
-    let figures = serde_json::to_value(Figures {
-        evaluation: candidate.evaluation.clone(),
-        outcomes: candidate.outcomes,
-    })?;
-    let kept = Candidate {
-        task: task.name.clone(),
+    let trained = Trained {
         kind,
         digest: head,
-        at: clock::now(),
-        figures: figures.clone(),
+        figures: Figures {
+            evaluation: candidate.evaluation.clone(),
+            outcomes: candidate.outcomes,
+            trained_on: Vec::new(),
+        },
     };
-    store
-        .insert_candidate(&kept)
-        .with_context(|| format!("cannot keep the candidate of '{}'", task.name))?;
-    if promoted {
-        store
-            .promote_as(&task.name, (kind, head), clock::now(), by, figures)
-            .with_context(|| format!("cannot promote the head of '{}'", task.name))?;
-    }
+    let (comparison, promoted) = trained.keep(&store, &artefacts, task, (promote, by))?;
     Ok(Learned {
         task: task.name.clone(),
         head,
@@ -143,15 +173,16 @@ pub(crate) fn learn_task(
 
 /// Trains the heads of tasks that have examples and no head that serves.
 pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Result<()> {
-    let encoder = Loader::new(settings.store()).encoder(&plant.settings.encoder)?;
-    let encoder = Arc::new(encoder);
+    let loader = Loader::new(settings.store());
+    let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let store = node::store(&settings.state)?;
-    let heads = node::heads(&settings.state, &encoder);
+    let artefacts = Artefacts::of(settings, plant, &loader, &encoder);
     for task in plant.tasks.values() {
-        let beside = (encoder.identity(), &plant.glossary);
-        let serves = store
-            .promoted(&task.name)?
-            .is_some_and(|promotion| heads.open(promotion.digest, task.labels(), beside).is_ok());
+        let serves = |promotion: Promotion| {
+            let checked = artefacts.check(task, promotion.kind, promotion.digest);
+            checked.is_ok()
+        };
+        let serves = store.promoted(&task.name)?.is_some_and(serves);
         if serves || examples(plant, task).is_empty() {
             continue;
         }
@@ -159,7 +190,7 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
             settings,
             plant,
             task,
-            (&encoder, None),
+            (&loader, &encoder, None),
             (Promote::IfNotWorse, None),
         )?;
         line(&format!(
@@ -245,26 +276,23 @@ pub(crate) fn node_with_encoder(settings: &Settings, plant: &Plant) -> anyhow::R
     node::open(settings, plant.clone(), Needs::Heads)
 }
 
-/// The outcomes of the head that serves. A head that cannot serve, because the
-/// labels, the encoder or the glossary changed, is no measure for a new one.
+/// The outcomes of what serves. What cannot serve, because the labels, the models or
+/// the glossary changed, is no measure for something new.
 pub(crate) fn current(
     store: &Store,
-    heads: &andon_runtime::HeadFiles,
+    artefacts: &Artefacts<'_>,
     task: &Task,
-    beside: (&Identity, &Glossary),
 ) -> anyhow::Result<Option<Vec<Outcome>>> {
     let promoted = store
         .promoted(&task.name)
         .with_context(|| format!("cannot read what is promoted for '{}'", task.name))?;
-    Ok(promoted.and_then(
-        |Promotion {
-             digest, figures, ..
-         }| {
-            heads.open(digest, task.labels(), beside).ok()?;
-            let figures: Figures = serde_json::from_value(figures).ok()?;
-            Some(figures.outcomes)
-        },
-    ))
+    Ok(promoted.and_then(|promotion| {
+        artefacts
+            .check(task, promotion.kind, promotion.digest)
+            .ok()?;
+        let figures: Figures = serde_json::from_value(promotion.figures).ok()?;
+        Some(figures.outcomes)
+    }))
 }
 
 /// Shows the stages of learning or measuring, one bar each.

@@ -5,6 +5,7 @@
 //! nothing itself. Start at [`cli`] for what can be asked and at [`command`] for
 //! what is done; [`model`] keeps the models.
 
+mod artefacts;
 mod certifying;
 mod cli;
 mod clock;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{HeadFiles, LanguageModel, Node, Parts};
+use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
@@ -38,9 +38,10 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             language_model,
             store: store.clone(),
             heads: heads(&settings.state, &encoder),
+            adapters: adapters(&settings.state),
             clock: Box::new(clock::now),
         };
-        Node::new(parts).context("cannot read which heads are promoted")
+        Node::new(parts).context("cannot read what is promoted")
     };
     if needs == Needs::Heads {
         return assemble(plant, None);
@@ -115,6 +116,11 @@ pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
         let tuned = encoder.tuned(bytes).map_err(|error| error.to_string())?;
         Ok(Arc::new(tuned) as Arc<dyn Embed>)
     }))
+}
+
+/// The files of the adapters of a state directory.
+pub(crate) fn adapters(state: &Path) -> AdapterFiles {
+    AdapterFiles::new(state.join("adapters"))
 }
 
 fn database(state: &Path) -> PathBuf {

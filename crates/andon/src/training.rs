@@ -2,42 +2,46 @@
 //! language model.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use andon_engine::adapter::Files;
+use andon_engine::decoder::Decoder;
 use andon_engine::{Encoder, LanguageModel};
-use andon_learn::interval::{Estimate, wilson};
-use andon_learn::{Labelled, LearnError, Tune, Tuned, folds};
+use andon_learn::evaluate::Evaluation;
+use andon_learn::interval::Estimate;
+use andon_learn::promotion::{Verdict, identify};
+use andon_learn::{Labelled, LearnError, Tune, Tuned, calibrate_labels, folds, score_labels};
+use andon_store::Kind;
+use andon_task::adapter::TaskAdapter;
 use andon_task::digest::Digest;
-use andon_task::engine::{Adapter, Embed, Generate, Score, ScoreRequest};
+use andon_task::engine::{Adapter, Embed, Generate, Score};
 use andon_task::example::LabelledText;
 use andon_task::plant::Plant;
 use andon_task::prompt;
-use andon_task::task::{Class, Task};
-use andon_train::{AdapterSettings, EncoderSettings, Epoch, Lesson, Resume, Text, tune_encoder};
+use andon_task::task::Task;
+use andon_train::{
+    AdapterSettings, EncoderSettings, Epoch, Lesson, Resume, Text, TrainedAdapter, tune_encoder,
+};
 use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
+use crate::artefacts::Artefacts;
 use crate::engine::Loader;
-use crate::learning::examples;
+use crate::learning::{Figures, Promote, Trained, all_examples};
+use crate::node;
 use crate::progress::{Progress, line};
 use crate::settings::Settings;
 
 /// Steps between two checkpoints.
 const CHECKPOINT_STEPS: usize = 16;
 
-/// The name that a candidate has while it is measured.
-const CANDIDATE: &str = "candidate";
-
 /// Tunes the encoder that a plant names.
-pub(crate) struct EncoderTuner<'a>(&'a Encoder);
-
-impl<'a> EncoderTuner<'a> {
-    pub(crate) fn of(encoder: &'a Encoder) -> Self {
-        Self(encoder)
-    }
+pub(crate) struct EncoderTuner<'a> {
+    pub(crate) encoder: &'a Encoder,
+    /// How often the examples are seen at most; `None`: as is usual.
+    pub(crate) epochs: Option<usize>,
 }
 
 impl Tune for EncoderTuner<'_> {
@@ -49,26 +53,32 @@ impl Tune for EncoderTuner<'_> {
     ) -> Result<Tuned, LearnError> {
         let failed = |error: anyhow::Error| LearnError::Tuning(error.into());
         let texts = examples.iter().map(|example| {
-            let tokens = self.0.tokenize(example.text)?;
+            let tokens = self.encoder.tokenize(example.text)?;
             Ok(Text {
                 tokens,
                 label: example.label,
             })
         });
         let texts = texts.collect::<anyhow::Result<Vec<_>>>().map_err(failed)?;
-        let settings = EncoderSettings {
+        let mut settings = EncoderSettings {
             memory: Some(memory()),
             ..EncoderSettings::default()
         };
-        let base = self.0.identity().digest;
+        if let Some(epochs) = self.epochs {
+            settings.schedule.epochs = epochs;
+        }
+        let base = self.encoder.identity().digest;
         let mut report = |at: andon_train::Progress| {
             progress((at.epoch - 1) * at.steps + at.step, at.epochs * at.steps);
             ControlFlow::Continue(())
         };
         let task = (texts.as_slice(), labels);
-        let tuned = tune_encoder(self.0, base, task, &settings, None, &mut report);
+        let tuned = tune_encoder(self.encoder, base, task, &settings, None, &mut report);
         let bytes = tuned.map_err(|error| failed(error.into()))?.file;
-        let encoder = self.0.tuned(&bytes).map_err(|error| failed(error.into()))?;
+        let encoder = self
+            .encoder
+            .tuned(&bytes)
+            .map_err(|error| failed(error.into()))?;
         Ok(Tuned {
             encoder: Box::new(encoder),
             bytes,
@@ -78,38 +88,47 @@ impl Tune for EncoderTuner<'_> {
 
 /// An adapter that was trained, and what is known of it.
 #[derive(Debug, Serialize)]
-pub(crate) struct AdapterCandidate {
+pub(crate) struct LearnedAdapter {
     pub(crate) task: String,
-    /// The digest of the adapter's file.
+    /// Its digest.
     pub(crate) adapter: Digest,
+    /// Its weights: a GGUF file.
     pub(crate) file: PathBuf,
     /// The model that it is for.
     pub(crate) model: Digest,
+    /// Whether it serves now.
+    pub(crate) promoted: bool,
+    /// How it compares with what served before.
+    pub(crate) comparison: Verdict,
     /// Examples that it was trained on.
     pub(crate) examples: usize,
-    /// Examples that it was measured on, and stopped by.
-    pub(crate) held_out: usize,
-    /// The share of these that it answers rightly, in the engine that serves.
-    pub(crate) accuracy: Estimate,
-    /// The share that the model answers rightly without it.
+    /// Its figures on the others, by which it was stopped and calibrated, in the engine
+    /// that serves.
+    pub(crate) evaluation: Evaluation,
+    /// The share of these that the model answers rightly without it.
     pub(crate) accuracy_without: Estimate,
+    pub(crate) temperature: f64,
     pub(crate) epochs: Vec<Epoch>,
     pub(crate) took_s: f64,
 }
 
 /// Trains an adapter of the plant's language model for a task on four fifths of its
-/// examples, measures it on the others, and keeps it with its figures in the state.
-pub(crate) fn train_adapter(
+/// examples, measures and calibrates it on the others, keeps it, and promotes it if it
+/// may be.
+pub(crate) fn learn_adapter(
     settings: &Settings,
     loader: &Loader,
     plant: &Plant,
     task: &Task,
-) -> anyhow::Result<AdapterCandidate> {
+    epochs: Option<usize>,
+    promote: (Promote, Option<&str>),
+) -> anyhow::Result<LearnedAdapter> {
     if settings.language_model.is_some() {
         bail!("an adapter is trained for a model of this node: leave `--language-model` out");
     }
     let began = Instant::now();
-    let all = examples(plant, task);
+    let store = node::store(&settings.state)?;
+    let all = all_examples(&store, plant, task)?;
     if all.is_empty() {
         bail!(
             "task '{0}' has no examples: add lines to examples/{0}.jsonl",
@@ -117,18 +136,89 @@ pub(crate) fn train_adapter(
         );
     }
     let (model, weights) = loader.language_model_to_train(&plant.settings.language_model)?;
-    let lessons = lessons(&model, task, all)?;
-    andon_train::check_lessons(&weights, &lessons)
-        .with_context(|| format!("cannot train an adapter for '{}'", task.name))?;
-    let (fold_of, _) = folds(all, &plant.glossary);
-    let part = |is_held_out: bool| {
-        let kept = (0..all.len()).filter(|&index| (fold_of[index] == 0) == is_held_out);
-        kept.collect::<Vec<usize>>()
+    let (fold_of, _) = folds(&all, &plant.glossary);
+    let part = |is_held_out: bool| -> Vec<LabelledText> {
+        let kept = all.iter().zip(&fold_of);
+        let kept = kept.filter(|&(_, &fold)| (fold == 0) == is_held_out);
+        kept.map(|(example, _)| example.clone()).collect()
     };
     let (learnt, held_out) = (part(false), part(true));
-    let pick = |part: &[usize]| -> Vec<Lesson> {
-        part.iter().map(|&index| lessons[index].clone()).collect()
+    let trained = train(
+        settings,
+        (&model, &weights),
+        task,
+        (&learnt, &held_out),
+        epochs,
+    )?;
+
+    let file = Digest::of(&trained.file);
+    let base = Generate::identity(&model).digest;
+    model
+        .hold_adapter(&trained.file)
+        .context("the trained adapter cannot be loaded")?;
+    let named = Adapter {
+        name: file.to_string(),
+        scale: 1.0,
     };
+    let clock = || began.elapsed();
+    let bar = Progress::of_parts(
+        &format!("{}: answering held-out examples", task.name),
+        2 * held_out.len(),
+    );
+    let calibrated = calibrate_labels(task, (&model, &named), &held_out, &clock, &mut |done| {
+        bar.reach(done as u64);
+    })?;
+    let without = score_labels(task, &model, None, &held_out, &clock, &mut |done| {
+        bar.reach((held_out.len() + done) as u64);
+    })?;
+    drop(bar);
+    let adapter = TaskAdapter::new(task, file, base, calibrated.temperature);
+    let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
+    let artefacts = Artefacts::of(settings, plant, loader, &encoder);
+    artefacts
+        .adapters
+        .save(&adapter, &trained.file)
+        .with_context(|| format!("cannot keep the adapter in '{}'", settings.state.display()))?;
+    let kept = Trained {
+        kind: Kind::Adapter,
+        digest: adapter.digest(),
+        figures: Figures {
+            evaluation: calibrated.evaluation.clone(),
+            outcomes: calibrated.outcomes,
+            trained_on: learnt
+                .iter()
+                .map(|example| identify(task, example))
+                .collect(),
+        },
+    };
+    let (comparison, promoted) = kept.keep(&store, &artefacts, task, promote)?;
+    Ok(LearnedAdapter {
+        task: task.name.clone(),
+        adapter: kept.digest,
+        file: artefacts.adapters.weights_path(file),
+        model: base,
+        promoted,
+        comparison,
+        examples: learnt.len(),
+        evaluation: calibrated.evaluation,
+        accuracy_without: without.evaluation.accuracy,
+        temperature: calibrated.temperature,
+        epochs: trained.history,
+        took_s: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// Trains on some examples and stops by others.
+fn train(
+    settings: &Settings,
+    (model, weights): (&LanguageModel, &Decoder),
+    task: &Task,
+    (learnt, held_out): (&[LabelledText], &[LabelledText]),
+    epochs: Option<usize>,
+) -> anyhow::Result<TrainedAdapter> {
+    let cannot_train = || format!("cannot train an adapter for '{}'", task.name);
+    let learnt = lessons(model, task, learnt).with_context(cannot_train)?;
+    let held_out = lessons(model, task, held_out).with_context(cannot_train)?;
     let folder = settings.state.join("adapters");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create '{}'", folder.display()))?;
@@ -137,46 +227,24 @@ pub(crate) fn train_adapter(
         path: &checkpoint,
         every: CHECKPOINT_STEPS,
     };
-    let base = Generate::identity(&model).digest;
-    let options = AdapterSettings {
+    let mut options = AdapterSettings {
         memory: Some(memory()),
         ..AdapterSettings::default()
     };
+    if let Some(epochs) = epochs {
+        options.schedule.epochs = epochs;
+    }
     let mut shown = Shown::new(&task.name);
     let trained = andon_train::train_adapter(
-        &weights,
-        base,
-        &pick(&learnt),
-        &pick(&held_out),
+        weights,
+        Generate::identity(model).digest,
+        &learnt,
+        &held_out,
         &options,
         Some(resume),
         &mut |at| shown.show(at),
     );
-    drop(shown);
-    let trained =
-        trained.with_context(|| format!("cannot train an adapter for '{}'", task.name))?;
-
-    model
-        .add_adapter_from(CANDIDATE, Files::Gguf(&trained.file))
-        .context("the trained adapter cannot be loaded")?;
-    let measured: Vec<&LabelledText> = held_out.iter().map(|&index| &all[index]).collect();
-    let adapter = Digest::of(&trained.file);
-    let candidate = AdapterCandidate {
-        task: task.name.clone(),
-        adapter,
-        file: folder.join(format!("{adapter}.gguf")),
-        model: base,
-        examples: learnt.len(),
-        held_out: held_out.len(),
-        accuracy: accuracy(&model, task, &measured, Some(CANDIDATE))?,
-        accuracy_without: accuracy(&model, task, &measured, None)?,
-        epochs: trained.history,
-        took_s: began.elapsed().as_secs_f64(),
-    };
-    keep(&candidate.file, &trained.file)?;
-    let figures = serde_json::to_vec(&candidate)?;
-    keep(&candidate.file.with_extension("json"), &figures)?;
-    Ok(candidate)
+    trained.with_context(cannot_train)
 }
 
 /// The examples as the model is asked and answered when it serves.
@@ -190,49 +258,14 @@ fn lessons(
         .iter()
         .map(|name| model.tokenize_answer(name))
         .collect();
-    let lessons = examples.iter().enumerate().map(|(index, example)| {
+    let lessons = examples.iter().map(|example| {
+        let beginning: String = example.text.chars().take(60).collect();
         let prompt = model.tokenize(&prompt::decide(task, &example.text));
-        let prompt = prompt.with_context(|| format!("example {}", index + 1))?;
+        let prompt = prompt.with_context(|| format!("the example '{beginning}'"))?;
         Lesson::label(&prompt, &labels, example.label)
-            .map_err(|reason| anyhow!("example {} {reason}", index + 1))
+            .map_err(|reason| anyhow!("the example '{beginning}' {reason}"))
     });
     lessons.collect()
-}
-
-/// The share of examples that the serving engine answers rightly.
-fn accuracy(
-    model: &LanguageModel,
-    task: &Task,
-    examples: &[&LabelledText],
-    adapter: Option<&str>,
-) -> anyhow::Result<Estimate> {
-    let names = task.labels().names();
-    let mut right = 0;
-    for example in examples {
-        let mut request = ScoreRequest::new(prompt::decide(task, &example.text), names.clone());
-        request.terms.class = Class::Batch;
-        request.adapter = adapter.map(|name| Adapter {
-            name: name.to_owned(),
-            scale: 1.0,
-        });
-        let shares = model.score(&request)?.shares;
-        let best = (0..shares.len()).max_by(|&one, &other| shares[one].total_cmp(&shares[other]));
-        right += usize::from(best.is_some_and(|best| example.accepts(best)));
-    }
-    wilson(right, examples.len()).context("no example is held out: add others")
-}
-
-/// Writes a file whole or not at all.
-pub(crate) fn keep(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let write = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok::<_, std::io::Error>(())
-    };
-    write().with_context(|| format!("cannot write '{}'", path.display()))
 }
 
 /// Bytes that are free for a training.

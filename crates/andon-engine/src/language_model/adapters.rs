@@ -1,18 +1,23 @@
 //! The adapters of a model, by name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use andon_task::digest::Digest;
 use andon_task::engine::{self, EngineError};
 
 use super::LanguageModel;
 use crate::adapter::{Adapter, Applied, Files, Layout};
 use crate::error::LoadError;
 
-/// All that were loaded, in that order.
+/// All that were loaded.
 pub(super) struct Adapters {
     layout: Layout,
+    /// Those with a name that people gave them, in the order of loading.
     loaded: RwLock<Vec<(String, Arc<Adapter>)>>,
+    /// Those that answer tasks, by digest, and how often each is held.
+    held: RwLock<BTreeMap<Digest, (Arc<Adapter>, usize)>>,
 }
 
 impl Adapters {
@@ -20,6 +25,7 @@ impl Adapters {
         Self {
             layout,
             loaded: RwLock::default(),
+            held: RwLock::default(),
         }
     }
 
@@ -30,6 +36,43 @@ impl Adapters {
         }
         loaded.push((name.to_owned(), Arc::new(adapter)));
         Ok(())
+    }
+
+    /// Holds the adapter of a GGUF file once more.
+    pub(super) fn hold(&self, file: &[u8]) -> Result<(), LoadError> {
+        let digest = Digest::of(file);
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, times)) = held.get_mut(&digest) {
+            *times += 1;
+            return Ok(());
+        }
+        // Requests go on meanwhile: they wait for no adapter that is being read.
+        drop(held);
+        let adapter = Arc::new(Adapter::read(Files::Gguf(file), &self.layout)?);
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.entry(digest).or_insert((adapter, 0)).1 += 1;
+        Ok(())
+    }
+
+    /// Lets go of an adapter once.
+    pub(super) fn let_go(&self, digest: Digest) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, times)) = held.get_mut(&digest) {
+            *times -= 1;
+            if *times == 0 {
+                held.remove(&digest);
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Adapter>> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, adapter)) = loaded.iter().find(|(other, _)| other == name) {
+            return Some(Arc::clone(adapter));
+        }
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let (adapter, _) = held.get(&name.parse().ok()?)?;
+        Some(Arc::clone(adapter))
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -73,15 +116,13 @@ impl LanguageModel {
                 "the scale of the adapter '{name}' is {scale}: give a finite number"
             )));
         }
-        let loaded = self.adapters.loaded.read();
-        let loaded = loaded.unwrap_or_else(PoisonError::into_inner);
-        let found = loaded.iter().find(|(other, _)| other == name);
-        let (_, adapter) = found.ok_or_else(|| EngineError::UnknownAdapter {
+        let adapter = self.adapters.find(name);
+        let adapter = adapter.ok_or_else(|| EngineError::UnknownAdapter {
             model: self.identity.name.clone(),
             adapter: name.clone(),
         })?;
         Ok(Some(Applied {
-            adapter: Arc::clone(adapter),
+            adapter,
             scale: *scale,
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use andon_runtime::{HeadFiles, Node, Parts};
+use andon_runtime::{AdapterFiles, HeadFiles, Node, Parts};
 use andon_server::Limits;
 use andon_store::Store;
 use andon_task::plant::Plant;
@@ -70,6 +70,7 @@ impl Bench {
             language_model: Some(engine),
             store: Store::open(directory.path().join("andon.db")).expect("a store"),
             heads: HeadFiles::new(directory.path().join("heads")),
+            adapters: AdapterFiles::new(directory.path().join("adapters")),
             clock: Box::new(|| Timestamp(1_767_225_600_000)),
         });
         Self {

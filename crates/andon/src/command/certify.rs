@@ -30,13 +30,13 @@ pub(super) fn run(settings: &Settings, typed: &Certify) -> anyhow::Result<ExitCo
         return status(settings, node.certificate_status(&task.name)?, &task.name);
     }
     let known = all_examples(&node::store(&settings.state)?, &plant, task)?;
-    let has_head = node
+    let is_learned = node
         .serving_digests(task)
-        .is_some_and(|digests| digests.head.is_some());
+        .is_some_and(|digests| digests.head.or(digests.adapter).is_some());
     let sample = match examples {
         Some(examples) => fresh(settings, &node, task, &examples, &known)?,
-        None if has_head => cross_fitted(settings, &node, task)?,
-        // A language model was not trained on the plant's examples.
+        None if is_learned => cross_fitted(settings, &node, task)?,
+        // A language model alone was not trained on the plant's examples.
         None => fresh(settings, &node, task, &known, &known)?,
     };
     let terms = Terms {

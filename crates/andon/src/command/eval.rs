@@ -183,7 +183,7 @@ fn compared(
     let serving = bench.serving()?;
     let serves = serving.is_some();
     let runs = match serving {
-        Some(head) => format!("head:{}", head.short()),
+        Some(serving) => serving.name(),
         None => match &bench.settings.language_model {
             // Named by what was measured, if it was.
             Some(_) => contenders
@@ -205,17 +205,17 @@ fn compared(
         let contender = entries.iter().position(|entry| entry.name == name);
         match contender.map(|index| &contenders[index]) {
             Some(Contender::Learn) => format!("`andon learn {task}` promotes it"),
-            Some(Contender::Promoted | Contender::Head(_)) => {
-                format!(
-                    "`andon promote {task} {}`",
-                    name.trim_start_matches("head:")
-                )
+            Some(Contender::Promoted | Contender::Head(_) | Contender::Adapter(_)) => {
+                let digest = name.split_once(':').map_or(name, |(_, digest)| digest);
+                format!("`andon promote {task} {digest}`")
             }
             Some(Contender::Labels {
                 adapter: Some(_), ..
-            }) => "no task is answered with an adapter yet".to_owned(),
+            }) => format!(
+                "a file of an adapter has no probabilities: train one with `andon learn {task} --adapter`"
+            ),
             _ if serves => format!(
-                "write language_model = \"{name}\" in plant.toml, but as long as a head is promoted, that answers"
+                "write language_model = \"{name}\" in plant.toml, but as long as something is promoted, that answers"
             ),
             _ => format!("write language_model = \"{name}\" in plant.toml"),
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use andon_learn::promotion::{Comparison, OfGroup, Verdict, not_worse};
 use andon_store::{Candidate, Kind, Promotion};
 use andon_task::digest::Digest;
-use andon_task::engine::Embed as _;
 use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 
+use crate::artefacts::Artefacts;
 use crate::cli::{History, PromoteCandidate, Rollback};
 use crate::engine::Loader;
 use crate::learning::{self, Figures};
@@ -67,19 +67,21 @@ pub(super) fn run(settings: &Settings, typed: &PromoteCandidate) -> anyhow::Resu
         return Ok(ExitCode::SUCCESS);
     };
     let chosen = choose(&candidates, prefix, &task.name)?;
-    let encoder = Arc::new(Loader::new(settings.store()).encoder(&plant.settings.encoder)?);
-    let heads = node::heads(&settings.state, &encoder);
-    let beside = (encoder.identity(), &plant.glossary);
-    if matches!(chosen.kind, Kind::Head | Kind::TunedEncoder) {
-        heads
-            .open(chosen.digest, task.labels(), beside)
-            .map_err(|reason| {
-                anyhow!("the head {} cannot serve: {reason}", chosen.digest.short())
-            })?;
-    }
+    let loader = Loader::new(settings.store());
+    let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
+    let artefacts = Artefacts::of(settings, &plant, &loader, &encoder);
+    artefacts
+        .check(task, chosen.kind, chosen.digest)
+        .map_err(|reason| {
+            anyhow!(
+                "the {} {} cannot serve: {reason}",
+                chosen.kind,
+                chosen.digest.short()
+            )
+        })?;
     let figures: Figures = serde_json::from_value(chosen.figures.clone())
         .with_context(|| format!("the figures of {} cannot be read", chosen.digest.short()))?;
-    let current = learning::current(&store, &heads, task, beside)?;
+    let current = learning::current(&store, &artefacts, task)?;
     let comparison = not_worse(&figures.outcomes, current.as_deref());
     if !comparison.promotes() && !typed.anyway {
         let why = match &comparison {

@@ -27,10 +27,11 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
     let node = node::open(settings, plant, Needs::Everything(&typed.adapters))?;
     for task in node.plant().tasks.keys() {
         let has_examples = node.plant().examples.contains_key(task);
-        if has_examples && node.head_status(task).is_none() {
+        let is_learned = node.head_status(task).is_some() || node.adapter_status(task).is_some();
+        if has_examples && !is_learned {
             tracing::warn!(
                 task,
-                "no head is promoted, so the labels are scored by the language model: train one with `andon learn {task}`"
+                "nothing is promoted, so the labels are scored by the language model: train one with `andon learn {task}`"
             );
         }
     }

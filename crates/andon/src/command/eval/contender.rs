@@ -6,16 +6,18 @@ use std::str::FromStr;
 
 use crate::model::ModelName;
 
-/// The fewest digits that name a head.
+/// The fewest digits that name a head or an adapter.
 const FEWEST_DIGITS: usize = 8;
 
 /// What may answer a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
-    /// The promoted head.
+    /// What is promoted: a head or an adapter.
     Promoted,
     /// A head that was promoted once, by the beginning of its digest.
     Head(String),
+    /// An adapter that was trained here, by the beginning of its digest.
+    Adapter(String),
     /// What `andon learn` would make of the plant's examples.
     Learn,
     /// A language model that scores the labels.
@@ -43,12 +45,13 @@ impl FromStr for Contender {
                 model: None,
                 adapter: adapter.clone(),
             },
-            _ => match name.strip_prefix("head:") {
-                Some(digits) => Self::Head(digest(digits)?),
-                None => Self::Labels {
+            _ => match name.split_once(':') {
+                Some(("head", digits)) => Self::Head(digest(digits)?),
+                Some(("adapter", digits)) => Self::Adapter(digest(digits)?),
+                _ => Self::Labels {
                     model: Some(name.parse().map_err(|error| {
                         format!(
-                            "'{name}' is neither head, head:DIGEST, learn, labels nor a model's name: {error:#}"
+                            "'{name}' is neither head, head:DIGEST, adapter:DIGEST, learn, labels nor a model's name: {error:#}"
                         )
                     })?),
                     adapter: adapter.clone(),
@@ -68,7 +71,7 @@ fn digest(digits: &str) -> Result<String, String> {
     let is_hexadecimal = digits.chars().all(|c| c.is_ascii_hexdigit());
     if !is_hexadecimal || !(FEWEST_DIGITS..=64).contains(&digits.len()) {
         return Err(format!(
-            "'{digits}' is no digest of a head: give {FEWEST_DIGITS} to 64 hexadecimal digits"
+            "'{digits}' is no digest of a head or an adapter: give {FEWEST_DIGITS} to 64 hexadecimal digits"
         ));
     }
     Ok(digits.to_ascii_lowercase())
@@ -79,6 +82,7 @@ impl fmt::Display for Contender {
         match self {
             Self::Promoted => f.write_str("head"),
             Self::Head(digits) => write!(f, "head:{digits}"),
+            Self::Adapter(digits) => write!(f, "adapter:{digits}"),
             Self::Learn => f.write_str("learn"),
             Self::Labels { model, adapter } => {
                 match model {

@@ -9,29 +9,36 @@ use std::time::{Duration, Instant};
 use andon_engine::{Encoder, LanguageModel};
 use andon_learn::comparison::Given;
 use andon_learn::evaluate::Evaluation;
-use andon_learn::promotion::Outcome;
+use andon_learn::promotion::{Outcome, identify};
 use andon_learn::report::Subject;
-use andon_learn::{Lesson, Scored, cross_validate, evaluate_head, learn, score_labels};
+use andon_learn::{
+    Lesson, Scored, cross_validate, evaluate_adapter, evaluate_head, learn, score_labels,
+};
 use andon_runtime::Serving;
-use andon_store::Promotion;
-use andon_task::certificate::Certificate;
+use andon_store::{Candidate, Kind, Promotion};
 use andon_task::digest::Digest;
 use andon_task::engine::{Adapter, Embed, Score, Usage};
 use andon_task::example::LabelledText;
-use andon_task::head::{self, Head};
+use andon_task::head;
 use andon_task::plant::Plant;
 use andon_task::prompt;
 use andon_task::run::Digests;
 use andon_task::task::Task;
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Contender;
+use crate::artefacts::Artefacts;
 use crate::engine::Loader;
 use crate::learning::{Shown, all_examples};
 use crate::node;
 use crate::progress::Progress;
 use crate::settings::Settings;
+
+/// Why an adapter is not measured with `--language-model`.
+const NOT_OF_A_SERVER: &str =
+    "adapters belong to a model of this node and not to a server's: leave out `--language-model`";
 
 /// The name that an adapter has while it is measured.
 const ADAPTER: &str = "measured";
@@ -64,10 +71,63 @@ pub(super) enum Beside {
     Others,
 }
 
-/// What is kept with a promotion, as far as it is needed here.
+/// What is kept with an artefact, as far as it is needed here.
 #[derive(Deserialize)]
 struct Kept {
     outcomes: Vec<Outcome>,
+    #[serde(default)]
+    trained_on: Vec<Digest>,
+}
+
+/// A head or an adapter that was kept.
+pub(super) struct Artefact {
+    kind: Kind,
+    digest: Digest,
+    figures: Value,
+}
+
+impl Artefact {
+    /// As reports name it.
+    pub(super) fn name(&self) -> String {
+        let kind = match self.kind {
+            Kind::Adapter => "adapter",
+            Kind::Head | Kind::TunedEncoder => "head",
+        };
+        format!("{kind}:{}", self.digest.short())
+    }
+
+    fn kept(&self) -> Option<Kept> {
+        Kept::deserialize(&self.figures).ok()
+    }
+
+    /// Whether it was right about each example while that was held out.
+    fn outcomes(&self) -> BTreeMap<Digest, bool> {
+        let outcomes = self.kept().map_or_else(Vec::new, |kept| kept.outcomes);
+        let pairs = outcomes
+            .iter()
+            .map(|outcome| (outcome.example, outcome.right));
+        pairs.collect()
+    }
+}
+
+impl From<Promotion> for Artefact {
+    fn from(promotion: Promotion) -> Self {
+        Self {
+            kind: promotion.kind,
+            digest: promotion.digest,
+            figures: promotion.figures,
+        }
+    }
+}
+
+impl From<Candidate> for Artefact {
+    fn from(candidate: Candidate) -> Self {
+        Self {
+            kind: candidate.kind,
+            digest: candidate.digest,
+            figures: candidate.figures,
+        }
+    }
 }
 
 /// Measures the contenders of one task.
@@ -77,7 +137,10 @@ pub(super) struct Bench<'a> {
     pub(super) task: &'a Task,
     pub(super) examples: &'a [LabelledText],
     pub(super) on: On,
-    pub(super) promotions: Vec<Promotion>,
+    /// What was promoted, the newest first, which is the one that serves.
+    promotions: Vec<Artefact>,
+    /// The adapters that were kept, promoted or not.
+    adapters: Vec<Artefact>,
     loader: Loader,
     encoder: OnceCell<Arc<Encoder>>,
     began: Instant,
@@ -92,17 +155,25 @@ impl<'a> Bench<'a> {
         on: On,
     ) -> anyhow::Result<Self> {
         let name = &task.name;
-        // The newest first, which is the one that serves.
-        let promotions = node::store(&settings.state)?
+        let store = node::store(&settings.state)?;
+        let promotions = store
             .promotions(name)
             .with_context(|| format!("cannot read what is promoted for '{name}'"))?;
+        let candidates = store
+            .candidates(name)
+            .with_context(|| format!("cannot read the candidates of '{name}'"))?;
         Ok(Self {
             settings,
             plant,
             task,
             examples,
             on,
-            promotions,
+            promotions: promotions.into_iter().map(Artefact::from).collect(),
+            adapters: candidates
+                .into_iter()
+                .filter(|candidate| candidate.kind == Kind::Adapter)
+                .map(Artefact::from)
+                .collect(),
             loader: Loader::new(settings.store()),
             encoder: OnceCell::new(),
             began: Instant::now(),
@@ -117,13 +188,15 @@ impl<'a> Bench<'a> {
         Ok(self.encoder.get_or_init(|| Arc::new(encoder)))
     }
 
-    /// The head that serves today, if one does.
-    pub(super) fn serving(&self) -> anyhow::Result<Option<Digest>> {
-        let Some(promotion) = self.promotions.first() else {
+    /// What serves today, if something was promoted and can.
+    pub(super) fn serving(&self) -> anyhow::Result<Option<&Artefact>> {
+        let Some(promoted) = self.promotions.first() else {
             return Ok(None);
         };
-        let opened = self.open(promotion.digest)?;
-        Ok(opened.is_ok().then_some(promotion.digest))
+        let encoder = self.encoder()?;
+        let artefacts = Artefacts::of(self.settings, self.plant, &self.loader, encoder);
+        let checked = artefacts.check(self.task, promoted.kind, promoted.digest);
+        Ok(checked.is_ok().then_some(promoted))
     }
 
     /// A head with the encoder that it needs, or why it cannot answer.
@@ -137,15 +210,18 @@ impl<'a> Bench<'a> {
     /// Refuses what would not be fair before anything is computed.
     pub(super) fn check(&self, contender: &Contender, beside: Beside) -> anyhow::Result<()> {
         match contender {
-            Contender::Promoted | Contender::Head(_) => {
-                let promotion = self.promotion(contender)?;
+            Contender::Promoted | Contender::Head(_) | Contender::Adapter(_) => {
+                let kept = self.artefact(contender)?;
+                if kept.kind == Kind::Adapter && self.settings.language_model.is_some() {
+                    bail!(NOT_OF_A_SERVER);
+                }
                 match (&self.on, beside) {
                     (On::Plant, Beside::Nobody) => bail!(
-                        "the head was trained on the plant's examples, so its answers to them show nothing: give others with `--examples FILE`, or leave out `--with` to cross-validate"
+                        "it was trained on the plant's examples, so its answers to them show nothing: give others with `--examples FILE`, or leave out `--with` to cross-validate"
                     ),
-                    (On::Plant, Beside::Others) => self.outcomes(promotion).map(|_| ()),
+                    (On::Plant, Beside::Others) => self.outcomes(kept).map(|_| ()),
                     (On::File, Beside::Nobody) => Ok(()),
-                    (On::File, Beside::Others) => match self.seen(promotion) {
+                    (On::File, Beside::Others) => match self.seen(kept) {
                         0 => Ok(()),
                         seen => bail!(
                             "'{contender}' was trained on {seen} of these {} examples, so the comparison would not be fair: compare 'learn', which leaves them out of training, or take other examples",
@@ -157,21 +233,29 @@ impl<'a> Bench<'a> {
             Contender::Learn => Ok(()),
             Contender::Labels { model, adapter } => {
                 if model.is_none() && adapter.is_some() && self.settings.language_model.is_some() {
-                    bail!(
-                        "adapters belong to a model of this node and not to a server's: leave out `--language-model`"
-                    );
+                    bail!(NOT_OF_A_SERVER);
                 }
                 Ok(())
             }
         }
     }
 
-    /// The promotion of a head.
-    fn promotion(&self, contender: &Contender) -> anyhow::Result<&Promotion> {
+    /// What a contender names.
+    fn artefact(&self, contender: &Contender) -> anyhow::Result<&Artefact> {
         let name = &self.task.name;
+        if let Contender::Adapter(digits) = contender {
+            let mut known = self.adapters.iter();
+            let fits = |adapter: &&Artefact| adapter.digest.to_string().starts_with(digits);
+            return known.find(fits).with_context(|| {
+                format!(
+                    "'{name}' has no adapter that begins with {digits}: `andon promote {name} --list` shows them, `andon learn {name} --adapter` trains one"
+                )
+            });
+        }
         if let Contender::Head(digits) = contender {
             let known = self.promotions.iter();
-            let fits = |promotion: &&Promotion| promotion.digest.to_string().starts_with(digits);
+            let known = known.filter(|promotion| promotion.kind != Kind::Adapter);
+            let fits = |promotion: &&Artefact| promotion.digest.to_string().starts_with(digits);
             return known.clone().find(fits).with_context(|| {
                 let known: Vec<String> = known.map(|promotion| promotion.digest.short()).collect();
                 match known.as_slice() {
@@ -186,14 +270,13 @@ impl<'a> Bench<'a> {
             });
         }
         self.promotions.first().with_context(|| {
-            format!("no head of '{name}' is promoted: train one with `andon learn {name}`")
+            format!("nothing is promoted for '{name}': train one with `andon learn {name}`")
         })
     }
 
-    /// Whether the head of a promotion was right about each example while that
-    /// was held out.
-    fn outcomes(&self, promotion: &Promotion) -> anyhow::Result<Vec<Option<bool>>> {
-        let kept = kept(promotion);
+    /// Whether an artefact was right about each example while that was held out.
+    fn outcomes(&self, artefact: &Artefact) -> anyhow::Result<Vec<Option<bool>>> {
+        let kept = artefact.outcomes();
         let outcomes: Vec<Option<bool>> = self
             .examples
             .iter()
@@ -201,25 +284,24 @@ impl<'a> Bench<'a> {
             .collect();
         if outcomes.iter().all(Option::is_none) {
             bail!(
-                "the head {} was cross-validated on none of these examples: measure it on others with `--examples FILE`",
-                promotion.digest.short()
+                "{} was measured on none of these examples: measure it on others with `--examples FILE`",
+                artefact.name()
             );
         }
         Ok(outcomes)
     }
 
-    /// How many of the examples the head of a promotion was trained on.
-    fn seen(&self, promotion: &Promotion) -> usize {
-        let kept = kept(promotion);
+    /// How many of the examples an artefact was trained on, or chosen by.
+    fn seen(&self, artefact: &Artefact) -> usize {
+        let mut known: BTreeSet<Digest> = artefact.outcomes().into_keys().collect();
+        known.extend(artefact.kept().into_iter().flat_map(|kept| kept.trained_on));
         let examples = self.examples.iter();
-        let seen = examples.filter(|example| kept.contains_key(&self.digest(example)));
+        let seen = examples.filter(|example| known.contains(&self.digest(example)));
         seen.count()
     }
 
-    /// As promotion keeps outcomes: text and label.
     fn digest(&self, example: &LabelledText) -> Digest {
-        let label = &self.task.labels().labels()[example.label].label;
-        Digest::of_parts([example.text.as_bytes(), label.as_bytes()])
+        identify(self.task, example)
     }
 
     /// The digest of all examples, in order.
@@ -235,8 +317,8 @@ impl<'a> Bench<'a> {
         beside: Beside,
     ) -> anyhow::Result<Measured> {
         let measured = match contender {
-            Contender::Promoted | Contender::Head(_) => {
-                self.measure_head(self.promotion(contender)?, beside)
+            Contender::Promoted | Contender::Head(_) | Contender::Adapter(_) => {
+                self.measure_kept(self.artefact(contender)?, beside)
             }
             Contender::Learn => self.measure_learning(),
             Contender::Labels { model, adapter } => {
@@ -247,66 +329,123 @@ impl<'a> Bench<'a> {
         measured.with_context(|| format!("cannot measure '{contender}' on '{}'", self.task.name))
     }
 
-    fn measure_head(&self, promotion: &Promotion, beside: Beside) -> anyhow::Result<Measured> {
-        let mut digests = self.digests(Some(self.encoder()?));
-        digests.insert("head".to_owned(), promotion.digest);
-        let subject = |how: &str| Subject {
-            name: format!("head:{}", promotion.digest.short()),
-            how: how.to_owned(),
+    fn measure_kept(&self, artefact: &Artefact, beside: Beside) -> anyhow::Result<Measured> {
+        let is_adapter = artefact.kind == Kind::Adapter;
+        let encoder = match is_adapter {
+            true => None,
+            false => Some(&**self.encoder()?),
+        };
+        let mut digests = self.digests(encoder);
+        let kind = if is_adapter { "adapter" } else { "head" };
+        digests.insert(kind.to_owned(), artefact.digest);
+        let mut subject = Subject {
+            name: artefact.name(),
+            how: "its answers to the plant's examples while they were held out from it, as they were kept when it was trained".to_owned(),
             calibrated: true,
             digests,
         };
         if matches!((&self.on, beside), (On::Plant, Beside::Others)) {
-            let how = "its answers to the plant's examples while they were held out from it, as they were kept when it was promoted";
             return Ok(Measured {
-                subject: subject(how),
-                given: Given::Outcomes(self.outcomes(promotion)?),
+                subject,
+                given: Given::Outcomes(self.outcomes(artefact)?),
                 evaluation: None,
                 usage: None,
                 warnings: Vec::new(),
             });
         }
-        let name = &self.task.name;
-        let serving = self
-            .open(promotion.digest)?
-            .map_err(|reason| anyhow!("the head of '{name}' does not serve: {reason}"))
-            .with_context(|| format!("train another with `andon learn {name}`"))?;
-        let mut warnings = Vec::new();
-        let seen = self.seen(promotion);
+        let mut measured = if is_adapter {
+            "the language model scores the labels with the adapter, which calibrates the scores"
+                .clone_into(&mut subject.how);
+            self.measure_adapter(artefact, subject)?
+        } else {
+            "the trained head on the file".clone_into(&mut subject.how);
+            self.measure_head(artefact, subject)?
+        };
+        let seen = self.seen(artefact);
         if seen > 0 {
-            warnings.push(format!(
-                "The head was trained on {seen} of these {} examples, so the figures flatter it.",
+            measured.warnings.push(format!(
+                "The {kind} was trained on {seen} of these {} examples, so the figures flatter it.",
                 self.examples.len()
             ));
         }
-        let mut evaluation = self.evaluate(&serving)?;
-        if let Some(certificate) = self.certificate(&serving.head)? {
-            let labels = self.task.labels().labels();
-            evaluation = evaluation.at_certified(&certificate.thresholds, labels);
-        }
+        Ok(measured)
+    }
+
+    fn measure_adapter(
+        &self,
+        artefact: &Artefact,
+        mut subject: Subject,
+    ) -> anyhow::Result<Measured> {
+        let name = &self.task.name;
+        let model = self
+            .loader
+            .language_model(&self.plant.settings.language_model)?;
+        let digest = Score::identity(&model).digest;
+        let (adapter, weights) = node::adapters(&self.settings.state)
+            .open(artefact.digest, self.task, digest)
+            .map_err(|reason| anyhow!("the adapter of '{name}' does not serve: {reason}"))?;
+        model.hold_adapter(&weights)?;
+        subject.digests.insert("model".to_owned(), digest);
+        subject.digests.insert("prompt".to_owned(), adapter.prompt);
+        let Scored { evaluation, usage } = {
+            let bar = self.bar();
+            let mut progress = |done: usize| bar.reach(done as u64);
+            let clock = || self.began.elapsed();
+            let asked = (&model as &dyn Score, &adapter);
+            evaluate_adapter(self.task, asked, self.examples, &clock, &mut progress)?
+        };
+        let evaluation = self.certified(
+            evaluation,
+            &Digests {
+                model: Some(digest),
+                adapter: Some(artefact.digest),
+                prompt: Some(adapter.prompt),
+                labels: Some(adapter.labels),
+                ..Digests::default()
+            },
+        )?;
         Ok(Measured {
-            warnings,
-            ..answered(subject("the trained head on the file"), evaluation)
+            usage: Some(usage),
+            ..answered(subject, evaluation)
         })
     }
 
-    /// The certificate that holds for the answers of a head, if there is one.
-    fn certificate(&self, head: &Head) -> anyhow::Result<Option<Certificate>> {
+    fn measure_head(&self, artefact: &Artefact, subject: Subject) -> anyhow::Result<Measured> {
+        let name = &self.task.name;
+        let serving = self
+            .open(artefact.digest)?
+            .map_err(|reason| anyhow!("the head of '{name}' does not serve: {reason}"))
+            .with_context(|| format!("train another with `andon learn {name}`"))?;
+        let evaluation = self.certified(
+            self.evaluate(&serving)?,
+            &Digests {
+                model: Some(serving.head.encoder()),
+                head: Some(serving.head.digest()),
+                labels: Some(self.task.labels().digest()),
+                glossary: Some(self.plant.glossary.digest()),
+                ..Digests::default()
+            },
+        )?;
+        Ok(answered(subject, evaluation))
+    }
+
+    /// Figures at the thresholds of the certificate that holds for answers with these
+    /// digests, if there is one.
+    fn certified(&self, evaluation: Evaluation, digests: &Digests) -> anyhow::Result<Evaluation> {
         let name = &self.task.name;
         let stored = node::store(&self.settings.state)?
             .certificate(name)
             .with_context(|| format!("cannot read the certificate of '{name}'"))?;
-        let digests = Digests {
-            model: Some(head.encoder()),
-            head: Some(head.digest()),
-            labels: Some(self.task.labels().digest()),
-            glossary: Some(self.plant.glossary.digest()),
-            ..Digests::default()
-        };
-        Ok(stored
+        let certificate = stored
             .filter(|stored| stored.suspension.is_none())
             .map(|stored| stored.certificate)
-            .filter(|certificate| certificate.covers(&digests)))
+            .filter(|certificate| certificate.covers(digests));
+        Ok(match certificate {
+            Some(certificate) => {
+                evaluation.at_certified(&certificate.thresholds, self.task.labels().labels())
+            }
+            None => evaluation,
+        })
     }
 
     fn measure_learning(&self) -> anyhow::Result<Measured> {
@@ -437,12 +576,7 @@ impl<'a> Bench<'a> {
     }
 
     fn score(&self, model: &dyn Score, adapter: Option<&Adapter>) -> anyhow::Result<Scored> {
-        let what = format!(
-            "{}: scoring {} examples",
-            self.task.name,
-            self.examples.len()
-        );
-        let bar = Progress::of_parts(&what, self.examples.len());
+        let bar = self.bar();
         let clock = || -> Duration { self.began.elapsed() };
         Ok(score_labels(
             self.task,
@@ -452,6 +586,12 @@ impl<'a> Bench<'a> {
             &clock,
             &mut |done| bar.reach(done as u64),
         )?)
+    }
+
+    fn bar(&self) -> Progress {
+        let count = self.examples.len();
+        let what = format!("{}: scoring {count} examples", self.task.name);
+        Progress::of_parts(&what, count)
     }
 
     /// The digests of what shapes answers, whoever gives them.
@@ -485,15 +625,6 @@ fn digest_of(adapter: &Path) -> anyhow::Result<Digest> {
     let bytes = std::fs::read(&weights);
     let bytes = bytes.with_context(|| format!("cannot read '{}'", weights.display()))?;
     Ok(Digest::of(&bytes))
-}
-
-fn kept(promotion: &Promotion) -> BTreeMap<Digest, bool> {
-    let kept: Option<Kept> = serde_json::from_value(promotion.figures.clone()).ok();
-    let outcomes = kept.map_or_else(Vec::new, |kept| kept.outcomes);
-    let pairs = outcomes
-        .iter()
-        .map(|outcome| (outcome.example, outcome.right));
-    pairs.collect()
 }
 
 fn fold(text: &str) -> String {

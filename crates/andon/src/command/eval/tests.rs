@@ -20,6 +20,8 @@ fn contenders_are_typed_by_name() {
     check("learn", Ok("learn"));
     check("labels", Ok("labels"));
     check("head:0123ABCD", Ok("head:0123abcd"));
+    check("adapter:0123ABCD", Ok("adapter:0123abcd"));
+    check("adapter:xyz", Err("'xyz' is no digest of a head"));
     check("smollm2:135m", Ok("smollm2:135m"));
     check(
         "smollm2:135m+adapter=a/b.gguf",

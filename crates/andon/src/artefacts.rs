@@ -1,0 +1,66 @@
+//! What was trained for tasks, and whether it can serve beside what serves.
+
+use std::sync::Arc;
+
+use andon_engine::Encoder;
+use andon_runtime::{AdapterFiles, HeadFiles};
+use andon_store::Kind;
+use andon_task::digest::Digest;
+use andon_task::engine::Embed as _;
+use andon_task::plant::Plant;
+use andon_task::task::Task;
+
+use crate::engine::Loader;
+use crate::node;
+use crate::settings::Settings;
+
+/// The files of a state, beside the models and the glossary of a plant.
+pub(crate) struct Artefacts<'a> {
+    plant: &'a Plant,
+    encoder: Arc<Encoder>,
+    /// The plant's language model; `None` where it is not here, or on a server.
+    model: Option<Digest>,
+    pub(crate) heads: HeadFiles,
+    pub(crate) adapters: AdapterFiles,
+}
+
+impl<'a> Artefacts<'a> {
+    pub(crate) fn of(
+        settings: &Settings,
+        plant: &'a Plant,
+        loader: &Loader,
+        encoder: &Arc<Encoder>,
+    ) -> Self {
+        let model = match settings.language_model {
+            Some(_) => None,
+            None => loader.digest(&plant.settings.language_model).ok(),
+        };
+        Self {
+            plant,
+            encoder: Arc::clone(encoder),
+            model,
+            heads: node::heads(&settings.state, encoder),
+            adapters: node::adapters(&settings.state),
+        }
+    }
+
+    /// Whether an artefact can answer a task as things are.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub(crate) fn check(&self, task: &Task, kind: Kind, digest: Digest) -> Result<(), String> {
+        match kind {
+            Kind::Head | Kind::TunedEncoder => {
+                let beside = (self.encoder.identity(), &self.plant.glossary);
+                let opened = self.heads.open(digest, task.labels(), beside);
+                opened.map(drop)
+            }
+            Kind::Adapter => {
+                let model = self.model.ok_or(
+                    "the language model that it was trained for is not on this node: fetch it with `andon model pull`, and leave out `--language-model`",
+                )?;
+                self.adapters.open(digest, task, model).map(drop)
+            }
+        }
+    }
+}
