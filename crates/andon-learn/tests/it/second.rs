@@ -44,10 +44,13 @@ fn notes(doubles: usize) -> String {
 }
 
 fn learned(jsonl: &str) -> (Head, f64) {
-    let labels = LabelSet::parse("label\nleak\nnoise\nheat\n").unwrap();
-    let examples: Vec<LabelledText> = example::parse_labelled(jsonl, &labels).unwrap();
+    let labels = LabelSet::parse("label\nleak\nnoise\nheat\n").expect("sound labels");
+    let examples: Vec<LabelledText> =
+        example::parse_labelled(jsonl, &labels).expect("sound examples");
     let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
-    let task: Task = TaskFile::parse("set", toml).unwrap().resolve(labels);
+    let task: Task = TaskFile::parse("set", toml)
+        .expect("a sound task")
+        .resolve(labels);
     let lesson = Lesson {
         task: &task,
         examples: &examples,
@@ -55,7 +58,7 @@ fn learned(jsonl: &str) -> (Head, f64) {
         tune: None,
         glossary: &Glossary::default(),
     };
-    let candidate = learn(&lesson, &|| Duration::ZERO, &mut |_| {}).unwrap();
+    let candidate = learn(&lesson, &|| Duration::ZERO, &mut |_| {}).expect("a head");
     (candidate.head, candidate.evaluation.accuracy.value)
 }
 
