@@ -274,9 +274,11 @@ impl Design {
 /// labels each counts half.
 fn to_residuals(logits: &mut [f32], label: usize, also: Option<usize>, share: f64) -> f64 {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let also = also.unwrap_or(label);
-    let of_label =
-        f64::midpoint(f64::from(logits[label]), f64::from(logits[also])) - f64::from(top);
+    let below = |label: usize| f64::from(logits[label] - top);
+    let of_label = match also {
+        Some(also) => f64::midpoint(below(label), below(also)),
+        None => below(label),
+    };
     let mut total = 0.0;
     for logit in logits.iter_mut() {
         *logit = (*logit - top).exp();
@@ -286,8 +288,13 @@ fn to_residuals(logits: &mut [f32], label: usize, also: Option<usize>, share: f6
     for residual in logits.iter_mut() {
         *residual *= scale;
     }
-    logits[label] -= (share / 2.0) as f32;
-    logits[also] -= (share / 2.0) as f32;
+    match also {
+        Some(also) => {
+            logits[label] -= (share / 2.0) as f32;
+            logits[also] -= (share / 2.0) as f32;
+        }
+        None => logits[label] -= share as f32,
+    }
     total.ln() - of_label
 }
 

@@ -22,7 +22,8 @@ fn plain_loss(design: &Design, weights: &[f32]) -> f64 {
             grams.chain(dense).sum::<f64>()
         };
         let total: f64 = (0..count).map(|label| logit(label).exp()).sum();
-        total.ln() - logit(row.label)
+        let other = row.also.unwrap_or(row.label);
+        total.ln() - f64::midpoint(logit(row.label), logit(other))
     });
     losses.sum::<f64>() / n + 0.5 * design.penalty * squares
 }

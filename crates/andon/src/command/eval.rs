@@ -18,6 +18,7 @@ use crate::learning::all_examples;
 use crate::settings::Settings;
 use crate::{node, output, plant};
 
+mod artefact;
 mod contender;
 mod measure;
 mod page;
@@ -303,6 +304,8 @@ pub(super) fn figures(evaluation: &Evaluation) -> String {
         share("macro F1", &evaluation.macro_f1),
         share("calibration error", &evaluation.ece),
     ];
+    let parents = evaluation.parent_accuracy.iter();
+    rows.extend(parents.map(|accuracy| share("accuracy of the branch", accuracy)));
     rows.extend(evaluation.auroc.iter().map(|auroc| share("AUROC", auroc)));
     let at = format!("coverage at {:.2}", evaluation.accept);
     rows.push(share(&at, &evaluation.coverage));

@@ -185,7 +185,7 @@ fn a_task_is_learned_measured_and_run() {
 fn contenders_are_compared_on_the_same_examples() {
     let home = Home::new();
     run(&home, &["eval", "failure", "--with", "head"], b"")
-        .failed(&["no head of 'failure' is promoted", "andon learn failure"]);
+        .failed(&["nothing is promoted for 'failure'", "andon learn failure"]);
     run(&home, &["learn", "failure"], b"").succeeded();
 
     let page = home.beside("report.html");

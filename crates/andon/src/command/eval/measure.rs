@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use andon_engine::{Encoder, LanguageModel};
 use andon_learn::comparison::Given;
 use andon_learn::evaluate::Evaluation;
-use andon_learn::promotion::{Outcome, identify};
+use andon_learn::promotion::identify;
 use andon_learn::report::Subject;
 use andon_learn::{
     Lesson, Scored, cross_validate, evaluate_adapter, evaluate_head, learn, score_labels,
 };
 use andon_runtime::Serving;
-use andon_store::{Candidate, Kind, Promotion};
+use andon_store::Kind;
 use andon_task::digest::Digest;
 use andon_task::engine::{Adapter, Embed, Score, Usage};
 use andon_task::example::LabelledText;
@@ -25,10 +25,9 @@ use andon_task::prompt;
 use andon_task::run::Digests;
 use andon_task::task::Task;
 use anyhow::{Context, anyhow, bail};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::Contender;
+use super::artefact::Artefact;
 use crate::artefacts::Artefacts;
 use crate::engine::Loader;
 use crate::learning::{Shown, all_examples};
@@ -69,65 +68,6 @@ pub(super) enum Beside {
     Nobody,
     /// Others, on the same examples.
     Others,
-}
-
-/// What is kept with an artefact, as far as it is needed here.
-#[derive(Deserialize)]
-struct Kept {
-    outcomes: Vec<Outcome>,
-    #[serde(default)]
-    trained_on: Vec<Digest>,
-}
-
-/// A head or an adapter that was kept.
-pub(super) struct Artefact {
-    kind: Kind,
-    digest: Digest,
-    figures: Value,
-}
-
-impl Artefact {
-    /// As reports name it.
-    pub(super) fn name(&self) -> String {
-        let kind = match self.kind {
-            Kind::Adapter => "adapter",
-            Kind::Head | Kind::TunedEncoder => "head",
-        };
-        format!("{kind}:{}", self.digest.short())
-    }
-
-    fn kept(&self) -> Option<Kept> {
-        Kept::deserialize(&self.figures).ok()
-    }
-
-    /// Whether it was right about each example while that was held out.
-    fn outcomes(&self) -> BTreeMap<Digest, bool> {
-        let outcomes = self.kept().map_or_else(Vec::new, |kept| kept.outcomes);
-        let pairs = outcomes
-            .iter()
-            .map(|outcome| (outcome.example, outcome.right));
-        pairs.collect()
-    }
-}
-
-impl From<Promotion> for Artefact {
-    fn from(promotion: Promotion) -> Self {
-        Self {
-            kind: promotion.kind,
-            digest: promotion.digest,
-            figures: promotion.figures,
-        }
-    }
-}
-
-impl From<Candidate> for Artefact {
-    fn from(candidate: Candidate) -> Self {
-        Self {
-            kind: candidate.kind,
-            digest: candidate.digest,
-            figures: candidate.figures,
-        }
-    }
 }
 
 /// Measures the contenders of one task.
