@@ -220,3 +220,42 @@ fn a_training_that_is_killed_leaves_what_served_before() {
     assert!(killed > 0, "every training ended before it was killed");
     assert!(first["promoted"].as_bool().expect("a word"));
 }
+
+#[test]
+fn an_adapter_and_a_tuned_encoder_answer_until_they_are_rolled_back() {
+    let home = Home::new();
+    let note = ["run", "failure", "oil drips from the gearbox"];
+
+    // The shortest training that there is: whether it taught anything is not looked at.
+    let learned = succeed(&home, &["learn", "failure", "--adapter", "--epochs", "1"]);
+    assert_eq!(learned["promoted"], true, "{learned}");
+    let answer = succeed(&home, &note);
+    assert_eq!(answer["answered_by"], "label_scoring");
+    assert_eq!(answer["calibrated"], true);
+    assert_eq!(answer["digests"]["adapter"], learned["adapter"]);
+
+    let tuned = ["learn", "failure", "--tune", "--epochs", "1", "--promote"];
+    let learned = succeed(&home, &tuned);
+    let answer = succeed(&home, &note);
+    assert_eq!(answer["answered_by"], "head");
+    assert_eq!(answer["digests"]["head"], learned["head"]);
+    assert_eq!(answer["digests"]["adapter"], Value::Null);
+
+    succeed(&home, &["rollback", "failure"]);
+    let answer = succeed(&home, &note);
+    assert_eq!(answer["answered_by"], "label_scoring");
+
+    // An adapter whose file is spoilt answers nothing: the model does without it.
+    let weights = fs::read_dir(home.beside("state/adapters"))
+        .expect("adapters were kept")
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.extension().is_some_and(|kind| kind == "gguf"))
+        .expect("the weights");
+    let mut bytes = fs::read(&weights).expect("readable");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&weights, bytes).expect("writable");
+    let answer = succeed(&home, &note);
+    assert_eq!(answer["calibrated"], false);
+    assert_eq!(answer["digests"]["adapter"], Value::Null);
+}
