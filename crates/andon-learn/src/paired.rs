@@ -1,5 +1,7 @@
 //! Tests of two that answered the same examples.
 
+use andon_task::certificate::binomial;
+
 use crate::interval::QUANTILE;
 
 /// The normal quantile that leaves 20 % above it, for a power of 80 %.
@@ -10,15 +12,7 @@ const POWER: f64 = 0.841_621_233_572_914_3;
 pub fn mcnemar(first_alone: usize, second_alone: usize) -> f64 {
     let tosses = first_alone + second_alone;
     let hits = first_alone.max(second_alone);
-    // Logarithms: half to the power of some thousands is no number of a computer.
-    let mut log_chance = -(tosses as f64) * std::f64::consts::LN_2;
-    let mut tail = 0.0;
-    for heads in 0..=tosses {
-        if heads >= hits {
-            tail += log_chance.exp();
-        }
-        log_chance += ((tosses - heads) as f64 / (heads + 1) as f64).ln();
-    }
+    let tail = binomial::at_most(tosses - hits, tosses, 0.5);
     (2.0 * tail).min(1.0)
 }
 

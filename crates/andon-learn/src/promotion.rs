@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use andon_task::certificate::{Judged, Severity};
+use andon_task::certificate::{Judged, Severity, binomial};
 use andon_task::digest::Digest;
 use andon_task::example::LabelledText;
 use andon_task::task::Task;
@@ -133,7 +133,8 @@ impl Tally {
     }
 
     fn p_value(&self) -> f64 {
-        at_least(self.losses, self.wins + self.losses)
+        // So many losses or more, if each were the toss of a fair coin.
+        binomial::at_most(self.wins, self.wins + self.losses, 0.5)
     }
 }
 
@@ -193,19 +194,6 @@ fn groups_of(outcome: &Outcome) -> impl Iterator<Item = String> {
 fn by_example(outcomes: &[Outcome]) -> BTreeMap<Digest, &Outcome> {
     let pairs = outcomes.iter().map(|outcome| (outcome.example, outcome));
     pairs.collect()
-}
-
-/// The chance of at least `hits` heads in `tosses` of a fair coin.
-fn at_least(hits: usize, tosses: usize) -> f64 {
-    let mut log_chance = -(tosses as f64) * std::f64::consts::LN_2;
-    let mut total = 0.0;
-    for heads in 0..=tosses {
-        if heads >= hits {
-            total += log_chance.exp();
-        }
-        log_chance += ((tosses - heads) as f64 / (heads + 1) as f64).ln();
-    }
-    total.min(1.0)
 }
 
 #[cfg(test)]

@@ -88,7 +88,12 @@ fn different_examples_say_nothing() {
 #[test]
 fn the_sign_test_is_exact() {
     let check = |hits, tosses, expected: f64| {
-        let found = at_least(hits, tosses);
+        let tally = Tally {
+            common: tosses,
+            wins: tosses - hits,
+            losses: hits,
+        };
+        let found = tally.p_value();
         assert!(
             (found - expected).abs() < 1e-9,
             "{found} for {hits} of {tosses}"

@@ -6,14 +6,11 @@ use std::time::Duration;
 use andon_learn::{Lesson, Progress, learn};
 use andon_task::certificate::{Judged, Severity, Terms, certify};
 use andon_task::engine::Embed as _;
-use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
-use andon_task::label::{Label, LabelSet};
-use andon_task::task::{Task, TaskFile};
 
-use crate::chance::Chance;
-use crate::data::{clinc, msha};
+use crate::data::{self, clinc, msha};
 use crate::encoder::Trigrams;
+use crate::random::Random;
 
 const RESPLITS: usize = 200;
 const DELTA: f64 = 0.1;
@@ -27,30 +24,7 @@ fn nothing(_: Progress) {}
 /// What a head that was trained on the first `shown` rows answers to the others,
 /// and what twins answered to those while they were held out.
 fn answered(rows: &[(String, String)], shown: usize) -> (Vec<Judged>, Vec<Judged>) {
-    let mut names: Vec<&str> = rows.iter().map(|(_, label)| label.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let label = |name: &&str| Label {
-        label: (*name).to_owned(),
-        description: None,
-        procedure: None,
-        critical: false,
-        none: false,
-    };
-    let labels = LabelSet::new(names.iter().map(label).collect()).expect("sound data");
-    let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
-    let task: Task = TaskFile::parse("set", toml)
-        .expect("sound data")
-        .resolve(labels);
-    let examples: Vec<LabelledText> = rows
-        .iter()
-        .map(|(text, label)| LabelledText {
-            text: text.clone(),
-            label: task.labels().position(label).expect("sound data"),
-            also: None,
-            language: None,
-        })
-        .collect();
+    let (task, examples) = data::task(rows);
     let (encoder, glossary) = (Trigrams::new(), Glossary::default());
     let lesson = Lesson {
         task: &task,
@@ -93,7 +67,7 @@ fn check(name: &str, rows: &[(String, String)], shown: usize, n: usize, alphas: 
     let accuracy = right as f64 / pool.len() as f64;
     for &alpha in alphas {
         for (plan, earlier) in [("planned", &earlier[..]), ("counted", &[])] {
-            let mut chance = Chance::seeded(17);
+            let mut chance = Random::seeded(17);
             let (mut broken, mut broken_on_rest, mut issued, mut coverage) = (0, 0, 0, 0.0);
             for _ in 0..RESPLITS {
                 let terms = Terms {
@@ -144,7 +118,7 @@ fn promises_hold_on_clinc150() {
     };
     // Some of the intents: the test is about promises, not about size.
     rows.retain(|(_, label)| label.as_bytes()[0] < b'f');
-    Chance::seeded(1).shuffle(&mut rows);
+    Random::seeded(1).shuffle(&mut rows);
     rows.truncate(2_400);
     check("CLINC150", &rows, 900, 500, &[0.05, 0.10]);
 }
@@ -155,7 +129,7 @@ fn promises_hold_on_msha() {
         println!("skipped: promises_hold_on_msha needs msha_injuries");
         return;
     };
-    Chance::seeded(1).shuffle(&mut rows);
+    Random::seeded(1).shuffle(&mut rows);
     rows.truncate(3_600);
     check("MSHA", &rows, 1_500, 800, &[0.05, 0.10]);
 }

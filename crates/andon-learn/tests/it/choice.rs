@@ -8,12 +8,11 @@ use andon_task::engine::Embed as _;
 use andon_task::example::LabelledText;
 use andon_task::glossary::Glossary;
 use andon_task::head::Head;
-use andon_task::label::{Label, LabelSet};
-use andon_task::task::{Task, TaskFile};
+use andon_task::task::Task;
 
-use crate::chance::Chance;
-use crate::data::{clinc, fmc};
+use crate::data::{self, fmc};
 use crate::encoder::Trigrams;
+use crate::random::Random;
 
 fn still() -> Duration {
     Duration::ZERO
@@ -32,35 +31,12 @@ struct Set {
 
 impl Set {
     fn new(rows: &[(String, String)], tested: usize, seed: u64) -> Self {
-        let mut names: Vec<&str> = rows.iter().map(|(_, label)| label.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let label = |name: &&str| Label {
-            label: (*name).to_owned(),
-            description: None,
-            procedure: None,
-            critical: false,
-            none: false,
-        };
-        let labels = LabelSet::new(names.iter().map(label).collect()).expect("sound data");
-        let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
-        let task = TaskFile::parse("set", toml)
-            .expect("sound data")
-            .resolve(labels);
+        let (task, examples) = data::task(rows);
         let encoder = Trigrams::new();
-        let examples: Vec<LabelledText> = rows
-            .iter()
-            .map(|(text, label)| LabelledText {
-                text: text.clone(),
-                label: task.labels().position(label).expect("sound data"),
-                also: None,
-                language: None,
-            })
-            .collect();
         let texts: Vec<&str> = examples.iter().map(|e| e.text.as_str()).collect();
         let vectors = encoder.embed(&texts).expect("sound data");
         let mut order: Vec<usize> = (0..examples.len()).collect();
-        Chance::seeded(seed).shuffle(&mut order);
+        Random::seeded(seed).shuffle(&mut order);
         let (test, pool) = order.split_at(tested);
         Self {
             task,
@@ -198,17 +174,4 @@ fn choosing_is_no_worse_than_chance_on_fmc() {
         .iter()
         .fold((0.0, 0.0), |sum, found| (sum.0 + found.0, sum.1 + found.1));
     assert!(chosen >= drawn, "{found:?}");
-}
-
-#[test]
-#[ignore = "a measurement of some minutes"]
-fn choosing_on_clinc150() {
-    let Some(mut rows) = clinc() else {
-        println!("skipped: choosing_on_clinc150 needs clinc150");
-        return;
-    };
-    rows.retain(|(_, label)| label.as_bytes()[0] < b'd');
-    let plan = (50, 50, 4);
-    let found = compare(&rows, 1_000, plan, 4);
-    tell("CLINC150", plan, &found);
 }

@@ -4,6 +4,36 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
+use andon_task::example::LabelledText;
+use andon_task::label::{Label, LabelSet};
+use andon_task::task::{Task, TaskFile};
+
+/// A task whose labels are those of the rows, and the rows as its examples.
+pub(crate) fn task(rows: &[(String, String)]) -> (Task, Vec<LabelledText>) {
+    let mut names: Vec<&str> = rows.iter().map(|(_, label)| label.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let label = |name: &&str| Label {
+        label: (*name).to_owned(),
+        description: None,
+        procedure: None,
+        critical: false,
+        none: false,
+    };
+    let labels = LabelSet::new(names.iter().map(label).collect()).expect("sound labels");
+    let toml = "name = 'set'\nkind = 'decide'\ninstructions = 'Which?'\nlabels = 'l.csv'";
+    let task = TaskFile::parse("set", toml).expect("a sound task");
+    let task = task.resolve(labels);
+    let example = |(text, label): &(String, String)| LabelledText {
+        text: text.clone(),
+        label: task.labels().position(label).expect("a label of the rows"),
+        also: None,
+        language: None,
+    };
+    let examples = rows.iter().map(example).collect();
+    (task, examples)
+}
+
 fn folder() -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
     std::env::var_os("ANDON_DATA").map_or_else(|| beside.into(), PathBuf::from)

@@ -1,12 +1,14 @@
 //! Learning from examples to a head, with a small encoder in place of a model.
 
 mod certificates;
-mod chance;
 mod choice;
 mod data;
 mod encoder;
 mod fmc;
 mod learning;
 mod notes;
+#[path = "../../src/random.rs"]
+#[allow(dead_code, reason = "the library uses more of it than its tests")]
+mod random;
 mod second;
 mod stranger;
