@@ -1,0 +1,1 @@
+//! Laws of normalising that need no trained model.
