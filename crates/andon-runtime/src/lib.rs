@@ -17,8 +17,10 @@ mod heads;
 mod intake;
 mod model;
 mod node;
+mod normalise;
 mod probe;
 mod run;
+mod summarise;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use crate::certificates::Certificates;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
+use crate::normalise::Normalisers;
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -43,6 +44,7 @@ pub struct Node {
     pub(crate) store: Store,
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
+    pub(crate) normalisers: Normalisers,
     pub(crate) certificates: Certificates,
     clock: Clock,
 }
@@ -55,6 +57,7 @@ impl Node {
             encoder: parts.encoder,
             language_model: parts.language_model,
             store: parts.store,
+            normalisers: Normalisers::new(parts.heads.clone()),
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
             certificates: Certificates::default(),
@@ -103,6 +106,12 @@ impl Node {
         };
         for task in self.plant.tasks.values() {
             let promoted = self.store.promoted(&task.name)?;
+            if matches!(task.kind, task::Kind::Normalise) {
+                let of_kind = promoted.filter(|promotion| promotion.kind == Kind::Normaliser);
+                self.normalisers
+                    .set(task, of_kind.map(|promotion| promotion.digest));
+                continue;
+            }
             let is_adapter = |promotion: &Promotion| promotion.kind == Kind::Adapter;
             let adapter = promoted.as_ref().filter(|promotion| is_adapter(promotion));
             let adapter = adapter.map(|promotion| promotion.digest);
@@ -144,9 +153,10 @@ impl Node {
         Ok(tokens)
     }
 
-    /// The head that is promoted for a task, and whether it serves.
+    /// The head or the normaliser that is promoted for a task, and whether it serves.
     pub fn head_status(&self, task: &str) -> Option<HeadStatus> {
-        self.heads.status(task)
+        let head = self.heads.status(task);
+        head.or_else(|| self.normalisers.status(task))
     }
 
     /// The adapter that is promoted for a task, and whether it serves.

@@ -28,6 +28,7 @@ pub mod prompt;
 pub mod route;
 pub mod run;
 pub mod schema;
+pub mod summarise;
 pub mod task;
 mod timestamp;
 pub mod weights;

@@ -33,6 +33,8 @@ pub enum Reason {
     /// The answer would have been accepted, and was drawn to be checked by a
     /// person: this is how an error that certificates promise not to make is found.
     SpotCheck,
+    /// The answer was computed, and everything in it was checked against what it rests on.
+    Checked,
 }
 
 /// What a task answered, as far as routing looks at it.

@@ -9,3 +9,4 @@ mod train;
 pub use evaluate::{Figures, Outcome, evaluate};
 pub use learn::{Learned, learn};
 pub use pair::{Pair, pairs};
+pub use train::train;

@@ -12,7 +12,7 @@ const STEP: f32 = 0.15;
 const SEED: u64 = 7;
 
 /// A reader and a ranker of these pairs.
-pub(super) fn train(pairs: &[&Pair<'_>]) -> (Reader, Ranker) {
+pub fn train(pairs: &[&Pair<'_>]) -> (Reader, Ranker) {
     let reader = Reader::new(memory(pairs.iter().copied()));
     let scenes: Vec<Scene<'_>> = pairs
         .iter()
@@ -20,13 +20,23 @@ pub(super) fn train(pairs: &[&Pair<'_>]) -> (Reader, Ranker) {
         .collect();
     let mut ranker = Ranker::default();
     let mut state = State {
+        step: STEP,
         weights: vec![1e-2; ranker.weights.len()],
         numbers: [1e-2; 6],
         features: Vec::new(),
     };
     let mut order: Vec<usize> = (0..pairs.len()).collect();
     let mut random = Random::seeded(SEED);
-    for _ in 0..ROUNDS {
+    let env = |name: &str, or: f32| {
+        std::env::var(name)
+            .ok()
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(or)
+    };
+    let (rounds, step) = (env("ROUNDS", ROUNDS as f32) as usize, env("STEP", STEP));
+    state.step = step;
+    let mut sum = Ranker::default();
+    for round in 0..rounds {
         random.shuffle(&mut order);
         for &text in &order {
             let mut previous = "";
@@ -35,12 +45,26 @@ pub(super) fn train(pairs: &[&Pair<'_>]) -> (Reader, Ranker) {
                 previous = target;
             }
         }
+        if round >= rounds / 2 {
+            add(&mut sum, &ranker, (rounds - rounds / 2) as f32);
+        }
     }
+    let ranker = sum;
     (reader, ranker)
+}
+
+/// Adds a share of the weights of a round: the mean of several errs less than the last.
+fn add(sum: &mut Ranker, ranker: &Ranker, rounds: f32) {
+    let weights = sum.weights.iter_mut().zip(&ranker.weights);
+    let numbers = sum.numbers.iter_mut().zip(&ranker.numbers);
+    for (sum, weight) in weights.chain(numbers) {
+        *sum += weight / rounds;
+    }
 }
 
 /// The sums of squared gradients, and room for features.
 struct State {
+    step: f32,
     weights: Vec<f32>,
     numbers: [f32; 6],
     features: Vec<Features>,
@@ -78,12 +102,12 @@ impl State {
             for &place in &features.places {
                 let place = place as usize;
                 self.weights[place] += gradient * gradient;
-                ranker.weights[place] -= STEP * gradient / self.weights[place].sqrt();
+                ranker.weights[place] -= self.step * gradient / self.weights[place].sqrt();
             }
             for (at, number) in features.numbers.iter().enumerate() {
                 let gradient = gradient * number;
                 self.numbers[at] += gradient * gradient;
-                ranker.numbers[at] -= STEP * gradient / self.numbers[at].sqrt();
+                ranker.numbers[at] -= self.step * gradient / self.numbers[at].sqrt();
             }
         }
     }

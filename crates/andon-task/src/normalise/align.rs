@@ -1,13 +1,15 @@
 //! Which words of a normalised text each token became: the cheapest monotone alignment.
 
-use std::ops::Range;
-
 use super::lexicon::distance;
 use super::memory::{Held, Memory, keys};
 use super::token::Token;
 
 /// Words that one token may become, at most.
 const SPAN: usize = 8;
+/// Tokens that one word may stand for, at most.
+const MERGED: usize = 3;
+/// What each token beyond the first costs.
+const MERGE: f64 = 0.7;
 
 /// What each token became: its words, joined by spaces; nothing where it was merged into
 /// another. The memory, where there is one, knows what tokens became elsewhere; `known`
@@ -19,16 +21,17 @@ pub fn align(
     known: &[String],
 ) -> Vec<String> {
     let words: Vec<&str> = expected.split_whitespace().collect();
-    let (rows, columns) = (tokens.len() + 1, words.len() + 1);
-    let mut best = vec![f64::INFINITY; rows * columns];
-    let mut from = vec![0usize; rows * columns];
+    let columns = words.len() + 1;
+    let mut best = vec![f64::INFINITY; (tokens.len() + 1) * columns];
+    // Where the tokens that share the words before a place begin, and where the words do.
+    let mut from = vec![(0usize, 0usize); (tokens.len() + 1) * columns];
     best[0] = 0.0;
     for (at, token) in tokens.iter().enumerate() {
         let held = known.get(at).map(|target| Held { target });
         let seen = memory.map(|memory| memory.counts(keys(tokens, at)[1], held));
         let cost = |span: &[&str]| {
             let target = span.join(" ");
-            let alike = unlikeness(token, span, &target);
+            let alike = unlikeness(&token.fold, span, &target);
             let (Some(memory), Some(seen)) = (memory, &seen) else {
                 return alike;
             };
@@ -39,38 +42,50 @@ pub fn align(
             let share = (f64::from(count) + 2.0 * (-alike).exp()) / (f64::from(total) + 2.0);
             -share.ln()
         };
-        let last = at + 1 == tokens.len();
-        for start in 0..columns {
-            let so_far = best[at * columns + start];
-            if so_far.is_infinite() {
-                continue;
+        let mut joined = token.fold.clone();
+        for merged in 1..=MERGED.min(tokens.len() - at) {
+            if merged > 1 {
+                joined.push_str(&tokens[at + merged - 1].fold);
             }
-            let longest = if last { words.len() - start } else { SPAN };
-            for length in 0..=longest.min(words.len() - start) {
-                let place = (at + 1) * columns + start + length;
-                let total = so_far + cost(&words[start..start + length]);
-                // Of equals the longer span: the first of merged tokens has the words.
-                if total <= best[place] {
-                    best[place] = total;
-                    from[place] = start;
+            let last = at + merged == tokens.len();
+            for start in 0..columns {
+                let so_far = best[at * columns + start];
+                if so_far.is_infinite() {
+                    continue;
+                }
+                let longest = if last { words.len() - start } else { SPAN };
+                for length in 0..=longest.min(words.len() - start) {
+                    let span = &words[start..start + length];
+                    let total = match merged {
+                        1 => so_far + cost(span),
+                        // Merged tokens become one word.
+                        _ if length != 1 => continue,
+                        _ => {
+                            let further = MERGE * (merged - 1) as f64;
+                            so_far + further + unlikeness(&joined, span, span[0])
+                        }
+                    };
+                    let place = (at + merged) * columns + start + length;
+                    if total < best[place] {
+                        best[place] = total;
+                        from[place] = (at, start);
+                    }
                 }
             }
         }
     }
-    let mut ends = words.len();
-    let mut spans: Vec<Range<usize>> = Vec::with_capacity(tokens.len());
-    for at in (0..tokens.len()).rev() {
-        let start = from[(at + 1) * columns + ends];
-        spans.push(start..ends);
-        ends = start;
+    let (mut at, mut end) = (tokens.len(), words.len());
+    let mut targets = vec![String::new(); tokens.len()];
+    while at > 0 {
+        let (first, start) = from[at * columns + end];
+        targets[first] = words[start..end].join(" ");
+        (at, end) = (first, start);
     }
-    let targets = spans.into_iter().rev();
-    targets.map(|span| words[span].join(" ")).collect()
+    targets
 }
 
 /// How little a token looks like what it would have become.
-fn unlikeness(token: &Token<'_>, span: &[&str], target: &str) -> f64 {
-    let fold = token.fold.as_str();
+fn unlikeness(fold: &str, span: &[&str], target: &str) -> f64 {
     let lower = target.to_lowercase();
     if span.is_empty() {
         return 4.0;
@@ -85,10 +100,19 @@ fn unlikeness(token: &Token<'_>, span: &[&str], target: &str) -> f64 {
     let (own, their) = (letters(fold), letters(&lower));
     if target.contains('<') {
         let masks = span.iter().filter(|word| word.contains('<')).count();
-        let plain = span.len() - masks;
-        let digits = if token.has_digit() { 0.5 } else { 2.0 };
-        let room = if fold.len() > 2 { 0.0 } else { 1.0 };
-        return digits + 1.2 * (masks - 1) as f64 + plain as f64 * (0.4 + room);
+        let has_digit = own.iter().any(char::is_ascii_digit);
+        let digits = if has_digit { 0.5 } else { 2.0 };
+        // The letters of '3m' stand for the month beside the mask.
+        let plain = span.iter().filter(|word| !word.contains('<'));
+        let plain: Vec<char> = plain.flat_map(|word| word.chars()).collect();
+        let mut rest = plain.iter().flat_map(|c| c.to_lowercase());
+        let letters = own.iter().filter(|c| !c.is_ascii_digit());
+        let further = match plain.first() {
+            None => 0.0,
+            Some(_) if letters.copied().all(|letter| rest.any(|c| c == letter)) => 0.2,
+            Some(_) => 1.0,
+        };
+        return digits + 1.2 * (masks - 1) as f64 + further + 0.2 * (span.len() - masks) as f64;
     }
     if own == their {
         return 0.1;
@@ -100,17 +124,13 @@ fn unlikeness(token: &Token<'_>, span: &[&str], target: &str) -> f64 {
     let in_order = own.iter().all(|letter| rest.any(|other| other == letter));
     let starts = own[0] == their[0];
     // Initials: 'l/h' is left hand.
-    let initials: Vec<char> = span
-        .iter()
-        .filter_map(|w| w.to_lowercase().chars().next())
-        .collect();
     if in_order && starts {
-        let all = initials.iter().all(|initial| own.contains(initial));
-        return if all {
-            0.5 + 0.1 * length
-        } else {
-            0.8 + length
-        };
+        let mut rest = own.iter();
+        let all = span.iter().all(|word| {
+            let initial = word.chars().flat_map(char::to_lowercase).next();
+            rest.any(|letter| Some(*letter) == initial)
+        });
+        return if all { 0.5 + 0.1 * length } else { 0.8 + length };
     }
     let most = own.len().max(their.len());
     let apart = distance(&own, &their, most).unwrap_or(most);

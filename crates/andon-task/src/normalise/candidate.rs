@@ -33,6 +33,8 @@ pub(crate) struct Candidate {
     pub(crate) distance: usize,
     /// How often that word is known.
     pub(crate) count: u32,
+    /// How often its rarest word stands in targets.
+    pub(crate) spelt: u32,
 }
 
 /// What a token may become, with how often the memory knows its keys.
@@ -74,6 +76,7 @@ pub(crate) fn choice(
     }
     let mut candidates = found.0;
     for candidate in &mut candidates {
+        candidate.spelt = memory.spelt(&candidate.target, held);
         candidate.counts = counts.each_ref().map(|counts: &Counts| {
             let same = |(number, _): &&(u32, u32)| memory.target(*number) == candidate.target;
             counts.iter().find(same).map_or(0, |&(_, count)| count)
@@ -103,6 +106,7 @@ impl Found {
                 counts: [0; 6],
                 distance,
                 count,
+                spelt: 0,
             }),
         }
     }

@@ -166,6 +166,20 @@ pub(crate) fn collect(
     add(24, mix(class, size(choice.totals[1])), exact);
     add(25, class, size(candidate.count));
 
+    let spelt = size(candidate.spelt);
+    add(26, class, spelt);
+    add(
+        27,
+        mix(u64::from(candidate.from), spelt),
+        size(choice.totals[1]),
+    );
+    let best = choice
+        .candidates
+        .iter()
+        .map(|candidate| candidate.spelt)
+        .max();
+    add(28, mix(class, spelt), size(best.unwrap_or(0)));
+
     add(30, target, own);
     add(31, target, left);
     add(32, target, right);
@@ -177,7 +191,7 @@ pub(crate) fn collect(
     add(38, target, mix(left, right));
     add(39, mix(target, own), u64::from(context.is_upper));
     for (place, &other) in context.folds.iter().enumerate() {
-        if place.abs_diff(at) > 1 && place.abs_diff(at) <= 3 {
+        if place.abs_diff(at) > 1 {
             add(40, target, other);
         }
     }

@@ -52,6 +52,8 @@ pub struct Memory {
     pub(crate) targets: Vec<String>,
     counts: HashMap<u64, Counts>,
     pub(crate) words: Vec<Word>,
+    /// How often targets hold a word, whatever its characters.
+    spelt: HashMap<u64, u32>,
 }
 
 /// A token of an example with what became of it: counts without it say what they would
@@ -80,8 +82,18 @@ pub(crate) fn keys(tokens: &[Token<'_>], at: usize) -> [u64; 6] {
     let mut level = 0;
     plain.map(|key| {
         level += 1;
-        hash::mix(level, key)
+        key_of(level, key)
     })
+}
+
+/// The key of a form at a level, counted from 1; the last bit says whether it is the
+/// first level.
+fn key_of(level: u64, form: u64) -> u64 {
+    (hash::mix(level, form) & !1) | u64::from(level == 1)
+}
+
+fn is_exact(key: u64) -> bool {
+    key & 1 == 1
 }
 
 impl Memory {
@@ -114,14 +126,45 @@ impl Memory {
             counts.sort_by_key(|&(target, count)| (std::cmp::Reverse(count), target));
             (key, counts)
         });
+        let words = words
+            .into_iter()
+            .map(|((of, text), count)| Word { text, count, of });
+        Self::whole(targets, counts.collect(), words.collect())
+    }
+
+    fn whole(targets: Vec<String>, counts: HashMap<u64, Counts>, words: Vec<Word>) -> Self {
+        let mut spelt: HashMap<u64, u32> = HashMap::new();
+        let mut totals = vec![0; targets.len()];
+        // Each pair of token and target is counted once under the token as written.
+        for (_, counts) in counts.iter().filter(|(key, _)| is_exact(**key)) {
+            for &(target, count) in counts {
+                totals[target as usize] += count;
+            }
+        }
+        for (target, total) in targets.iter().zip(totals) {
+            for word in target.split(' ') {
+                *spelt.entry(hash::text(word)).or_default() += total;
+            }
+        }
         Self {
             targets,
-            counts: counts.collect(),
-            words: words
-                .into_iter()
-                .map(|((of, text), count)| Word { text, count, of })
-                .collect(),
+            counts,
+            words,
+            spelt,
         }
+    }
+
+    /// How often the rarest word of `target` stands in targets, without the example that
+    /// is held out.
+    pub(crate) fn spelt(&self, target: &str, held: Option<Held<'_>>) -> u32 {
+        let count = |word: &str| {
+            let all = self.spelt.get(&hash::text(word)).copied().unwrap_or(0);
+            let own = held.map_or(0, |held| {
+                held.target.split(' ').filter(|w| *w == word).count()
+            });
+            all.saturating_sub(own as u32)
+        };
+        target.split(' ').map(count).min().unwrap_or(0)
     }
 
     /// The targets of a key, most often first, without the example that is held out.
@@ -151,7 +194,7 @@ impl Memory {
     /// What a piece of a token becomes most often on its own.
     pub(crate) fn usual(&self, fold: &str) -> Option<&str> {
         let of = |level: Level, text: &str| {
-            let key = hash::mix(level as u64 + 1, hash::text(text));
+            let key = key_of(level as u64 + 1, hash::text(text));
             let (target, _) = *self.counts.get(&key)?.first()?;
             Some(self.target(target)).filter(|target| !target.is_empty())
         };
@@ -179,11 +222,7 @@ impl Memory {
             .iter()
             .flat_map(|(_, counts)| counts)
             .all(|&(target, count)| target < known && count > 0);
-        sound.then(|| Self {
-            targets,
-            counts: counts.into_iter().collect(),
-            words,
-        })
+        sound.then(|| Self::whole(targets, counts.into_iter().collect(), words))
     }
 }
 
