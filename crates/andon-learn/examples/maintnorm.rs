@@ -70,16 +70,6 @@ fn main() {
         "aligned as annotated: {same} of {all}, {:?}",
         began.elapsed()
     );
-    if std::env::var_os("ROUNDS").is_some() {
-        let all: Vec<_> = aligned.iter().collect();
-        let (reader, ranker) = andon_learn::normalise::train(&all);
-        let normaliser = Normaliser::new(
-            &reader.memory,
-            &ranker,
-            andon_task::normalise::Calibration::NONE,
-        );
-        return show(&normaliser, &held);
-    }
     let began = Instant::now();
     let learned = learn(
         "maintnorm",

@@ -1,11 +1,13 @@
 use std::ops::ControlFlow;
 
+use andon_store::{Page, RecordFilter};
+use andon_task::certificate::Severity;
 use andon_task::engine::{EngineError, GenerateRequest, Terms};
 use andon_task::prompt;
 use andon_task::route::{Reason, Route};
-use andon_task::run::{Answerer, Digests, Evidence, Guarantee, Run, Sentence};
+use andon_task::run::{Answerer, Digests, Evidence, Guarantee, Record, Run, Sentence, Timestamp};
 use andon_task::summarise::{Facts, Finding, Period, Section, Wrote, findings, words};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::node::Node;
@@ -47,6 +49,78 @@ impl Node {
             },
             took_ms: 0.0,
         })
+    }
+
+    /// The records that came in since a time, with what became of them; what came in as
+    /// long before is the period before.
+    pub fn period(&self, since: Timestamp, asset: Option<&str>) -> Result<Period, Error> {
+        let now = self.now();
+        let before = Timestamp(since.0.saturating_sub(now.0.saturating_sub(since.0)));
+        let filter = RecordFilter {
+            asset: asset.map(str::to_owned),
+            ..RecordFilter::default()
+        };
+        let (mut own, mut earlier) = (Vec::new(), Vec::new());
+        let mut page = Page {
+            before: None,
+            limit: 500,
+        };
+        'pages: loop {
+            let records = self.store.records(&filter, page)?;
+            let Some(last) = records.last() else { break };
+            page.before = Some(last.id);
+            for record in records {
+                if record.received_at < before {
+                    break 'pages;
+                }
+                // What was summarised is no record of its own.
+                if record.text.trim_start().starts_with(['{', '[']) {
+                    continue;
+                }
+                match record.received_at < since {
+                    true => earlier.push(self.event(&record)?),
+                    false => own.push(self.event(&record)?),
+                }
+            }
+        }
+        own.reverse();
+        earlier.reverse();
+        Ok(Period::of(
+            &json!({"records": own, "previous": {"records": earlier}}),
+        )?)
+    }
+
+    /// A record as an event: what its sender said of it, and what tasks made of it.
+    fn event(&self, record: &Record) -> Result<Value, Error> {
+        let mut event = match &record.meta {
+            Value::Object(meta) => meta.clone(),
+            _ => Map::new(),
+        };
+        let mut set = |name: &str, value: Value| event.insert(name.to_owned(), value);
+        set("record_id", record.id.to_string().into());
+        set("received_at", record.received_at.to_string().into());
+        set("text", record.text.clone().into());
+        if let Some(asset) = &record.asset {
+            set("asset", asset.clone().into());
+        }
+        let status = if record.closed_at.is_some() {
+            "closed"
+        } else {
+            "open"
+        };
+        set("status", status.into());
+        let runs = self.store.runs_of(record.id)?;
+        let is_critical = runs.iter().any(|stored| {
+            let task = self.plant.tasks.get(&stored.run.task);
+            let settled = stored.settled.as_ref().and_then(|s| s.answer.as_ref());
+            let answer = settled.unwrap_or(&stored.run.answer).as_str();
+            task.zip(answer)
+                .is_some_and(|(task, answer)| task.labels().severity(answer) == Severity::Critical)
+        });
+        if is_critical {
+            set("priority", "high".into());
+        }
+        Ok(Value::Object(event))
     }
 
     /// The answer for a period, and how many of its sentences are the model's.

@@ -265,7 +265,10 @@ impl From<NodeError> for ApiError {
             NodeError::UnknownRun(_) => missing("unknown_run"),
             NodeError::UnknownLabel { .. } => bad("unknown_label", "answer"),
             NodeError::Name => bad("invalid_value", "by"),
-            NodeError::NothingAnswers(_) => {
+            NodeError::Period(_) => bad("invalid_period", "text"),
+            NodeError::NothingAnswers(_)
+            | NodeError::NothingLearned(_)
+            | NodeError::Refused { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }
             NodeError::Engine(error) => error.into(),

@@ -16,6 +16,7 @@ mod labelling;
 mod learning;
 mod model;
 mod node;
+mod normalising;
 mod output;
 mod plant;
 mod progress;

@@ -9,10 +9,12 @@ use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
+use andon_task::task::Kind;
 use anyhow::{Context, bail};
 
 use crate::clock;
 use crate::engine::{self, AdapterFile, Loader};
+use crate::progress::line;
 use crate::settings::Settings;
 
 /// Which models a node needs for what it is about to do.
@@ -22,6 +24,8 @@ pub(crate) enum Needs<'a> {
     Everything(&'a [AdapterFile]),
     /// What answers this task: no language model where a head does.
     Task(&'a str),
+    /// The heads, and the language model where there is one.
+    Words,
     /// The heads alone.
     Heads,
 }
@@ -46,7 +50,17 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
     if needs == Needs::Heads {
         return assemble(plant, None);
     }
+    if needs == Needs::Words {
+        return assemble(plant.clone(), wording(settings, &plant, &loader));
+    }
     if let Needs::Task(task) = needs {
+        match plant.tasks.get(task).map(|task| &task.kind) {
+            Some(Kind::Normalise) => return assemble(plant, None),
+            Some(Kind::Summarise) => {
+                return assemble(plant.clone(), wording(settings, &plant, &loader));
+            }
+            _ => {}
+        }
         let node = assemble(plant.clone(), None)?;
         let serves = |head: andon_runtime::HeadStatus| head.refused.is_none();
         if node.head_status(task).is_some_and(serves) {
@@ -71,6 +85,29 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         }
     };
     assemble(plant, Some(language_model))
+}
+
+/// The language model, to put a summary into words; a summary without one is told in
+/// plain sentences.
+fn wording(settings: &Settings, plant: &Plant, loader: &Loader) -> Option<Arc<dyn LanguageModel>> {
+    let found: anyhow::Result<Arc<dyn LanguageModel>> = match &settings.language_model {
+        Some(remote) => remote
+            .connect()
+            .map(|model| Arc::new(model) as Arc<dyn LanguageModel>),
+        None => {
+            let found = loader.language_model(&plant.settings.language_model);
+            found.map(|model| Arc::new(model) as Arc<dyn LanguageModel>)
+        }
+    };
+    match found {
+        Ok(model) => Some(model),
+        Err(error) => {
+            line(&format!(
+                "plain sentences, without a language model: {error:#}"
+            ));
+            None
+        }
+    }
 }
 
 /// The store of a state directory, which is made if there is none.
@@ -112,10 +149,15 @@ pub(crate) fn occupy(state: &Path) -> anyhow::Result<File> {
 /// the plant's encoder.
 pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
     let encoder = Arc::clone(encoder);
-    HeadFiles::new(state.join("heads")).reading_encoders(Arc::new(move |bytes| {
+    HeadFiles::new(heads_folder(state)).reading_encoders(Arc::new(move |bytes| {
         let tuned = encoder.tuned(bytes).map_err(|error| error.to_string())?;
         Ok(Arc::new(tuned) as Arc<dyn Embed>)
     }))
+}
+
+/// Where the files of heads and normalisers of a state directory are.
+pub(crate) fn heads_folder(state: &Path) -> PathBuf {
+    state.join("heads")
 }
 
 /// The files of the adapters of a state directory.

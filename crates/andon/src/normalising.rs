@@ -92,7 +92,10 @@ pub(crate) fn examples(store: &Store, plant: &Plant, task: &Task) -> anyhow::Res
 }
 
 /// Examples as pairs of texts.
-pub(crate) fn texts<'a>(task: &Task, examples: &'a [Example]) -> anyhow::Result<Vec<(&'a str, &'a str)>> {
+pub(crate) fn texts<'a>(
+    task: &Task,
+    examples: &'a [Example],
+) -> anyhow::Result<Vec<(&'a str, &'a str)>> {
     let pair = |(index, example): (usize, &'a Example)| match &example.expected {
         Value::String(expected) => Ok((example.input.as_str(), expected.as_str())),
         _ => bail!(
@@ -105,7 +108,10 @@ pub(crate) fn texts<'a>(task: &Task, examples: &'a [Example]) -> anyhow::Result<
 }
 
 /// Trains on examples, with a bar.
-pub(crate) fn train(task: &Task, examples: &[Example]) -> anyhow::Result<andon_learn::normalise::Learned> {
+pub(crate) fn train(
+    task: &Task,
+    examples: &[Example],
+) -> anyhow::Result<andon_learn::normalise::Learned> {
     let what = format!("{}: learning from {} examples", task.name, examples.len());
     let mut bar: Option<Progress> = None;
     learn(&task.name, &texts(task, examples)?, &mut |done, of| {

@@ -2,7 +2,9 @@
 //! on all examples.
 
 use andon_task::calibration::{self, Scored};
-use andon_task::normalise::{Calibration, Decoded, Normaliser, Ranker, Reader, decode, log_odds};
+use andon_task::normalise::{
+    Calibration, Decoded, Normalised, Normaliser, Ranker, Reader, align, decode, log_odds, tokens,
+};
 
 use super::evaluate::{Figures, Outcome, evaluate};
 use super::pair::{Pair, pairs};
@@ -73,7 +75,7 @@ pub fn learn(
     let outcomes: Vec<Outcome> = pairs
         .iter()
         .zip(&held_out)
-        .map(|(pair, decoded)| outcome(pair, decoded, calibration))
+        .map(|(pair, decoded)| held_out_outcome(pair, decoded, calibration))
         .collect();
     progress(count, count + 1);
     let all: Vec<&Pair<'_>> = pairs.iter().collect();
@@ -89,7 +91,32 @@ pub fn learn(
     })
 }
 
-fn outcome(pair: &Pair<'_>, decoded: &[Decoded], calibration: Calibration) -> Outcome {
+/// What a normaliser made of a text, token by token. Which words each token should have
+/// become is found by alignment, in the light of the model's own memory; where the whole
+/// text is right, every token is.
+pub fn outcome(
+    normaliser: &Normaliser,
+    (text, expected): (&str, &str),
+    normalised: &Normalised,
+) -> Outcome {
+    let tokens = tokens(text);
+    let answered = normalised.tokens.iter().map(|token| token.target.clone());
+    let answered: Vec<String> = answered.collect();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let targets = match words(expected) == words(&normalised.text) {
+        true => answered.clone(),
+        false => align(&tokens, expected, Some(normaliser.memory()), &[]),
+    };
+    let tokens = tokens.iter().zip(targets).zip(answered);
+    Outcome {
+        tokens: tokens
+            .map(|((token, target), answered)| [token.text.to_owned(), target, answered])
+            .collect(),
+        probability: normalised.probability,
+    }
+}
+
+fn held_out_outcome(pair: &Pair<'_>, decoded: &[Decoded], calibration: Calibration) -> Outcome {
     let tokens = pair.tokens.iter().zip(&pair.targets).zip(decoded);
     let tokens = tokens.map(|((token, target), decoded)| {
         [

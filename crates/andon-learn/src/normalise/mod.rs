@@ -7,6 +7,5 @@ mod pair;
 mod train;
 
 pub use evaluate::{Figures, Outcome, evaluate};
-pub use learn::{Learned, learn};
+pub use learn::{Learned, learn, outcome};
 pub use pair::{Pair, pairs};
-pub use train::train;

@@ -7,12 +7,12 @@ use andon_task::normalise::{Features, Ranker, Reader, Scene};
 use super::pair::{Pair, memory};
 use crate::random::Random;
 
-const ROUNDS: usize = 8;
-const STEP: f32 = 0.15;
+const ROUNDS: usize = 6;
+const STEP: f32 = 0.05;
 const SEED: u64 = 7;
 
 /// A reader and a ranker of these pairs.
-pub fn train(pairs: &[&Pair<'_>]) -> (Reader, Ranker) {
+pub(super) fn train(pairs: &[&Pair<'_>]) -> (Reader, Ranker) {
     let reader = Reader::new(memory(pairs.iter().copied()));
     let scenes: Vec<Scene<'_>> = pairs
         .iter()
@@ -20,23 +20,14 @@ pub fn train(pairs: &[&Pair<'_>]) -> (Reader, Ranker) {
         .collect();
     let mut ranker = Ranker::default();
     let mut state = State {
-        step: STEP,
         weights: vec![1e-2; ranker.weights.len()],
         numbers: [1e-2; 6],
         features: Vec::new(),
     };
     let mut order: Vec<usize> = (0..pairs.len()).collect();
     let mut random = Random::seeded(SEED);
-    let env = |name: &str, or: f32| {
-        std::env::var(name)
-            .ok()
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(or)
-    };
-    let (rounds, step) = (env("ROUNDS", ROUNDS as f32) as usize, env("STEP", STEP));
-    state.step = step;
     let mut sum = Ranker::default();
-    for round in 0..rounds {
+    for round in 0..ROUNDS {
         random.shuffle(&mut order);
         for &text in &order {
             let mut previous = "";
@@ -45,12 +36,11 @@ pub fn train(pairs: &[&Pair<'_>]) -> (Reader, Ranker) {
                 previous = target;
             }
         }
-        if round >= rounds / 2 {
-            add(&mut sum, &ranker, (rounds - rounds / 2) as f32);
+        if round >= ROUNDS / 2 {
+            add(&mut sum, &ranker, (ROUNDS - ROUNDS / 2) as f32);
         }
     }
-    let ranker = sum;
-    (reader, ranker)
+    (reader, sum)
 }
 
 /// Adds a share of the weights of a round: the mean of several errs less than the last.
@@ -64,7 +54,6 @@ fn add(sum: &mut Ranker, ranker: &Ranker, rounds: f32) {
 
 /// The sums of squared gradients, and room for features.
 struct State {
-    step: f32,
     weights: Vec<f32>,
     numbers: [f32; 6],
     features: Vec<Features>,
@@ -102,12 +91,12 @@ impl State {
             for &place in &features.places {
                 let place = place as usize;
                 self.weights[place] += gradient * gradient;
-                ranker.weights[place] -= self.step * gradient / self.weights[place].sqrt();
+                ranker.weights[place] -= STEP * gradient / self.weights[place].sqrt();
             }
             for (at, number) in features.numbers.iter().enumerate() {
                 let gradient = gradient * number;
                 self.numbers[at] += gradient * gradient;
-                ranker.numbers[at] -= self.step * gradient / self.numbers[at].sqrt();
+                ranker.numbers[at] -= STEP * gradient / self.numbers[at].sqrt();
             }
         }
     }

@@ -68,7 +68,8 @@ pub struct RunView {
     #[schemars(with = "String")]
     pub route: Route,
     /// `confident`, `below_threshold`, `not_calibrated` or `spot_check`: accepted,
-    /// and drawn for a person to check.
+    /// and drawn for a person to check; `checked`: computed, and checked against what
+    /// it rests on.
     #[schemars(with = "String")]
     pub reason: Reason,
     /// All that the answer rests on or leads to.
@@ -83,7 +84,8 @@ pub struct RunView {
     /// was one and it may not hold any more.
     #[schemars(with = "Value")]
     pub certificate: Guarantee,
-    /// `head` or `label_scoring`.
+    /// `head`, `label_scoring`, `normaliser`, `computation`, or `worded_computation`:
+    /// computed, with some of its sentences in the language model's words.
     #[schemars(with = "String")]
     pub answered_by: Answerer,
     /// SHA-256 digests of all that shaped the answer.

@@ -130,7 +130,11 @@ fn unlikeness(fold: &str, span: &[&str], target: &str) -> f64 {
             let initial = word.chars().flat_map(char::to_lowercase).next();
             rest.any(|letter| Some(*letter) == initial)
         });
-        return if all { 0.5 + 0.1 * length } else { 0.8 + length };
+        return if all {
+            0.5 + 0.1 * length
+        } else {
+            0.8 + length
+        };
     }
     let most = own.len().max(their.len());
     let apart = distance(&own, &their, most).unwrap_or(most);

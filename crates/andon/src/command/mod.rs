@@ -10,6 +10,7 @@ mod learn;
 mod model;
 mod promote;
 mod run;
+mod summarise;
 mod up;
 
 pub(crate) use eval::Contender;
@@ -31,6 +32,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
     match typed.command {
         Command::Up(typed) => up::run(&settings, &typed),
         Command::Run(typed) => run::run(&settings, typed),
+        Command::Summarise(typed) => summarise::run(&settings, &typed),
         Command::Learn(typed) => learn::run(&settings, &typed),
         Command::Eval(typed) => eval::run(&settings, &typed),
         Command::Certify(typed) => certify::run(&settings, &typed),

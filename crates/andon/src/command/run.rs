@@ -89,6 +89,7 @@ fn human(run: &RunView) -> String {
     let answer = match &run.answer {
         Value::String(answer) => answer.clone(),
         Value::Null => "no answer".to_owned(),
+        answer if answer.get("sections").is_some() => super::summarise::human(answer),
         answer => format!("{answer:#}"),
     };
     let of_label = run.probabilities.get(&answer).and_then(Value::as_f64);

@@ -13,9 +13,9 @@ use anyhow::{Context, bail};
 
 use super::{On, read_expected};
 use crate::cli::Eval;
+use crate::node;
 use crate::normalising::{answer, examples, figures, texts, train};
 use crate::settings::Settings;
-use crate::node;
 
 /// The report on what is promoted where a file is given, and else the cross-validated one
 /// on the plant's examples.
@@ -60,7 +60,9 @@ pub(super) fn measure(
         Some(path) => path.display().to_string(),
         None => format!("the plant's examples of {}", task.name),
     };
-    let parts = pairs.iter().flat_map(|(text, expected)| [text.as_bytes(), expected.as_bytes()]);
+    let parts = pairs
+        .iter()
+        .flat_map(|(text, expected)| [text.as_bytes(), expected.as_bytes()]);
     let mean = times.iter().sum::<Duration>().as_secs_f64() / times.len().max(1) as f64;
     Ok(Report {
         task: task.name.clone(),
