@@ -21,6 +21,7 @@ pub mod example;
 pub mod glossary;
 pub mod head;
 pub mod label;
+pub mod mapping;
 pub mod normalise;
 pub mod plant;
 pub mod procedure;

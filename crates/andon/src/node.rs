@@ -22,8 +22,8 @@ use crate::settings::Settings;
 pub(crate) enum Needs<'a> {
     /// All that the plant names, and these adapters.
     Everything(&'a [AdapterFile]),
-    /// What answers this task: no language model where a head does.
-    Task(&'a str),
+    /// What answers these tasks: no language model where heads do.
+    Tasks(&'a [&'a str]),
     /// The heads, and the language model where there is one.
     Words,
     /// The heads alone.
@@ -53,18 +53,18 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
     if needs == Needs::Words {
         return assemble(plant.clone(), wording(settings, &plant, &loader));
     }
-    if let Needs::Task(task) = needs {
-        match plant.tasks.get(task).map(|task| &task.kind) {
-            Some(Kind::Normalise) => return assemble(plant, None),
-            Some(Kind::Summarise) => {
-                return assemble(plant.clone(), wording(settings, &plant, &loader));
-            }
-            _ => {}
-        }
+    if let Needs::Tasks(tasks) = needs {
         let node = assemble(plant.clone(), None)?;
-        let serves = |head: andon_runtime::HeadStatus| head.refused.is_none();
-        if node.head_status(task).is_some_and(serves) {
-            return Ok(node);
+        let summarises = |task: &&&str| {
+            let known = plant.tasks.get(**task);
+            known.is_some_and(|task| matches!(task.kind, Kind::Summarise))
+        };
+        let (summaries, others): (Vec<&&str>, Vec<&&str>) = tasks.iter().partition(summarises);
+        if others.iter().all(|task| node.serves_alone(task)) {
+            return match summaries.is_empty() {
+                true => Ok(node),
+                false => assemble(plant.clone(), wording(settings, &plant, &loader)),
+            };
         }
     }
     let language_model: Arc<dyn LanguageModel> = match &settings.language_model {

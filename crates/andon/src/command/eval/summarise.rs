@@ -39,7 +39,7 @@ pub(super) fn measure(
             task.name
         );
     }
-    let node = node::open(settings, plant.clone(), Needs::Task(&task.name))?;
+    let node = node::open(settings, plant.clone(), Needs::Tasks(&[task.name.as_str()]))?;
     let bar = Progress::of_parts(&format!("{}: summarising", task.name), examples.len());
     let mut found = Vec::with_capacity(examples.len());
     let mut times: Vec<Duration> = Vec::with_capacity(examples.len());
