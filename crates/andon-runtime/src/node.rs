@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use andon_store::{Counts, Kind, Page, Promotion, RecordFilter, RunFilter, Store};
-use andon_task::engine::Embed;
+use andon_task::engine::{Embed, EngineError};
 use andon_task::plant::Plant;
 use andon_task::prompt;
+use andon_task::reach::{Beyond, Reach};
 use andon_task::run::{Record, StoredRun, Timestamp};
 use andon_task::task::{self, Task};
 
@@ -46,6 +47,7 @@ pub struct Node {
     pub(crate) adapters: Adapters,
     pub(crate) normalisers: Normalisers,
     pub(crate) certificates: Certificates,
+    reach: Option<Reach>,
     clock: Clock,
 }
 
@@ -61,10 +63,31 @@ impl Node {
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
             certificates: Certificates::default(),
+            reach: None,
             clock: parts.clock,
         };
         node.refresh()?;
         Ok(node)
+    }
+
+    /// The same node with what recognises requests that its language model is bad at.
+    pub fn with_reach(self, reach: Reach) -> Self {
+        Self {
+            reach: Some(reach),
+            ..self
+        }
+    }
+
+    /// What a request asks for that a small model is bad at; nothing where it is within
+    /// reach, or nobody here can say.
+    pub fn beyond(&self, text: &str) -> Result<Option<Beyond>, Error> {
+        let (Some(reach), Some(encoder)) = (&self.reach, &self.encoder) else {
+            return Ok(None);
+        };
+        let vectors = encoder.embed(&[Reach::read(text)])?;
+        let vector = vectors.first().map_or(&[][..], Vec::as_slice);
+        let judged = reach.judge(text, vector);
+        Ok(judged.map_err(|error| EngineError::Failed(error.to_string()))?)
     }
 
     /// The plant.

@@ -26,6 +26,7 @@ pub mod normalise;
 pub mod plant;
 pub mod procedure;
 pub mod prompt;
+pub mod reach;
 pub mod route;
 pub mod run;
 pub mod schema;

@@ -95,6 +95,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Model,
     },
+    /// Make the head that recognises what small models are bad at.
+    #[command(hide = true)]
+    Reach(MakeReach),
     /// Say what this machine has, which models fit and what is missing.
     Doctor,
 }
@@ -207,6 +210,17 @@ fn span(typed: &str) -> Result<Duration, String> {
         1..=527_040 => Ok(Duration::from_secs(60 * minutes)),
         _ => Err("give at least 1m and at most 366d".to_owned()),
     }
+}
+
+/// `andon reach`
+#[derive(Debug, Args)]
+pub(crate) struct MakeReach {
+    /// Labelled requests that nothing is fitted to.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) held_out: PathBuf,
+    /// The folder for the head and its figures.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 /// `andon learn`

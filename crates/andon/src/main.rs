@@ -21,6 +21,7 @@ mod normalising;
 mod output;
 mod plant;
 mod progress;
+mod reach;
 mod remote;
 mod service;
 mod settings;

@@ -12,10 +12,10 @@ use andon_task::plant::Plant;
 use andon_task::task::Kind;
 use anyhow::{Context, bail};
 
-use crate::clock;
 use crate::engine::{self, AdapterFile, Loader};
 use crate::progress::line;
 use crate::settings::Settings;
+use crate::{clock, reach};
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,11 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             adapters: adapters(&settings.state),
             clock: Box::new(clock::now),
         };
-        Node::new(parts).context("cannot read what is promoted")
+        let node = Node::new(parts).context("cannot read what is promoted")?;
+        Ok(match reach::of(encoder.identity()) {
+            Some(reach) => node.with_reach(reach),
+            None => node,
+        })
     };
     if needs == Needs::Heads {
         return assemble(plant, None);

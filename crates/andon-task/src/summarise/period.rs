@@ -111,6 +111,19 @@ impl Period {
         Ok(period)
     }
 
+    /// Whether a line is a period by itself: a JSON array, or an object with a list of
+    /// records. Other lines are records, or rows, of one period.
+    pub fn is_whole(line: &str) -> bool {
+        match serde_json::from_str(line) {
+            Ok(Value::Array(_)) => true,
+            Ok(Value::Object(object)) => object.iter().any(|(name, value)| {
+                let own = plain(name);
+                value.is_array() && LISTS.iter().any(|(list, _)| *list == own)
+            }),
+            _ => false,
+        }
+    }
+
     fn take(&mut self, list: &str, group: &str, records: &[Value]) -> Result<(), PeriodError> {
         for (index, record) in records.iter().enumerate() {
             let Value::Object(record) = record else {

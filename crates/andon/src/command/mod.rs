@@ -9,6 +9,7 @@ mod label;
 mod learn;
 mod model;
 mod promote;
+mod reach;
 mod run;
 mod summarise;
 mod up;
@@ -43,6 +44,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo => demo::run(&settings),
         Command::Bench => bench::run(&settings),
         Command::Model { command } => model::run(&settings, command),
+        Command::Reach(typed) => reach::run(&settings, &typed),
         Command::Doctor => doctor::run(&settings),
     }
 }

@@ -16,3 +16,4 @@ mod server;
 mod state;
 mod tables;
 mod up;
+mod words;
