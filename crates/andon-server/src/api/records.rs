@@ -30,7 +30,7 @@ pub(crate) struct RecordRequest {
     /// Whatever else is to be kept with it: an object.
     #[serde(default)]
     meta: Value,
-    /// The tasks to run over it; all of them by default.
+    /// The tasks to run over it; by default those that decide, and normalisers that serve.
     tasks: Option<Vec<String>>,
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn create(
     app.work(asked.class(), move |node| {
         let tasks = match request.tasks {
             Some(tasks) => tasks,
-            None => node.plant().tasks.keys().cloned().collect(),
+            None => node.tasks_of_a_note(),
         };
         // A task that does not exist is the sender's mistake: nothing is kept.
         if let Some(unknown) = tasks.iter().find(|t| !node.plant().tasks.contains_key(*t)) {
