@@ -24,6 +24,7 @@ pub mod label;
 pub mod plant;
 pub mod procedure;
 pub mod prompt;
+pub mod redact;
 pub mod route;
 pub mod run;
 pub mod task;
