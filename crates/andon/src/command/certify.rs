@@ -20,12 +20,13 @@ use crate::settings::Settings;
 pub(super) fn run(settings: &Settings, typed: &Certify) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    super::decides(task, "certify")?;
     // What can be wrong with the file is said before the model is loaded.
     let examples = match &typed.examples {
         Some(path) => Some(super::read_examples(path, task)?),
         None => None,
     };
-    let node = node::open(settings, plant.clone(), Needs::Task(&task.name))?;
+    let node = node::open(settings, plant.clone(), Needs::Tasks(&[&task.name]))?;
     if typed.status {
         return status(settings, node.certificate_status(&task.name)?, &task.name);
     }
