@@ -42,7 +42,7 @@ fn a_newer_version_is_refused() {
                 .pragma_update(None, "user_version", 99)
                 .expect("a pragma");
         },
-        "the database 'FILE' has version 99, but this program knows versions up to 2: install a newer Andon or name another state directory",
+        "the database 'FILE' has version 99, but this program knows versions up to 3: install a newer Andon or name another state directory",
     );
 }
 
