@@ -45,7 +45,7 @@ fn the_inbox_holds_the_newest_run_of_what_nobody_answered() {
         task: "t".to_owned(),
         record: first,
         run: Some(again),
-        label: Some("leak".to_owned()),
+        answer: Some("leak".into()),
         by: None,
     };
     store
