@@ -89,13 +89,7 @@ impl Store {
 
     /// The run of this number.
     pub fn run(&self, id: i64) -> Result<Option<StoredRun>, Error> {
-        self.read(|connection| {
-            let stored = connection
-                .prepare_cached(&format!("{SELECT} WHERE id = ?"))?
-                .query_row([id], read)
-                .optional()?;
-            stored.map(|stored| restore(connection, stored)).transpose()
-        })
+        self.read(|connection| find(connection, id))
     }
 
     /// All runs over a record, in order of recording.
@@ -131,6 +125,14 @@ impl Store {
                 .collect()
         })
     }
+}
+
+pub(crate) fn find(connection: &Connection, id: i64) -> Result<Option<StoredRun>, Fault> {
+    let stored = connection
+        .prepare_cached(&format!("{SELECT} WHERE id = ?"))?
+        .query_row([id], read)
+        .optional()?;
+    stored.map(|stored| restore(connection, stored)).transpose()
 }
 
 /// The run with each procedure's text replaced by its digest, and these texts:

@@ -9,7 +9,9 @@
 //! Start at [`plant::Plant`], which holds everything that is particular to a
 //! site, then [`task::Task`] and [`run::Run`].
 
+pub mod access;
 pub mod adapter;
+pub mod audit;
 pub mod calibration;
 pub mod certificate;
 pub mod cost;
