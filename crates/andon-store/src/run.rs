@@ -62,9 +62,7 @@ impl Store {
         run: &Run,
         observation: Option<Observation>,
     ) -> Result<(StoredRun, Option<Evidence>), Error> {
-        json::encode("run", run)?;
-        let (short, texts) = shorten(run);
-        let short = json::encode("run", &short)?;
+        let (short, texts) = encode(run)?;
         let task = run.task.clone();
         let (stored, evidence) = self.write(move |connection| {
             record::expect(connection, record)?;
@@ -135,6 +133,13 @@ pub(crate) fn find(connection: &Connection, id: i64) -> Result<Option<StoredRun>
     stored.map(|stored| restore(connection, stored)).transpose()
 }
 
+/// The JSON of a run without the long texts that it quotes, and these texts.
+pub(crate) fn encode(run: &Run) -> Result<(String, Vec<(String, String)>), Error> {
+    json::encode("run", run)?;
+    let (short, texts) = shorten(run);
+    Ok((json::encode("run", &short)?, texts))
+}
+
 /// The run with each procedure's text replaced by its digest, and these texts:
 /// they are long, and many runs quote the same.
 fn shorten(run: &Run) -> (Run, Vec<(String, String)>) {
@@ -169,7 +174,7 @@ fn is_run(connection: &Connection, record: i64, task: &str) -> rusqlite::Result<
         .exists(params![record, task])
 }
 
-fn insert(
+pub(crate) fn insert(
     connection: &Connection,
     record: i64,
     created_at: Timestamp,
