@@ -11,6 +11,7 @@ mod adapters;
 mod answers;
 mod certificates;
 mod decide;
+mod egress;
 mod error;
 mod files;
 mod heads;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use adapters::{AdapterFiles, AdapterStatus};
 pub use certificates::{CertificateStatus, Validity};
+pub use egress::{Drained, Egress, EgressParts, Outbound};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
 pub use intake::{MAX_TEXT_BYTES, Taken};

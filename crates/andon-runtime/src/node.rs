@@ -9,6 +9,7 @@ use andon_task::task::{self, Task};
 
 use crate::adapters::{AdapterFiles, AdapterStatus, Adapters};
 use crate::certificates::Certificates;
+use crate::egress::Egress;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
@@ -44,6 +45,7 @@ pub struct Node {
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
     pub(crate) certificates: Certificates,
+    pub(crate) egress: Option<Arc<Egress>>,
     clock: Clock,
 }
 
@@ -58,6 +60,7 @@ impl Node {
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
             certificates: Certificates::default(),
+            egress: None,
             clock: parts.clock,
         };
         node.refresh()?;
