@@ -40,7 +40,7 @@ CREATE TABLE tally (
 
 INSERT INTO tally
 SELECT run.created_at / 86400000, run.task, run.route, run.reason, count(*), sum(run.took_ms),
-       sum(octet_length(record.text)), sum(coalesce(octet_length(run.answer), 0))
+       sum(octet_length(record.text)), sum(coalesce(octet_length(run.run ->> '$.answer'), 0))
 FROM run JOIN record ON record.id = run.record
 GROUP BY 1, 2, 3, 4;
 
@@ -49,7 +49,7 @@ BEGIN
     INSERT INTO tally VALUES (
         NEW.created_at / 86400000, NEW.task, NEW.route, NEW.reason, 1, NEW.took_ms,
         (SELECT octet_length(text) FROM record WHERE id = NEW.record),
-        coalesce(octet_length(NEW.answer), 0)
+        coalesce(octet_length(NEW.run ->> '$.answer'), 0)
     )
     ON CONFLICT (day, task, route, reason) DO UPDATE SET
         runs = runs + 1,
