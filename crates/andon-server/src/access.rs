@@ -129,11 +129,7 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for Caller {
 impl aide::OperationInput for Caller {}
 
 /// Lets in who may call the route; tells the handler who it is.
-pub(crate) async fn authorise(
-    State(app): State<App>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn authorise(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match admit(&app, &parts).await {
         Ok(caller) => {

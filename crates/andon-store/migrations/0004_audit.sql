@@ -57,3 +57,28 @@ BEGIN
         input_bytes = input_bytes + excluded.input_bytes,
         answer_bytes = answer_bytes + excluded.answer_bytes;
 END;
+
+-- What upstreams have had, counted as its outcomes are written to the audit log.
+CREATE TABLE spent (
+    day      INTEGER NOT NULL,
+    upstream TEXT NOT NULL,
+    calls    INTEGER NOT NULL,
+    tokens   INTEGER NOT NULL,
+    cost     REAL NOT NULL,
+    PRIMARY KEY (day, upstream)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER outcome_counted AFTER INSERT ON audit WHEN NEW.act = 'egress_settled'
+BEGIN
+    INSERT INTO spent VALUES (
+        NEW.at / 86400000,
+        coalesce(CAST(NEW.detail ->> '$.upstream' AS TEXT), ''),
+        1,
+        coalesce(CAST(NEW.detail ->> '$.tokens' AS INTEGER), 0),
+        coalesce(CAST(NEW.detail ->> '$.cost' AS REAL), 0.0)
+    )
+    ON CONFLICT (day, upstream) DO UPDATE SET
+        calls = calls + 1,
+        tokens = tokens + excluded.tokens,
+        cost = cost + excluded.cost;
+END;

@@ -43,4 +43,4 @@ pub use promotion::Promotion;
 pub use record::{EmbeddedRecord, OpenRecord, RecordFilter, Vector};
 pub use run::{Observation, RunFilter};
 pub use store::{Counts, RunsByRoute, Store};
-pub use tally::Tally;
+pub use tally::{Spent, Tally};
