@@ -1,6 +1,8 @@
 //! Andon's own resources: tasks, runs, records and assets.
 
+pub(crate) mod audit;
 pub(crate) mod certificates;
+pub(crate) mod inbox;
 pub(crate) mod plant;
 pub(crate) mod promotions;
 pub(crate) mod records;

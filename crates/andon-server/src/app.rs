@@ -11,6 +11,7 @@ use andon_task::task::Class;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::access::{Door, KeyRing};
 use crate::error::ApiError;
 use crate::gate::Gate;
 use crate::health::Health;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     /// Bounds those that take seconds, so that records always find a place.
     pub(crate) long_gate: Gate,
+    pub(crate) keys: KeyRing,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) openapi: String,
@@ -45,8 +47,17 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    pub(crate) fn new(node: Arc<Node>, limits: Limits, openapi: String) -> Self {
+    /// Where the keys cannot be read the door stays shut until they can.
+    pub(crate) fn new(node: Arc<Node>, limits: Limits, door: Door, openapi: String) -> Self {
+        let (door, known) = match node.keys() {
+            Ok(known) => (door, known),
+            Err(error) => {
+                tracing::error!(%error, "cannot read the keys: nobody is let in");
+                (Door::Keys, Vec::new())
+            }
+        };
         Self(Arc::new(Shared {
+            keys: KeyRing::new(door, known),
             started_ms: node.now().0,
             gate: Gate::new(limits.in_flight),
             long_gate: Gate::new(limits.long_in_flight),

@@ -8,9 +8,11 @@
 //!
 //! Start at [`serve`], then `routes.rs`, which holds path and handler.
 
+mod access;
 mod api;
 mod app;
 mod asked;
+mod connections;
 mod decisions;
 mod error;
 mod extract;
@@ -24,10 +26,15 @@ mod page;
 mod rerank;
 mod routes;
 mod serve;
+mod tls;
 mod tools;
 
+pub use access::{Door, KeyTerms, NoKey, issue};
+pub use api::audit::AuditView;
 pub use api::certificates::CertificateView;
+pub use api::inbox::{InboxItem, InboxView};
 pub use api::view::{FailedRun, RecordView, RunView};
 pub use guard::{Exposure, NotLoopback, guard};
 pub use openapi::document;
-pub use serve::{Limits, ServeError, router, serve, serve_within};
+pub use serve::{Limits, ServeError, Serving, router, serve, serve_as, serve_within};
+pub use tls::{Tls, TlsError, TlsFiles};

@@ -40,7 +40,7 @@ CREATE TABLE tally (
 
 INSERT INTO tally
 SELECT run.created_at / 86400000, run.task, run.route, run.reason, count(*), sum(run.took_ms),
-       sum(octet_length(record.text)), sum(coalesce(octet_length(run.answer), 0))
+       sum(octet_length(record.text)), sum(coalesce(octet_length(run.run ->> '$.answer'), 0))
 FROM run JOIN record ON record.id = run.record
 GROUP BY 1, 2, 3, 4;
 
@@ -49,11 +49,36 @@ BEGIN
     INSERT INTO tally VALUES (
         NEW.created_at / 86400000, NEW.task, NEW.route, NEW.reason, 1, NEW.took_ms,
         (SELECT octet_length(text) FROM record WHERE id = NEW.record),
-        coalesce(octet_length(NEW.answer), 0)
+        coalesce(octet_length(NEW.run ->> '$.answer'), 0)
     )
     ON CONFLICT (day, task, route, reason) DO UPDATE SET
         runs = runs + 1,
         took_ms = took_ms + excluded.took_ms,
         input_bytes = input_bytes + excluded.input_bytes,
         answer_bytes = answer_bytes + excluded.answer_bytes;
+END;
+
+-- What upstreams have had, counted as its outcomes are written to the audit log.
+CREATE TABLE spent (
+    day      INTEGER NOT NULL,
+    upstream TEXT NOT NULL,
+    calls    INTEGER NOT NULL,
+    tokens   INTEGER NOT NULL,
+    cost     REAL NOT NULL,
+    PRIMARY KEY (day, upstream)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER outcome_counted AFTER INSERT ON audit WHEN NEW.act = 'egress_settled'
+BEGIN
+    INSERT INTO spent VALUES (
+        NEW.at / 86400000,
+        coalesce(CAST(NEW.detail ->> '$.upstream' AS TEXT), ''),
+        1,
+        coalesce(CAST(NEW.detail ->> '$.tokens' AS INTEGER), 0),
+        coalesce(CAST(NEW.detail ->> '$.cost' AS REAL), 0.0)
+    )
+    ON CONFLICT (day, upstream) DO UPDATE SET
+        calls = calls + 1,
+        tokens = tokens + excluded.tokens,
+        cost = cost + excluded.cost;
 END;

@@ -45,4 +45,4 @@ pub use queue::{NewPlace, Place, PlaceState, Placed, QueueCounts, QueueFilter};
 pub use record::{EmbeddedRecord, OpenRecord, RecordFilter, Vector};
 pub use run::{Observation, RunFilter};
 pub use store::{Counts, RunsByRoute, Store};
-pub use tally::Tally;
+pub use tally::{Spent, Tally};

@@ -28,10 +28,27 @@ pub struct Tally {
     pub answer_bytes: u64,
 }
 
+/// What one upstream has had.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    /// The upstream, by its name in the plant.
+    pub upstream: String,
+    /// Calls that it settled.
+    pub calls: u64,
+    /// Tokens, as far as it counted them.
+    pub tokens: u64,
+    /// What they cost, as far as that is known.
+    pub cost: f64,
+}
+
+fn day_of(since: Option<Timestamp>) -> i64 {
+    since.map_or(i64::MIN, |since| since.0.div_euclid(DAY_MS))
+}
+
 impl Store {
     /// The runs since the beginning of the day (UTC) of `since`; all of them without it.
     pub fn tallies(&self, since: Option<Timestamp>) -> Result<Vec<Tally>, Error> {
-        let day = since.map_or(i64::MIN, |since| since.0.div_euclid(DAY_MS));
+        let day = day_of(since);
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT task, route, reason, sum(runs) AS runs, sum(took_ms) AS took_ms,
@@ -52,6 +69,26 @@ impl Store {
                 })
             })?;
             Ok(tallies.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// What upstreams have had since the beginning of the day (UTC) of `since`.
+    pub fn spent(&self, since: Option<Timestamp>) -> Result<Vec<Spent>, Error> {
+        let day = day_of(since);
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT upstream, sum(calls) AS calls, sum(tokens) AS tokens, sum(cost) AS cost
+                 FROM spent WHERE day >= ? GROUP BY upstream ORDER BY upstream",
+            )?;
+            let spent = statement.query_map(params![day], |row| {
+                Ok(Spent {
+                    upstream: row.get("upstream")?,
+                    calls: row.get::<_, i64>("calls")?.unsigned_abs(),
+                    tokens: row.get::<_, i64>("tokens")?.unsigned_abs(),
+                    cost: row.get("cost")?,
+                })
+            })?;
+            Ok(spent.collect::<Result<_, _>>()?)
         })
     }
 }

@@ -24,6 +24,7 @@ mod remote;
 mod service;
 mod settings;
 mod shift;
+mod since;
 mod training;
 
 use std::process::ExitCode;

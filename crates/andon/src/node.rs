@@ -72,6 +72,20 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
     assemble(plant, Some(language_model))
 }
 
+/// A node without models, to look at what is kept.
+pub(crate) fn without_models(settings: &Settings, plant: Plant) -> anyhow::Result<Node> {
+    let parts = Parts {
+        plant,
+        encoder: None,
+        language_model: None,
+        store: store(&settings.state)?,
+        heads: HeadFiles::new(settings.state.join("heads")),
+        adapters: adapters(&settings.state),
+        clock: Box::new(clock::now),
+    };
+    Node::new(parts).context("cannot read what is promoted")
+}
+
 /// The store of a state directory, which is made if there is none.
 pub(crate) fn store(state: &Path) -> anyhow::Result<Store> {
     create(state)?;

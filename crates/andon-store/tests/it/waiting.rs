@@ -1,8 +1,10 @@
 //! What waits for a person, and runs counted as they come.
 
 use andon_store::{InboxFilter, NewAnswer};
+use andon_task::audit::Act;
 use andon_task::route::Route;
 use andon_task::run::Timestamp;
+use serde_json::json;
 
 use crate::Fixture;
 use crate::runs::sample;
@@ -81,4 +83,33 @@ fn runs_are_counted_by_day() {
     assert_eq!(counted(None), [of("edge", 3), of("human", 1)]);
     assert_eq!(counted(Some(DAY + 7)), [of("edge", 2), of("human", 1)]);
     assert_eq!(counted(Some(2 * DAY)), [of("human", 1)]);
+}
+
+#[test]
+fn what_upstreams_settled_is_added_up() {
+    let fixture = Fixture::new();
+    let settled = |day: i64, detail| {
+        let at = Timestamp(day * DAY);
+        let added = fixture
+            .store
+            .append_audit(Act::EgressSettled, "node", at, detail);
+        added.expect("a row");
+    };
+    settled(0, json!({ "upstream": "big", "tokens": 100, "cost": 0.25 }));
+    settled(1, json!({ "upstream": "big", "tokens": 50, "cost": 0.5 }));
+    // An upstream that counts nothing.
+    settled(1, json!({ "upstream": "own" }));
+    let spent = |since| {
+        let spent = fixture.store.spent(since).expect("what was spent");
+        spent
+            .into_iter()
+            .map(|one| (one.upstream, one.calls, one.tokens, one.cost))
+            .collect::<Vec<_>>()
+    };
+    let own = ("own".to_owned(), 1, 0, 0.0);
+    assert_eq!(spent(None), [("big".to_owned(), 2, 150, 0.75), own.clone()]);
+    assert_eq!(
+        spent(Some(Timestamp(DAY + 1))),
+        [("big".to_owned(), 1, 50, 0.5), own]
+    );
 }

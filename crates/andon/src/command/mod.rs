@@ -1,10 +1,14 @@
 //! The verbs: each turns what was typed into one call and prints its answer.
 
+mod audit;
 mod bench;
 mod certify;
+mod cost;
 mod demo;
 mod doctor;
 mod eval;
+mod inbox;
+mod key;
 mod label;
 mod learn;
 mod model;
@@ -38,6 +42,10 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
         Command::Rollback(typed) => promote::roll_back(&settings, &typed),
         Command::History(typed) => promote::history(&settings, &typed),
         Command::Label(typed) => label::run(&settings, &typed),
+        Command::Inbox(typed) => inbox::run(&settings, &typed),
+        Command::Cost(typed) => cost::run(&settings, &typed),
+        Command::Key { command } => key::run(&settings, command),
+        Command::Audit { command } => audit::run(&settings, command),
         Command::Demo => demo::run(&settings),
         Command::Bench => bench::run(&settings),
         Command::Model { command } => model::run(&settings, command),
