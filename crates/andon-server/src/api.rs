@@ -5,6 +5,7 @@ pub(crate) mod certificates;
 pub(crate) mod inbox;
 pub(crate) mod plant;
 pub(crate) mod promotions;
+pub(crate) mod queue;
 pub(crate) mod records;
 pub(crate) mod runs;
 pub(crate) mod view;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use andon_runtime::{LanguageModel, Node};
+use andon_runtime::{LanguageModel, Node, Outbound};
 use andon_task::engine::{Adapter, Embed};
 use andon_task::task::Class;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::access::{Door, KeyRing};
+use crate::access::{Caller, Door, KeyRing};
 use crate::error::ApiError;
 use crate::gate::Gate;
 use crate::health::Health;
@@ -145,6 +145,41 @@ impl App {
             name: name.to_owned(),
             model: Arc::clone(model),
             adapter,
+        })
+    }
+
+    /// What answers a chat: the language model, which `andon:auto` names too, or as
+    /// `upstream:NAME` a larger one elsewhere, as far as policy lets the caller.
+    pub(crate) fn chat_model(
+        &self,
+        name: &str,
+        beside: Option<AdapterChoice>,
+        caller: &Caller,
+    ) -> Result<Chosen, ApiError> {
+        if name == "andon:auto"
+            && let Some(model) = self.node.language_model()
+        {
+            return self.language_model(&model.model().name, beside);
+        }
+        let Some(upstream) = name.strip_prefix("upstream:") else {
+            return self.language_model(name, beside);
+        };
+        if beside.is_some() {
+            let message = "an upstream has no adapters: leave it out";
+            return Err(ApiError::invalid("adapter", message));
+        }
+        let caller = caller.name(None).unwrap_or_else(|| "local".to_owned());
+        let outbound = self
+            .node
+            .egress()
+            .and_then(|egress| Outbound::new(egress, upstream, &caller));
+        let outbound = outbound.ok_or_else(|| {
+            ApiError::no_such_model(name, "plant.toml has no upstream of this name")
+        })?;
+        Ok(Chosen {
+            name: name.to_owned(),
+            model: Arc::new(outbound),
+            adapter: None,
         })
     }
 

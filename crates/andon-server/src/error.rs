@@ -299,6 +299,13 @@ impl From<EngineError> for ApiError {
             EngineError::Failed(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_failed", message)
             }
+            EngineError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "egress_denied", message),
+            EngineError::Unreachable { retry_after, .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "upstream_unreachable",
+                message,
+            )
+            .retry_after(retry_after),
             EngineError::Cancelled => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "cancelled", message)
             }

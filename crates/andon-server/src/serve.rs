@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::routes::routes;
 use crate::tls::{self, Tls};
-use crate::{asked, connections, guard, metrics, openapi};
+use crate::{asked, connections, guard, metrics, openapi, queue};
 
 /// Bounds of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,8 @@ pub async fn serve_as(
     }
     // Ends with this function, however it ends.
     let mut beside = JoinSet::new();
-    beside.spawn(refresh(node, limits.refresh));
+    beside.spawn(refresh(Arc::clone(&node), limits.refresh));
+    beside.spawn(queue::drain(node));
     beside.spawn(access::keep_fresh(app));
     if let Some(tls) = tls.clone() {
         beside.spawn(tls::keep_fresh(tls));

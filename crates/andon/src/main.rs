@@ -11,6 +11,7 @@ mod certifying;
 mod cli;
 mod clock;
 mod command;
+mod egress;
 mod engine;
 mod failure;
 mod labelling;

@@ -41,7 +41,15 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             adapters: adapters(&settings.state),
             clock: Box::new(clock::now),
         };
-        Node::new(parts).context("cannot read what is promoted")
+        let egress = match needs {
+            Needs::Heads => None,
+            _ => crate::egress::open(settings, &parts.plant, store.clone())?,
+        };
+        let node = Node::new(parts).context("cannot read what is promoted")?;
+        Ok(match egress {
+            Some(egress) => node.with_egress(egress),
+            None => node,
+        })
     };
     if needs == Needs::Heads {
         return assemble(plant, None);

@@ -67,6 +67,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("GET", "/api/tasks/{task}/promotions", From(Viewer), TaskInPath),
     rule("GET", "/api/assets", OrMachine(Viewer), Common),
     rule("GET", "/api/inbox", From(Viewer), Handler),
+    rule("GET", "/api/queue", From(Viewer), Everything),
     rule("GET", "/api/runs", From(Viewer), Handler),
     rule("GET", "/api/runs/{id}", From(Viewer), Handler),
     rule("POST", "/api/runs/{id}/answer", From(Operator), Handler),

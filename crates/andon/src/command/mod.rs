@@ -12,7 +12,9 @@ mod key;
 mod label;
 mod learn;
 mod model;
+mod policy;
 mod promote;
+mod queue;
 mod run;
 mod up;
 
@@ -26,7 +28,7 @@ use andon_task::plant::Plant;
 use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Policy, Queue};
 use crate::settings::Settings;
 
 /// Does what was asked for.
@@ -49,6 +51,13 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo => demo::run(&settings),
         Command::Bench => bench::run(&settings),
         Command::Model { command } => model::run(&settings, command),
+        Command::Policy { command } => match command {
+            Policy::Check(typed) => policy::check_all(&settings, &typed),
+            Policy::Test => policy::test(&settings),
+        },
+        Command::Queue { command } => match command {
+            Queue::List(typed) => queue::list(&settings, &typed),
+        },
         Command::Doctor => doctor::run(&settings),
     }
 }
