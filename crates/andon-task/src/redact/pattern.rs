@@ -104,7 +104,7 @@ const FORMS: &[Written] = &[
     ("SERIAL", r"(?i)\b[a-hj-npr-z0-9]{17}\b", checksum::vehicle),
     (
         "PLATE",
-        r"\b\d{4}[ -]?[BCDFGHJKLMNPRSTVWXYZ]{3}\b",
+        r"(?i)\b\d{4}[ -]?[bcdfghjklmnprstvwxyz]{3}\b",
         is_plate,
     ),
     ("PLATE", r"\b[A-Z]{1,2}[ -]\d{4}[ -][A-Z]{1,2}\b", any),
@@ -132,7 +132,7 @@ const FORMS: &[Written] = &[
     ),
     (
         "KEY",
-        r"\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AKIA[A-Z0-9]{12,}|AIza[\w-]{20,}|hf_[A-Za-z0-9]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]+)?)",
+        r"(?i)\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AKIA[A-Z0-9]{12,}|AIza[\w-]{20,}|hf_[A-Za-z0-9]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]+)?)",
         any,
     ),
     (
@@ -238,10 +238,11 @@ fn is_ipv4(text: &str) -> bool {
 /// Units that have the letters of a number plate.
 const UNITS: &[&str] = &[
     "RPM", "PPM", "LPM", "GPM", "CFM", "FPM", "BPM", "DPM", "KWH", "PCS", "HRS", "SEC", "MBR",
-    "LTR", "MTR", "KGS", "LBS", "VDC", "SPM", "CPM",
+    "LTR", "MTR", "LTS", "MTS", "BBL", "KPH", "MPH", "KVR", "LPH", "KGS", "LBS", "VDC", "SPM", "CPM",
 ];
 
 fn is_plate(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
     !UNITS.iter().any(|unit| text.ends_with(unit))
 }
 
