@@ -164,7 +164,9 @@ impl Upstream {
                     .map_err(|error| broken(&call, &error.to_string()))?;
                 let Some(data) = event else { break };
                 if data == "[DONE]" {
+                    // The connection can be kept if the stream ends right here.
                     call.wind_up();
+                    let _ = events.next();
                     break;
                 }
                 let event: Value = serde_json::from_str(&data)

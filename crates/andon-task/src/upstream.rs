@@ -41,7 +41,7 @@ pub struct Settings {
     pub price_out: f64,
     /// The most that may be spent on it in a day (UTC).
     pub budget_day: Option<f64>,
-    /// The most that may be spent on it in a month (UTC).
+    /// The most that may be spent on it in thirty days (UTC).
     pub budget_month: Option<f64>,
     /// The most confidential data that it may be sent, whatever the policy says.
     #[serde(default = "internal")]

@@ -7,3 +7,4 @@ mod decide;
 mod leaks;
 mod queue;
 mod server;
+mod speed;

@@ -238,7 +238,8 @@ fn is_ipv4(text: &str) -> bool {
 /// Units that have the letters of a number plate.
 const UNITS: &[&str] = &[
     "RPM", "PPM", "LPM", "GPM", "CFM", "FPM", "BPM", "DPM", "KWH", "PCS", "HRS", "SEC", "MBR",
-    "LTR", "MTR", "LTS", "MTS", "BBL", "KPH", "MPH", "KVR", "LPH", "KGS", "LBS", "VDC", "SPM", "CPM",
+    "LTR", "MTR", "LTS", "MTS", "BBL", "KPH", "MPH", "KVR", "LPH", "KGS", "LBS", "VDC", "SPM",
+    "CPM",
 ];
 
 fn is_plate(text: &str) -> bool {
