@@ -7,13 +7,16 @@
 //! Start at [`Node::take_in`] and [`Node::run`]: a record is on disk before
 //! `take_in` returns it, and a run before `run` returns it.
 
+mod account;
 mod adapters;
 mod answers;
 mod certificates;
 mod decide;
+mod egress;
 mod error;
 mod files;
 mod heads;
+mod inbox;
 mod intake;
 mod model;
 mod node;
@@ -25,8 +28,10 @@ mod tests;
 
 pub use adapters::{AdapterFiles, AdapterStatus};
 pub use certificates::{CertificateStatus, Validity};
+pub use egress::{Drained, Egress, EgressParts, Outbound};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
+pub use inbox::{Inbox, Open, Order};
 pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use andon_store::{Counts, Kind, Page, Promotion, RecordFilter, RunFilter, Store};
+use andon_store::{
+    Counts, Kind, Page, Place, Promotion, QueueCounts, QueueFilter, RecordFilter, RunFilter, Store,
+};
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
 use andon_task::prompt;
@@ -9,6 +11,7 @@ use andon_task::task::{self, Task};
 
 use crate::adapters::{AdapterFiles, AdapterStatus, Adapters};
 use crate::certificates::Certificates;
+use crate::egress::Egress;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
@@ -44,6 +47,7 @@ pub struct Node {
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
     pub(crate) certificates: Certificates,
+    pub(crate) egress: Option<Arc<Egress>>,
     clock: Clock,
 }
 
@@ -58,6 +62,7 @@ impl Node {
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
             certificates: Certificates::default(),
+            egress: None,
             clock: parts.clock,
         };
         node.refresh()?;
@@ -199,6 +204,15 @@ impl Node {
     /// All that was promoted for a task, newest first; the first is current.
     pub fn promotions(&self, task: &str) -> Result<Vec<Promotion>, Error> {
         Ok(self.store.promotions(&self.task(task)?.name)?)
+    }
+
+    /// A page of what waits for an upstream's link, newest first, and how much does.
+    pub fn queue(
+        &self,
+        filter: &QueueFilter,
+        page: Page,
+    ) -> Result<(Vec<Place>, QueueCounts), Error> {
+        Ok((self.store.queue(filter, page)?, self.store.queue_counts()?))
     }
 
     /// How much the store holds.

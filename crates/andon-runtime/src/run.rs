@@ -48,8 +48,16 @@ impl Node {
             repeats: taken.record.repeats,
             terms,
         })?;
-        run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
+        // A certificate's watch looks at what was answered here.
         let observation = self.backing(&run.task, &run.digests).observation(&run);
+        run = self.escalate(
+            self.task(task)?,
+            taken.record.id,
+            &taken.record.text,
+            terms,
+            run,
+        )?;
+        run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
         let (stored, evidence) =
             self.store
                 .insert_observed_run(taken.record.id, self.now(), &run, observation)?;

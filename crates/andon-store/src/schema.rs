@@ -16,6 +16,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_certificates.sql"),
     include_str!("../migrations/0003_kinds.sql"),
+    include_str!("../migrations/0004_audit.sql"),
+    include_str!("../migrations/0005_egress.sql"),
 ];
 
 /// What marks a file as Andon's in its header: 'Ando'.

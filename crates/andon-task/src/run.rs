@@ -7,6 +7,7 @@ use crate::certificate::Mark;
 use crate::digest::Digest;
 use crate::procedure::Procedure;
 use crate::route::{Reason, Route};
+use crate::upstream::Egress;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,6 +111,8 @@ pub enum Answerer {
     Head,
     /// The language model, by scoring the labels.
     LabelScoring,
+    /// A larger model elsewhere.
+    Upstream,
 }
 
 /// What stands behind an answer.
@@ -167,6 +170,21 @@ pub enum Evidence {
     Procedure(Procedure),
     /// The open record that this one repeats.
     Repeats(Repeat),
+    /// What left the plant, and for which answer.
+    Egress(Egress),
+    /// What waits to leave: the number of its place in the queue. The run's answer is
+    /// provisional until another run of the record has what comes back.
+    Queued {
+        /// Its number.
+        place: i64,
+    },
+    /// What was answered here before somebody else was asked.
+    Edge {
+        /// The answer.
+        answer: Value,
+        /// Its probability, or its score.
+        confidence: f64,
+    },
 }
 
 /// A run as the store keeps it.

@@ -11,6 +11,7 @@ mod certifying;
 mod cli;
 mod clock;
 mod command;
+mod egress;
 mod engine;
 mod failure;
 mod labelling;
@@ -24,6 +25,7 @@ mod remote;
 mod service;
 mod settings;
 mod shift;
+mod since;
 mod training;
 
 use std::process::ExitCode;

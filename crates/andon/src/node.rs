@@ -41,7 +41,15 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             adapters: adapters(&settings.state),
             clock: Box::new(clock::now),
         };
-        Node::new(parts).context("cannot read what is promoted")
+        let egress = match needs {
+            Needs::Heads => None,
+            _ => crate::egress::open(settings, &parts.plant, store.clone())?,
+        };
+        let node = Node::new(parts).context("cannot read what is promoted")?;
+        Ok(match egress {
+            Some(egress) => node.with_egress(egress),
+            None => node,
+        })
     };
     if needs == Needs::Heads {
         return assemble(plant, None);
@@ -70,6 +78,20 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         }
     };
     assemble(plant, Some(language_model))
+}
+
+/// A node without models, to look at what is kept.
+pub(crate) fn without_models(settings: &Settings, plant: Plant) -> anyhow::Result<Node> {
+    let parts = Parts {
+        plant,
+        encoder: None,
+        language_model: None,
+        store: store(&settings.state)?,
+        heads: HeadFiles::new(settings.state.join("heads")),
+        adapters: adapters(&settings.state),
+        clock: Box::new(clock::now),
+    };
+    Node::new(parts).context("cannot read what is promoted")
 }
 
 /// The store of a state directory, which is made if there is none.
