@@ -161,7 +161,7 @@ async fn nobody_gets_through_who_may_not() {
     let nearly = format!("{}{}", &admin[..admin.len() - 1], "-");
     let unknown = format!("Bearer andon_0123456789ab_{}", "A".repeat(43));
     let basic = admin.replace("Bearer", "Basic");
-    let wrong = [
+    let wrong: [Option<&str>; 11] = [
         None,
         Some(""),
         Some("Bearer"),

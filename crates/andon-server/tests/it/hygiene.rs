@@ -42,7 +42,7 @@ impl Captured {
 /// that do not.
 fn bodies(path: &str) -> Vec<Value> {
     let chat = |content: String| json!({"model": MODEL, "messages": [{"role": "user", "content": content}], "max_tokens": 3});
-    let misused = [MARKER, "FULL", "LATE", "PAST", "FAIL"];
+    let misused = [MARKER, "FULL", "LATE", "PAST", "FAIL", "PANIC"];
     let misused = misused.map(|word| format!("{MARKER} {word}"));
     let mut bodies = match path {
         "/v1/chat/completions" => misused.map(chat).to_vec(),
