@@ -21,6 +21,9 @@ const CHECKPOINTS: &str = "audit.checkpoints";
 /// At most so many rows are added without a checkpoint, but for a batch.
 const EVERY: i64 = 16;
 
+/// More than a line of the file of checkpoints has, in bytes.
+const TAIL: u64 = 4096;
+
 /// Signs the log of one database.
 pub(crate) struct Seal {
     key: PathBuf,
@@ -188,13 +191,17 @@ impl Seal {
             .open(&self.checkpoints)?;
         // Another process may sign the same log.
         file.lock()?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
+        let length = file.metadata()?.len();
+        let before_tail = length.saturating_sub(TAIL);
+        file.seek(SeekFrom::Start(before_tail))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
         // What a lost power supply left of a line goes.
-        let end = text.rfind('\n').map_or(0, |end| end + 1);
+        let end = tail.iter().rposition(|&byte| byte == b'\n');
+        let end = before_tail + end.map_or(0, |end| end as u64 + 1);
         let mut line = serde_json::to_string(checkpoint)?;
         line.push('\n');
-        file.set_len(end as u64)?;
+        file.set_len(end)?;
         file.seek(SeekFrom::End(0))?;
         file.write_all(line.as_bytes())?;
         file.sync_data()

@@ -18,6 +18,11 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
         .with_writer(std::io::stderr)
         .with_max_level(typed.log)
         .init();
+    // What a panic says may quote the text that it stumbled over: the log has the place.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a fault of the program");
+    }));
     let serving = serving(typed)?;
     let exposure = match typed.insecure_no_tls || serving.tls.is_some() {
         true => Exposure::Anywhere,

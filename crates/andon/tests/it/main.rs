@@ -1,5 +1,6 @@
 //! The binary as a user runs it: real processes, real files, real sockets.
 
+mod access;
 mod bombs;
 mod command;
 mod cycle;
