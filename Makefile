@@ -11,7 +11,7 @@ PEERS := $(CARGO_TARGET_DIR)/peers
 LARGE := random-1b-q4_0 random-1b-q4_k_m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo up test test-arm test-llama lint bench bench-peers bfcl eval-data fuzz sanitize audit bench-hybrid
+.PHONY: help setup build demo up test test-arm test-llama lint bench bench-peers bfcl eval-data fuzz sanitize audit bench-hybrid reach
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ lint: setup ## format, clippy, the project's own rules
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --locked --quiet -p xtask -- tidy
+
+reach: build ## make the head that recognises what small models are bad at
+	$(PEOPLE) --plant plants/reach reach --held-out plants/reach/held-out.jsonl --out crates/andon/assets
 
 bench: build ## measure speed on this machine, as JSON
 	@$(PEOPLE) bench

@@ -12,6 +12,18 @@ pub enum LearnError {
         /// The task.
         task: String,
     },
+    /// There are too few to hold any out.
+    #[error(
+        "task '{task}' has {examples} examples and needs {needed}: add lines to examples/{task}.jsonl"
+    )]
+    FewExamples {
+        /// The task.
+        task: String,
+        /// How many it has.
+        examples: usize,
+        /// How many it needs at least.
+        needed: usize,
+    },
     /// A decision between labels cannot be learned from one of them.
     #[error(
         "the examples of task '{task}' show only the label '{label}': add examples of at least one more"

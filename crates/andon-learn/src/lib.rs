@@ -15,6 +15,7 @@ pub mod comparison;
 pub mod evaluate;
 pub mod interval;
 pub mod mend;
+pub mod normalise;
 pub mod paired;
 pub mod promotion;
 pub mod report;

@@ -47,6 +47,20 @@ pub enum Error {
         "nothing can answer the task '{0}': load a language model or promote a head with 'andon learn {0}'"
     )]
     NothingAnswers(String),
+    /// Nothing was learned for the task yet.
+    #[error("nothing answers the task '{0}': train it with 'andon learn {0}'")]
+    NothingLearned(String),
+    /// What was promoted for the task cannot answer.
+    #[error("what is promoted for '{task}' does not answer: {reason}")]
+    Refused {
+        /// The task.
+        task: String,
+        /// Why.
+        reason: String,
+    },
+    /// The text holds no records of a period.
+    #[error(transparent)]
+    Period(#[from] andon_task::summarise::PeriodError),
     /// A model did not answer.
     #[error(transparent)]
     Engine(#[from] EngineError),

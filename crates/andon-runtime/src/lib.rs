@@ -20,8 +20,10 @@ mod inbox;
 mod intake;
 mod model;
 mod node;
+mod normalise;
 mod probe;
 mod run;
+mod summarise;
 
 #[cfg(test)]
 mod tests;

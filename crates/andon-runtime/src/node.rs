@@ -3,9 +3,10 @@ use std::sync::Arc;
 use andon_store::{
     Counts, Kind, Page, Place, Promotion, QueueCounts, QueueFilter, RecordFilter, RunFilter, Store,
 };
-use andon_task::engine::Embed;
+use andon_task::engine::{Embed, EngineError};
 use andon_task::plant::Plant;
 use andon_task::prompt;
+use andon_task::reach::{Beyond, Reach};
 use andon_task::run::{Record, StoredRun, Timestamp};
 use andon_task::task::{self, Task};
 
@@ -15,6 +16,7 @@ use crate::egress::Egress;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
+use crate::normalise::Normalisers;
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -46,8 +48,10 @@ pub struct Node {
     pub(crate) store: Store,
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
+    pub(crate) normalisers: Normalisers,
     pub(crate) certificates: Certificates,
     pub(crate) egress: Option<Arc<Egress>>,
+    reach: Option<Reach>,
     clock: Clock,
 }
 
@@ -59,14 +63,36 @@ impl Node {
             encoder: parts.encoder,
             language_model: parts.language_model,
             store: parts.store,
+            normalisers: Normalisers::new(parts.heads.clone()),
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
             certificates: Certificates::default(),
             egress: None,
+            reach: None,
             clock: parts.clock,
         };
         node.refresh()?;
         Ok(node)
+    }
+
+    /// The same node with what recognises requests that its language model is bad at.
+    pub fn with_reach(self, reach: Reach) -> Self {
+        Self {
+            reach: Some(reach),
+            ..self
+        }
+    }
+
+    /// What a request asks for that a small model is bad at; nothing where it is within
+    /// reach, or nobody here can say.
+    pub fn beyond(&self, text: &str) -> Result<Option<Beyond>, Error> {
+        let (Some(reach), Some(encoder)) = (&self.reach, &self.encoder) else {
+            return Ok(None);
+        };
+        let vectors = encoder.embed(&[Reach::read(text)])?;
+        let vector = vectors.first().map_or(&[][..], Vec::as_slice);
+        let judged = reach.judge(text, vector);
+        Ok(judged.map_err(|error| EngineError::Failed(error.to_string()))?)
     }
 
     /// The plant.
@@ -108,6 +134,12 @@ impl Node {
         };
         for task in self.plant.tasks.values() {
             let promoted = self.store.promoted(&task.name)?;
+            if matches!(task.kind, task::Kind::Normalise) {
+                let of_kind = promoted.filter(|promotion| promotion.kind == Kind::Normaliser);
+                self.normalisers
+                    .set(task, of_kind.map(|promotion| promotion.digest));
+                continue;
+            }
             let is_adapter = |promotion: &Promotion| promotion.kind == Kind::Adapter;
             let adapter = promoted.as_ref().filter(|promotion| is_adapter(promotion));
             let adapter = adapter.map(|promotion| promotion.digest);
@@ -149,15 +181,18 @@ impl Node {
     }
 
     /// Whether what was promoted answers a task, so that no language model is needed for a
-    /// text that fits it.
+    /// text that fits it. No language model stands in for a normaliser.
     pub fn serves_alone(&self, task: &str) -> bool {
         let serves = |status: HeadStatus| status.refused.is_none();
-        self.head_status(task).is_some_and(serves)
+        let known = self.plant.tasks.get(task);
+        known.is_some_and(|task| matches!(task.kind, task::Kind::Normalise))
+            || self.head_status(task).is_some_and(serves)
     }
 
-    /// The head that is promoted for a task, and whether it serves.
+    /// The head or the normaliser that is promoted for a task, and whether it serves.
     pub fn head_status(&self, task: &str) -> Option<HeadStatus> {
-        self.heads.status(task)
+        let head = self.heads.status(task);
+        head.or_else(|| self.normalisers.status(task))
     }
 
     /// The adapter that is promoted for a task, and whether it serves.

@@ -85,9 +85,9 @@ impl Node {
     fn perform(&self, asked: Asked<'_>) -> Result<Run, Error> {
         match &asked.task.kind {
             Kind::Decide(labels) => self.decide(labels, asked),
-            Kind::Extract(_) | Kind::Summarise | Kind::Answer | Kind::Normalise => {
-                Err(Error::NothingAnswers(asked.task.name.clone()))
-            }
+            Kind::Normalise => self.normalise(&asked),
+            Kind::Summarise => self.summarise(&asked),
+            Kind::Extract(_) | Kind::Answer => Err(Error::NothingAnswers(asked.task.name.clone())),
         }
     }
 

@@ -18,6 +18,9 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::serve::Limits;
 
+/// The name of the model that answers what is within its reach and declines the rest.
+pub(crate) const AUTO: &str = "andon:auto";
+
 /// What all handlers share; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
@@ -110,6 +113,7 @@ impl App {
             return Err(ApiError::no_such_model(name, "no language model is loaded"));
         };
         let base = &model.model().name;
+        let name = if name == AUTO { base } else { name };
         let known = model.adapters();
         let within = name
             .strip_prefix(base.as_str())

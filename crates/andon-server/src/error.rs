@@ -9,6 +9,7 @@ use aide::openapi::{MediaType, Operation, Response as ResponseDocument, SchemaOb
 use andon_runtime::Error as NodeError;
 use andon_task::access::Role;
 use andon_task::engine::EngineError;
+use andon_task::reach::Beyond;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -83,6 +84,20 @@ impl ApiError {
         let param = param.into();
         let message = format!("'{param}' with this value is not supported here: leave it out");
         Self::new(StatusCode::BAD_REQUEST, "unsupported_parameter", message).about(param)
+    }
+
+    /// The request asks for what small models are bad at.
+    pub(crate) fn beyond(beyond: &Beyond, model: &str) -> Self {
+        let Beyond {
+            what,
+            words,
+            probability,
+        } = beyond;
+        let message = format!(
+            "the request seems to ask for {words} ({what}, probability {probability:.2}), which a small model answers badly: ask a larger one, or name '{model}' to have its answer anyway"
+        );
+        let code = "beyond_small_model";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).about("messages")
     }
 
     /// The body is too large.
@@ -330,7 +345,10 @@ impl From<NodeError> for ApiError {
             NodeError::UnknownRun(_) => missing("unknown_run"),
             NodeError::UnknownLabel { .. } => bad("unknown_label", "answer"),
             NodeError::Name => bad("invalid_value", "by"),
-            NodeError::NothingAnswers(_) => {
+            NodeError::Period(_) => bad("invalid_period", "text"),
+            NodeError::NothingAnswers(_)
+            | NodeError::NothingLearned(_)
+            | NodeError::Refused { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }
             NodeError::Engine(error) => error.into(),

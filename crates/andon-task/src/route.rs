@@ -58,6 +58,8 @@ pub enum Reason {
     UpstreamInvalid,
     /// The link is down, and the request waits for it; the answer is provisional.
     Queued,
+    /// The answer was computed, and everything in it was checked against what it rests on.
+    Checked,
 }
 
 /// What a task answered, as far as routing looks at it.

@@ -113,6 +113,12 @@ pub enum Answerer {
     LabelScoring,
     /// A larger model elsewhere.
     Upstream,
+    /// A normaliser, trained on the plant's examples.
+    Normaliser,
+    /// Nobody: the answer was computed.
+    Computation,
+    /// The answer was computed, and the language model put some of it into words.
+    WordedComputation,
 }
 
 /// What stands behind an answer.
@@ -185,6 +191,45 @@ pub enum Evidence {
         /// Its probability, or its score.
         confidence: f64,
     },
+    /// A token that was written anew.
+    Change(Change),
+    /// A sentence of a summary.
+    Sentence(Sentence),
+}
+
+/// A token of the text that a normaliser wrote anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where it stands in the text, in bytes.
+    pub span: Span,
+    /// As it was written.
+    pub from: String,
+    /// What became of it; empty where it was merged into the token before it.
+    pub to: String,
+    /// The calibrated probability of that.
+    pub confidence: f64,
+    /// Whether the plant's glossary says so, of a word that no example has.
+    pub by_glossary: bool,
+}
+
+/// A place in a text, in bytes: from `start` to before `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// The byte behind the last.
+    pub end: usize,
+}
+
+/// A sentence of a summary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sentence {
+    /// `what_happened`, `what_is_open` or `what_to_watch`.
+    pub section: String,
+    /// The sentence.
+    pub text: String,
+    /// The records that it rests on, by their identifiers.
+    pub records: Vec<String>,
 }
 
 /// A run as the store keeps it.

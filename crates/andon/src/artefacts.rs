@@ -55,6 +55,7 @@ impl<'a> Artefacts<'a> {
                 let opened = self.heads.open(digest, task.labels(), beside);
                 opened.map(drop)
             }
+            Kind::Normaliser => self.heads.normaliser(digest).map(drop),
             Kind::Adapter => {
                 let model = self.model.ok_or(
                     "the language model that it was trained for is not on this node: fetch it with `andon model pull`, and leave out `--language-model`",

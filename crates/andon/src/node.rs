@@ -9,11 +9,13 @@ use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
+use andon_task::task::Kind;
 use anyhow::{Context, bail};
 
-use crate::clock;
 use crate::engine::{self, AdapterFile, Loader};
+use crate::progress::line;
 use crate::settings::Settings;
+use crate::{clock, reach};
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub(crate) enum Needs<'a> {
     Everything(&'a [AdapterFile]),
     /// What answers these tasks: no language model where heads do.
     Tasks(&'a [&'a str]),
+    /// The heads, and the language model where there is one.
+    Words,
     /// The heads alone.
     Heads,
 }
@@ -46,18 +50,33 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             _ => crate::egress::open(settings, &parts.plant, store.clone())?,
         };
         let node = Node::new(parts).context("cannot read what is promoted")?;
-        Ok(match egress {
+        let node = match egress {
             Some(egress) => node.with_egress(egress),
+            None => node,
+        };
+        Ok(match reach::of(encoder.identity()) {
+            Some(reach) => node.with_reach(reach),
             None => node,
         })
     };
     if needs == Needs::Heads {
         return assemble(plant, None);
     }
+    if needs == Needs::Words {
+        return assemble(plant.clone(), wording(settings, &plant, &loader));
+    }
     if let Needs::Tasks(tasks) = needs {
         let node = assemble(plant.clone(), None)?;
-        if tasks.iter().all(|task| node.serves_alone(task)) {
-            return Ok(node);
+        let summarises = |task: &&&str| {
+            let known = plant.tasks.get(**task);
+            known.is_some_and(|task| matches!(task.kind, Kind::Summarise))
+        };
+        let (summaries, others): (Vec<&&str>, Vec<&&str>) = tasks.iter().partition(summarises);
+        if others.iter().all(|task| node.serves_alone(task)) {
+            return match summaries.is_empty() {
+                true => Ok(node),
+                false => assemble(plant.clone(), wording(settings, &plant, &loader)),
+            };
         }
     }
     let language_model: Arc<dyn LanguageModel> = match &settings.language_model {
@@ -92,6 +111,29 @@ pub(crate) fn without_models(settings: &Settings, plant: Plant) -> anyhow::Resul
         clock: Box::new(clock::now),
     };
     Node::new(parts).context("cannot read what is promoted")
+}
+
+/// The language model, to put a summary into words; a summary without one is told in
+/// plain sentences.
+fn wording(settings: &Settings, plant: &Plant, loader: &Loader) -> Option<Arc<dyn LanguageModel>> {
+    let found: anyhow::Result<Arc<dyn LanguageModel>> = match &settings.language_model {
+        Some(remote) => remote
+            .connect()
+            .map(|model| Arc::new(model) as Arc<dyn LanguageModel>),
+        None => {
+            let found = loader.language_model(&plant.settings.language_model);
+            found.map(|model| Arc::new(model) as Arc<dyn LanguageModel>)
+        }
+    };
+    match found {
+        Ok(model) => Some(model),
+        Err(error) => {
+            line(&format!(
+                "plain sentences, without a language model: {error:#}"
+            ));
+            None
+        }
+    }
 }
 
 /// The store of a state directory, which is made if there is none.
@@ -133,10 +175,15 @@ pub(crate) fn occupy(state: &Path) -> anyhow::Result<File> {
 /// the plant's encoder.
 pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
     let encoder = Arc::clone(encoder);
-    HeadFiles::new(state.join("heads")).reading_encoders(Arc::new(move |bytes| {
+    HeadFiles::new(heads_folder(state)).reading_encoders(Arc::new(move |bytes| {
         let tuned = encoder.tuned(bytes).map_err(|error| error.to_string())?;
         Ok(Arc::new(tuned) as Arc<dyn Embed>)
     }))
+}
+
+/// Where the files of heads and normalisers of a state directory are.
+pub(crate) fn heads_folder(state: &Path) -> PathBuf {
+    state.join("heads")
 }
 
 /// The files of the adapters of a state directory.

@@ -8,9 +8,9 @@ use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
 use andon_learn::mend;
 use andon_learn::report::{self, Cost, Examples, Figures, Report, Thousand, Today};
-use andon_task::example::{self, LabelledText};
+use andon_task::example::{self, Example, LabelledText};
 use andon_task::plant::Plant;
-use andon_task::task::Task;
+use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
 use crate::cli::Eval;
@@ -21,7 +21,9 @@ use crate::{node, output, plant};
 mod artefact;
 mod contender;
 mod measure;
+mod normalise;
 mod page;
+mod summarise;
 mod terminal;
 
 pub(crate) use contender::Contender;
@@ -35,6 +37,15 @@ const FEW: usize = 30;
 pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    let of_kind = match task.kind {
+        Kind::Normalise => Some(normalise::measure(settings, &plant, task, typed)?),
+        Kind::Summarise => Some(summarise::measure(settings, &plant, task, typed)?),
+        _ => None,
+    };
+    if let Some(report) = of_kind {
+        let page = typed.report.as_deref().map(Page::reserve).transpose()?;
+        return show(settings, page, &report);
+    }
     super::decides(task, "eval")?;
     // What can be wrong with the files is said before anything is computed.
     let (labelled, on) = match &typed.examples {
@@ -63,14 +74,43 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
         None => format!("the plant's examples of {}", task.name),
     };
     let report = assemble(&bench, &contenders, measured, source)?;
+    show(settings, page, &report)
+}
+
+fn show(settings: &Settings, page: Option<Page>, report: &Report) -> anyhow::Result<ExitCode> {
     if let Some(page) = page {
         let text = report::page(&report.document());
         page.write(&text.context("cannot make the page of the report")?)?;
     }
     settings
         .output
-        .print(&report, |report| terminal::show(&report.document()))?;
+        .print(report, |report| terminal::show(&report.document()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The examples of a file, for a task of any kind but `decide`.
+fn read_expected(path: &Path) -> anyhow::Result<Vec<Example>> {
+    let cannot_read = || format!("cannot read the examples '{}'", path.display());
+    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
+    let examples = example::parse(&text).with_context(cannot_read)?;
+    if examples.is_empty() {
+        bail!(
+            "the file '{}' has no examples: give a line {{\"input\": …, \"expected\": …}} for each",
+            path.display()
+        );
+    }
+    Ok(examples.into_iter().map(|(_, example)| example).collect())
+}
+
+/// What is to be said where there are few examples.
+fn few(n: usize) -> Vec<String> {
+    match n {
+        FEW.. => Vec::new(),
+        1 => vec!["There is one example: its figures say nothing of others.".to_owned()],
+        n => vec![format!(
+            "There are {n} examples: mind the intervals; fifty or a hundred say more."
+        )],
+    }
 }
 
 fn read(path: &Path, task: &Task) -> anyhow::Result<Vec<LabelledText>> {

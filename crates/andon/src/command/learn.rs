@@ -6,25 +6,38 @@ use std::sync::Arc;
 use andon_learn::Tune;
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::Verdict;
+use andon_task::task::Kind;
+use anyhow::bail;
 
 use crate::cli::Learn;
 use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
-use crate::plant;
 use crate::settings::Settings;
 use crate::training::{self, EncoderTuner, LearnedAdapter};
+use crate::{normalising, plant};
 
 /// Trains a head or an adapter and promotes it if it is not worse than what serves.
 pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
-    super::decides(task, "learn")?;
-    let loader = Loader::new(settings);
     let promote = match typed.promote {
         true => Promote::Anyway,
         false => Promote::IfNotWorse,
     };
     let promote = (promote, typed.who.name());
+    if matches!(task.kind, Kind::Normalise) {
+        let learned = normalising::learn_task(settings, &plant, task, promote)?;
+        settings.output.print(&learned, normaliser)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if matches!(task.kind, Kind::Summarise) {
+        bail!(
+            "there is nothing to learn for '{}': a summary is computed",
+            task.name
+        );
+    }
+    super::decides(task, "learn")?;
+    let loader = Loader::new(settings);
     if typed.adapter {
         let learned =
             training::learn_adapter(settings, &loader, &plant, task, typed.epochs, promote)?;
@@ -53,6 +66,27 @@ fn human(learned: &Learned) -> String {
         learned.task,
         promotion(learned.promoted, &learned.comparison),
         learned.took_s
+    )
+}
+
+fn normaliser(learned: &normalising::Learned) -> String {
+    let percent = |figure: &Estimate| {
+        let [value, low, high] = [figure.value, figure.low, figure.high].map(|x| 100.0 * x);
+        format!("{value:.1} % ({low:.1}–{high:.1})")
+    };
+    let figures = &learned.evaluation;
+    let reduction = figures.error_reduction.as_ref();
+    format!(
+        "error reduction {}\nright tokens {}\nright texts {}\n\nnormaliser {} of {} {}\n  learned from {} examples in {:.1} s, {} kB",
+        reduction.map_or_else(|| "unknown: no token was to be changed".to_owned(), percent),
+        percent(&figures.token_accuracy),
+        percent(&figures.exact),
+        learned.normaliser.short(),
+        learned.task,
+        promotion(learned.promoted, &learned.comparison),
+        figures.n,
+        learned.took_s,
+        learned.bytes / 1000,
     )
 }
 

@@ -15,7 +15,9 @@ mod model;
 mod policy;
 mod promote;
 mod queue;
+mod reach;
 mod run;
+mod summarise;
 mod up;
 
 pub(crate) use eval::Contender;
@@ -37,6 +39,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
     match typed.command {
         Command::Up(typed) => up::run(&settings, &typed),
         Command::Run(typed) => run::run(&settings, typed),
+        Command::Summarise(typed) => summarise::run(&settings, &typed),
         Command::Learn(typed) => learn::run(&settings, &typed),
         Command::Eval(typed) => eval::run(&settings, &typed),
         Command::Certify(typed) => certify::run(&settings, &typed),
@@ -58,6 +61,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
         Command::Queue { command } => match command {
             Queue::List(typed) => queue::list(&settings, &typed),
         },
+        Command::Reach(typed) => reach::run(&settings, &typed),
         Command::Doctor => doctor::run(&settings),
     }
 }

@@ -17,3 +17,4 @@ mod server;
 mod state;
 mod tables;
 mod up;
+mod words;
