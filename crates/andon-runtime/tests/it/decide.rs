@@ -114,6 +114,19 @@ fn what_may_not_leave_stays() {
 }
 
 #[test]
+fn a_policy_that_cannot_be_used_degrades_the_node() {
+    let made = Made::with("http://127.0.0.1:9/v1");
+    assert!(made.bench().node.readiness().degraded.is_empty());
+    let readiness = made.policy("permit (principal, act").bench().node.readiness();
+    let [closed] = readiness.degraded.as_slice() else {
+        panic!("one thing is closed");
+    };
+    assert_eq!(closed.name, "egress");
+    let detail = closed.detail.as_deref().unwrap_or_default();
+    assert!(detail.contains("policy/main.cedar"), "{detail}");
+}
+
+#[test]
 fn a_budget_is_spent_and_then_a_person_is_asked() {
     let server = Server::start(|_| Reply::label("east"));
     // Each question costs 300e-6, and is thought to cost some 3,000e-6 before.
