@@ -10,6 +10,7 @@
 //! site, then [`task::Task`] and [`run::Run`].
 
 pub mod adapter;
+pub mod answer;
 pub mod calibration;
 pub mod certificate;
 pub mod cost;
