@@ -27,6 +27,9 @@ pub struct Task {
     pub accept: f64,
     /// The share of answers accepted by a certificate that go to a person as well.
     pub spot_check: f64,
+    /// Of an `answer` task, the files or folders that answers come from; empty: all of
+    /// `manuals/` and `procedures/`.
+    pub documents: Vec<String>,
 }
 
 /// The kind of a task, with what belongs to it.
@@ -168,6 +171,8 @@ pub struct TaskFile {
     accept: f64,
     #[serde(default = "spot_check")]
     spot_check: f64,
+    /// Files or folders, for `answer`.
+    documents: Option<Vec<String>>,
 }
 
 fn person() -> Class {
@@ -224,6 +229,10 @@ impl TaskFile {
                 _ => {}
             }
         }
+        if kind != "answer" && file.documents.is_some() {
+            let key = "documents";
+            return Err(TaskError::Superfluous { kind, key });
+        }
         Ok(file)
     }
 
@@ -243,6 +252,7 @@ impl TaskFile {
             escalate: self.escalate,
             accept: self.accept,
             spot_check: self.spot_check,
+            documents: self.documents.unwrap_or_default(),
         }
     }
 }
@@ -254,5 +264,14 @@ impl Task {
             Kind::Decide(labels) => labels,
             _ => &NO_LABELS,
         }
+    }
+
+    /// Whether answers may come from the document at `path`.
+    pub fn reads(&self, path: &str) -> bool {
+        let within = |named: &String| {
+            let folder = named.trim_end_matches('/');
+            path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.documents.is_empty() || self.documents.iter().any(within)
     }
 }

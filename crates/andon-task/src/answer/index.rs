@@ -4,9 +4,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::document::{Document, Section, plain};
-use super::term::terms;
+use super::term::{Term, terms, words};
 use super::vector::Vector;
+use crate::digest::Digest;
 use crate::glossary::Glossary;
 
 /// A passage has no more words, unless it is one sentence.
@@ -29,12 +32,24 @@ pub struct Passage {
 }
 
 /// The vectors of one document: one for each passage, and one for each section's headings.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vectors {
     /// Of the passages, in order.
     pub passages: Vec<Vector>,
     /// Of the headings, in the order of the sections.
     pub headings: Vec<Vector>,
+}
+
+impl Vectors {
+    /// Reads what [`Vectors::bytes`] wrote.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
+    }
+
+    /// The vectors as bytes, to be kept.
+    pub fn bytes(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("plain numbers")
+    }
 }
 
 /// A section in the index.
@@ -48,6 +63,8 @@ pub(crate) struct Entry {
     /// Terms of the headings above it.
     pub(crate) above: Vec<TermId>,
     pub(crate) length: usize,
+    /// Its pairs of words that stand side by side, ascending.
+    pub(crate) pairs: Vec<u32>,
     /// Its passages in [`Index::passages`].
     pub(crate) passages: Range<usize>,
     pub(crate) heading_vector: Vector,
@@ -164,6 +181,7 @@ impl Index {
                 sentences,
                 heading,
                 above,
+                pairs: pairs(&document, section),
                 passages: first..self.passages.len(),
                 heading_vector: std::mem::take(&mut of_headings[position]),
             };
@@ -223,6 +241,12 @@ impl Index {
             }
         }
         scores
+    }
+
+    /// The digest of all documents: their paths and texts.
+    pub fn digest(&self) -> Digest {
+        let parts = self.documents.iter().flat_map(|document| [&document.path, &document.text]);
+        Digest::of_parts(parts.map(|part| part.as_bytes()))
     }
 
     /// The documents.
@@ -316,6 +340,25 @@ pub(crate) fn keys(text: &str, glossary: &Glossary) -> Vec<String> {
         keys.extend(meant.filter(|key| !own.contains(key)));
     }
     keys
+}
+
+/// The pairs of words that stand side by side in a section, ascending.
+fn pairs(document: &Document, section: &Section) -> Vec<u32> {
+    let mut run = words(section.heading());
+    for sentence in &section.sentences {
+        run.extend(words(&document.text[sentence.place.clone()]));
+    }
+    let pair = |pair: &[Term]| pair_key(&pair[0].key, &pair[1].key);
+    let mut pairs: Vec<u32> = run.windows(2).map(pair).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
+}
+
+/// A number for a pair of words: FNV-1a of both.
+pub(crate) fn pair_key(first: &str, second: &str) -> u32 {
+    let bytes = first.bytes().chain([0]).chain(second.bytes());
+    bytes.fold(0x811c_9dc5, |key: u32, byte| (key ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// Whether a document is called so.

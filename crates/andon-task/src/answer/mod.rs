@@ -15,6 +15,7 @@ mod select;
 mod sentence;
 mod span;
 mod term;
+mod usual;
 mod vector;
 
 pub use document::{Citation, Document, Form, Section, Sentence, slug};
@@ -22,9 +23,9 @@ pub use index::{Index, Passage, Vectors, heading_text, passage_text, passages};
 pub use ranker::{
     FEATURES, Learned, Linear, Ranker, RankerError, Remembered, SPAN_FEATURES, SUPPORT_FEATURES,
 };
-pub use rouge::rouge_l;
-pub use search::{Found, Question, search};
-pub use select::{Selection, select};
+pub use rouge::{Rouge, Running, rouge_l};
+pub use search::{Found, Hidden, Question, rank, search};
+pub use select::{Selection, conclude, select};
 pub use span::{SECTIONS, Span, spans};
 pub use term::{Term, terms};
 pub use vector::Vector;

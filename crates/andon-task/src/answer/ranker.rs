@@ -4,14 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::index::Index;
+use super::index::{Index, TermId};
 use super::vector::Vector;
 use crate::digest::Digest;
 
 /// What describes a section for a question.
 pub const FEATURES: usize = 20;
 /// What describes a run of sentences.
-pub const SPAN_FEATURES: usize = 20;
+pub const SPAN_FEATURES: usize = 26;
 /// What describes an answer as a whole.
 pub const SUPPORT_FEATURES: usize = 12;
 
@@ -101,7 +101,10 @@ pub enum RankerError {
 
 /// A question that was answered before, found in an index.
 pub(crate) struct Memory {
-    pub(crate) keys: Vec<String>,
+    /// Its words that the index has, ascending.
+    pub(crate) terms: Vec<TermId>,
+    /// How telling all its words are together.
+    pub(crate) weight: f64,
     pub(crate) vector: Vector,
     pub(crate) sections: Vec<usize>,
 }
@@ -148,6 +151,12 @@ impl Learned {
     }
 }
 
+impl Default for Learned {
+    fn default() -> Self {
+        super::usual::learned()
+    }
+}
+
 impl Ranker {
     /// A ranker for an index. What it remembers of sections that are gone is left out.
     pub fn new(learned: Learned, index: &Index) -> Self {
@@ -157,14 +166,19 @@ impl Ranker {
         let memories = learned
             .memory
             .iter()
-            .filter_map(|one| {
+            .map(|one| {
                 let find = |id: &String| by_id.get(id.as_str()).copied();
                 let sections: Vec<usize> = one.sections.iter().filter_map(find).collect();
-                (!sections.is_empty()).then(|| Memory {
-                    keys: one.keys.clone(),
+                let known = one.keys.iter().map(|key| index.term(key));
+                let weight = known.clone().map(|term| index.rarity(term)).sum();
+                let mut terms: Vec<TermId> = known.flatten().collect();
+                terms.sort_unstable();
+                Memory {
+                    terms,
+                    weight,
                     vector: one.vector.clone(),
                     sections,
-                })
+                }
             })
             .collect();
         Self { learned, memories }

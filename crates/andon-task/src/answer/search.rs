@@ -1,7 +1,7 @@
 //! Finding sections: candidates by words and by vectors, each described by the same
 //! features, ranked by a linear function of them.
 
-use super::index::{Index, TermId, keys, saturate};
+use super::index::{Index, TermId, keys, pair_key, saturate};
 use super::ranker::{FEATURES, Ranker};
 use super::term::words;
 use super::vector::Vector;
@@ -20,6 +20,15 @@ pub struct Question {
     pub(crate) vector: Vector,
 }
 
+/// What is treated as though it were not there, for learning and measuring.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hidden<'a> {
+    /// Sections, by their numbers.
+    pub sections: &'a [usize],
+    /// A remembered question, by its place.
+    pub memory: Option<usize>,
+}
+
 /// A section that may hold the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -32,8 +41,7 @@ pub struct Found {
 }
 
 impl Question {
-    /// A question with its vector. `before` are earlier questions of the same
-    /// conversation, the newest last: where this one has few words of its own, theirs count.
+    /// A question with its vector.
     pub fn new(text: &str, vector: Vector, glossary: &Glossary) -> Self {
         let mut all: Vec<String> = Vec::new();
         for key in keys(text, glossary) {
@@ -46,6 +54,21 @@ impl Question {
             run: words(text).into_iter().map(|word| word.key).collect(),
             vector,
         }
+    }
+
+    /// Its words in order, folded, none left out.
+    pub(crate) fn run(&self) -> &[String] {
+        &self.run
+    }
+
+    /// Its words, as they are compared.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// Its vector.
+    pub fn vector(&self) -> &Vector {
+        &self.vector
     }
 
     /// Whether it has a word that could be looked for.
@@ -63,36 +86,36 @@ impl Question {
     }
 }
 
-/// The sections that may hold the answer to a question, the best first. `but` are left out,
-/// as though the documents did not have them.
-pub fn search(index: &Index, ranker: &Ranker, question: &Question, but: &[usize]) -> Vec<Found> {
-    let mut found = describe(index, ranker, question, but);
-    for one in &mut found {
-        one.score = ranker.score(&one.features);
-    }
-    found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.section.cmp(&b.section)));
+/// The sections that may hold the answer to a question, the best first.
+pub fn search(index: &Index, ranker: &Ranker, question: &Question, hidden: Hidden<'_>) -> Vec<Found> {
+    let mut found = describe(index, ranker, question, hidden);
+    rank(ranker, &mut found);
     found
 }
 
+/// Puts sections that were found into the order of a ranker.
+pub fn rank(ranker: &Ranker, found: &mut [Found]) {
+    for one in found.iter_mut() {
+        one.score = ranker.score(&one.features);
+    }
+    found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.section.cmp(&b.section)));
+}
+
 /// What is known of the memory of earlier questions: for each section how like the likest is.
-fn remembered(index: &Index, ranker: &Ranker, question: &Question) -> Vec<(usize, f64)> {
+fn remembered(
+    index: &Index,
+    ranker: &Ranker,
+    question: &Question,
+    hidden: Option<usize>,
+) -> Vec<(usize, f64)> {
     let weighed = question.weighed(index);
     let total: f64 = weighed.iter().map(|(_, rarity)| rarity).sum();
     let mut best: Vec<(usize, f64)> = Vec::new();
-    for memory in ranker.memories() {
-        let shared: f64 = question
-            .keys
-            .iter()
-            .zip(&weighed)
-            .filter(|(key, _)| memory.keys.contains(key))
-            .map(|(_, (_, rarity))| rarity)
-            .sum();
-        let theirs: f64 = memory
-            .keys
-            .iter()
-            .map(|key| index.rarity(index.term(key)))
-            .sum();
-        let union = total + theirs - shared;
+    for (_, memory) in ranker.memories().iter().enumerate().filter(|&(at, _)| Some(at) != hidden) {
+        let known = |term: &TermId| memory.terms.binary_search(term).is_ok();
+        let shared = weighed.iter().filter(|(term, _)| term.as_ref().is_some_and(known));
+        let shared: f64 = shared.map(|(_, rarity)| rarity).sum();
+        let union = total + memory.weight - shared;
         let words = if union > 0.0 { shared / union } else { 0.0 };
         let likeness = 0.5 * words + 0.5 * memory.vector.cosine(&question.vector).max(0.0);
         for &section in &memory.sections {
@@ -106,9 +129,9 @@ fn remembered(index: &Index, ranker: &Ranker, question: &Question) -> Vec<(usize
     best
 }
 
-fn describe(index: &Index, ranker: &Ranker, question: &Question, but: &[usize]) -> Vec<Found> {
+fn describe(index: &Index, ranker: &Ranker, question: &Question, hidden: Hidden<'_>) -> Vec<Found> {
     let weighed = question.weighed(index);
-    let left = |section: &usize| !but.contains(section);
+    let left = |section: &usize| !hidden.sections.contains(section);
 
     let scores = index.weigh(&weighed);
     let mut by_words: Vec<(usize, f64)> = scores
@@ -124,7 +147,7 @@ fn describe(index: &Index, ranker: &Ranker, question: &Question, but: &[usize]) 
         .collect();
     by_vector.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
 
-    let mut memory = remembered(index, ranker, question);
+    let mut memory = remembered(index, ranker, question, hidden.memory);
     memory.retain(|(section, _)| left(section));
 
     let mut pool: Vec<usize> = Vec::new();
@@ -330,19 +353,8 @@ fn pairs(index: &Index, section: usize, question: &Question) -> f64 {
     if question.run.len() < 2 {
         return 0.0;
     }
-    let (document, section) = index.section(section);
-    let mut text: Vec<String> = words(section.heading())
-        .into_iter()
-        .map(|w| w.key)
-        .collect();
-    for sentence in &section.sentences {
-        text.extend(
-            words(&document.text[sentence.place.clone()])
-                .into_iter()
-                .map(|w| w.key),
-        );
-    }
-    let has = |pair: &&[String]| text.windows(2).any(|window| window == *pair);
+    let known = &index.entries[section].pairs;
+    let has = |pair: &&[String]| known.binary_search(&pair_key(&pair[0], &pair[1])).is_ok();
     let found = question.run.windows(2).filter(has).count();
     found as f64 / (question.run.len() - 1) as f64
 }

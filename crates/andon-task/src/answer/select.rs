@@ -2,7 +2,7 @@
 
 use super::index::Index;
 use super::ranker::{Ranker, SUPPORT_FEATURES};
-use super::search::{Found, Question, search};
+use super::search::{Found, Hidden, Question, search};
 use super::span::{Span, pick, spans};
 
 /// What a search came to.
@@ -18,9 +18,19 @@ pub struct Selection {
     pub probability: f64,
 }
 
-/// Answers a question from an index. `but` are sections that count as absent.
-pub fn select(index: &Index, ranker: &Ranker, question: &Question, but: &[usize]) -> Selection {
-    let found = search(index, ranker, question, but);
+/// Answers a question from an index.
+pub fn select(index: &Index, ranker: &Ranker, question: &Question, hidden: Hidden<'_>) -> Selection {
+    let found = search(index, ranker, question, hidden);
+    conclude(index, ranker, question, found)
+}
+
+/// What follows from the sections that were found, the best first.
+pub fn conclude(
+    index: &Index,
+    ranker: &Ranker,
+    question: &Question,
+    found: Vec<Found>,
+) -> Selection {
     let span = pick(ranker, spans(index, question, &found)).map(|(span, _)| span);
     let features = describe(index, question, &found, span.as_ref());
     let probability = match span {

@@ -106,6 +106,10 @@ fn of_section(
     let best_cosine = cosines.iter().copied().fold(0.0, f64::max);
     let best_alone = alone.iter().copied().fold(0.0, f64::max);
 
+    let asks = Asks::of(question);
+    let has_digit: Vec<bool> =
+        (0..count).map(|at| text(at).bytes().any(|b| b.is_ascii_digit())).collect();
+
     let mut beginnings: Vec<usize> = (0..count).collect();
     if count > MOST_BEGINNINGS {
         beginnings.sort_by(|&a, &b| {
@@ -156,12 +160,44 @@ fn of_section(
                 claim(section.sentences.get(end).is_none_or(|next| next.opens)),
                 (1.0 + all_words as f64).ln(),
                 best_alone - alone[within.clone()].iter().copied().fold(0.0, f64::max),
+                asks.steps * log,
+                asks.steps * part,
+                asks.number * claim((start..end).any(|at| has_digit[at])),
+                asks.number * log,
+                log * (1.0 + all_words as f64).ln(),
+                part * covered,
             ];
             spans.push(Span {
                 section: number,
                 sentences: within,
                 features,
             });
+        }
+    }
+}
+
+/// What kind of answer a question seems to ask for.
+struct Asks {
+    /// How something is done.
+    steps: f64,
+    /// How many, how much, how long.
+    number: f64,
+}
+
+impl Asks {
+    fn of(question: &Question) -> Self {
+        let run: Vec<&str> = question.run().iter().map(String::as_str).collect();
+        let number = run.windows(2).any(|pair| {
+            let measured = ["many", "much", "long", "often", "fast", "high", "far", "hot", "old"];
+            pair[0] == "how" && measured.contains(&pair[1])
+        }) || run.iter().any(|word| {
+            word.starts_with("cuant") || ["torque", "par", "limit", "limite"].contains(word)
+        });
+        let how = ["how", "como", "steps", "pasos", "procedure", "explain"];
+        let steps = !number && run.iter().any(|word| how.contains(word));
+        Self {
+            steps: claim(steps),
+            number: claim(number),
         }
     }
 }
