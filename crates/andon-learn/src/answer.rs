@@ -138,23 +138,45 @@ pub fn hidden_folds(lesson: &Lesson<'_>, _clock: Clock<'_>) -> (f64, usize, f64,
     use andon_task::answer::{Hidden, select};
     let index = lesson.against.index;
     let encoder = lesson.against.encoder.identity().digest;
-    let (gone, rest): (Vec<_>, Vec<_>) =
-        lesson.cases.iter().enumerate().partition(|(at, _)| at % 6 == 0);
+    let (gone, rest): (Vec<_>, Vec<_>) = lesson
+        .cases
+        .iter()
+        .enumerate()
+        .partition(|(at, _)| at % 6 == 0);
     let rest: Vec<&Case> = rest.into_iter().map(|(_, case)| case).collect();
     let learned = train::train(index, &rest, encoder, &Learned::default());
     let threshold = learned.threshold;
     let ranker = Ranker::new(learned, index);
-    let hidden: Vec<f64> = gone.iter().map(|(_, case)| {
-        let hidden = Hidden { sections: &case.gold, memory: None };
-        select(index, &ranker, &case.question, hidden).probability
-    }).collect();
-    let open: Vec<(f64, bool)> = gone.iter().map(|(_, case)| {
-        let s = select(index, &ranker, &case.question, Hidden::default());
-        (s.probability, train::is_right(&s, case))
-    }).collect();
+    let hidden: Vec<f64> = gone
+        .iter()
+        .map(|(_, case)| {
+            let hidden = Hidden {
+                sections: &case.gold,
+                memory: None,
+            };
+            select(index, &ranker, &case.question, hidden).probability
+        })
+        .collect();
+    let open: Vec<(f64, bool)> = gone
+        .iter()
+        .map(|(_, case)| {
+            let s = select(index, &ranker, &case.question, Hidden::default());
+            (s.probability, train::is_right(&s, case))
+        })
+        .collect();
     let declined = hidden.iter().filter(|&&p| p < threshold).count() as f64 / hidden.len() as f64;
     let coverage = open.iter().filter(|(p, _)| *p >= threshold).count() as f64 / open.len() as f64;
-    let mut wins = 0.0; let mut n = 0.0;
-    for (p, right) in &open { if *right { for q in &hidden { n += 1.0; if p > q { wins += 1.0 } } } }
+    let mut wins = 0.0;
+    let mut n = 0.0;
+    for (p, right) in &open {
+        if *right {
+            for q in &hidden {
+                n += 1.0;
+                if p > q {
+                    wins += 1.0
+                }
+            }
+        }
+    }
     (declined, hidden.len(), coverage, wins / n)
 }

@@ -47,7 +47,11 @@ pub(crate) fn estimates<const FIGURES: usize>(
 pub(crate) fn mean(values: &[f64]) -> Option<Estimate> {
     estimate(values.len(), |weights| {
         let total: f64 = weights.iter().sum();
-        let sum: f64 = values.iter().zip(weights).map(|(value, weight)| value * weight).sum();
+        let sum: f64 = values
+            .iter()
+            .zip(weights)
+            .map(|(value, weight)| value * weight)
+            .sum();
         (total > 0.0).then(|| sum / total)
     })
 }

@@ -19,8 +19,24 @@ pub const MAX_QUESTION: usize = 2_000;
 const NAMED: usize = 5;
 /// Words that a question begins with that goes on from the one before.
 const GOES_ON: &[&str] = &[
-    "and", "also", "it", "its", "that", "then", "they", "this", "those", "what about", "how about",
-    "y", "eso", "esa", "ese", "entonces", "tambien", "también",
+    "and",
+    "also",
+    "it",
+    "its",
+    "that",
+    "then",
+    "they",
+    "this",
+    "those",
+    "what about",
+    "how about",
+    "y",
+    "eso",
+    "esa",
+    "ese",
+    "entonces",
+    "tambien",
+    "también",
 ];
 /// A question of fewer words of its own may go on from the one before.
 const FEW_WORDS: usize = 3;
@@ -53,8 +69,10 @@ impl Node {
             return Err(Error::QuestionTooLong { characters });
         }
         let name = &asked.task.name;
-        let searching =
-            self.rankers.serving(name).ok_or_else(|| Error::NoDocuments(name.clone()))?;
+        let searching = self
+            .rankers
+            .serving(name)
+            .ok_or_else(|| Error::NoDocuments(name.clone()))?;
         if searching.index.is_empty() {
             return Err(Error::NoDocuments(name.clone()));
         }
@@ -69,7 +87,12 @@ impl Node {
         };
         let mut evidence: Vec<Evidence> = passages.into_iter().map(Evidence::Passage).collect();
         if !given {
-            evidence.insert(0, Evidence::Unsaid { note: "the manuals do not say".to_owned() });
+            evidence.insert(
+                0,
+                Evidence::Unsaid {
+                    note: "the manuals do not say".to_owned(),
+                },
+            );
         }
         let outcome = Outcome {
             answer,
@@ -81,7 +104,10 @@ impl Node {
             digests: self.digests_of_search(&searching),
         };
         // A question that was asked before is no reason to ask a person again.
-        let asked = Asked { repeats: None, ..asked };
+        let asked = Asked {
+            repeats: None,
+            ..asked
+        };
         let run = self.routed(&asked, outcome);
         Ok(match given {
             true => run,
@@ -100,13 +126,23 @@ impl Node {
     /// seems to go on from that: the surer of both.
     fn look_up(&self, searching: &Searching, asked: &Asked<'_>) -> Result<Selection, Error> {
         let alone = self.read_question(asked.text, asked.vector.clone())?;
-        let selection = select(&searching.index, &searching.ranker, &alone, Hidden::default());
+        let selection = select(
+            &searching.index,
+            &searching.ranker,
+            &alone,
+            Hidden::default(),
+        );
         let Some(before) = asked.before.last().filter(|_| goes_on(asked.text, &alone)) else {
             return Ok(selection);
         };
         let before: String = before.chars().take(MAX_QUESTION).collect();
         let both = self.read_question(&format!("{before} {}", asked.text), None)?;
-        let together = select(&searching.index, &searching.ranker, &both, Hidden::default());
+        let together = select(
+            &searching.index,
+            &searching.ranker,
+            &both,
+            Hidden::default(),
+        );
         Ok(match together.probability >= selection.probability {
             true => together,
             false => selection,
@@ -126,7 +162,10 @@ impl Node {
 
     fn digests_of_search(&self, searching: &Searching) -> Digests {
         Digests {
-            model: self.encoder.as_ref().map(|encoder| encoder.identity().digest),
+            model: self
+                .encoder
+                .as_ref()
+                .map(|encoder| encoder.identity().digest),
             ranker: searching.digest,
             corpus: Some(searching.index.digest()),
             glossary: Some(self.plant.glossary.digest()),
@@ -146,7 +185,10 @@ fn passages(index: &Index, selection: &Selection) -> Vec<Passage> {
         text: document.quote(&section.sentences[span.sentences.clone()]),
         citation: document.cite(section, span.sentences.clone()),
     }];
-    let others = selection.found.iter().filter(|found| found.section != span.section);
+    let others = selection
+        .found
+        .iter()
+        .filter(|found| found.section != span.section);
     for found in others.take(NAMED - 1) {
         let (document, section) = index.section(found.section);
         let sentences = 0..section.sentences.len().min(2);

@@ -104,9 +104,8 @@ impl Corpus {
         bytes: &Arc<[u8]>,
     ) -> Result<StoredDocument, Error> {
         let digest = Digest::of(bytes);
-        let is_current = |known: &StoredDocument| {
-            known.digest == digest && known.reader == reader.version()
-        };
+        let is_current =
+            |known: &StoredDocument| known.digest == digest && known.reader == reader.version();
         if let Some(known) = store.document(path)?.filter(is_current) {
             return Ok(known);
         }
@@ -161,13 +160,19 @@ fn vectors(
 ) -> Result<Vectors, Error> {
     let cut = passages(document);
     let texts = cut.iter().map(|passage| passage_text(document, passage));
-    let texts: Vec<String> = texts.chain(document.sections.iter().map(heading_text)).collect();
-    let readings: Vec<String> =
-        texts.iter().map(|text| glossary.read(text).text().to_owned()).collect();
+    let texts: Vec<String> = texts
+        .chain(document.sections.iter().map(heading_text))
+        .collect();
+    let readings: Vec<String> = texts
+        .iter()
+        .map(|text| glossary.read(text).text().to_owned())
+        .collect();
     let encoder_digest = encoder.identity().digest;
     let parts = readings.iter().map(|text| text.as_bytes());
     let key = Digest::of_parts(parts.chain([encoder_digest.as_bytes().as_slice()]));
-    let known = store.vectors(&document.path)?.filter(|known| known.key == key);
+    let known = store
+        .vectors(&document.path)?
+        .filter(|known| known.key == key);
     if let Some(vectors) = known.and_then(|known| Vectors::parse(&known.bytes)) {
         return Ok(vectors);
     }
@@ -194,12 +199,17 @@ fn vectors(
 fn embed(encoder: &dyn Embed, texts: &[String]) -> Result<Vec<Vector>, EngineError> {
     let whole: Vec<&str> = texts.iter().map(String::as_str).collect();
     let long = |error: &EngineError| {
-        matches!(error, EngineError::DoesNotFit { .. } | EngineError::TooLong { .. })
+        matches!(
+            error,
+            EngineError::DoesNotFit { .. } | EngineError::TooLong { .. }
+        )
     };
     match encoder.embed(&whole) {
         Ok(vectors) => Ok(vectors.iter().map(|vector| Vector::of(vector)).collect()),
         Err(error) if long(&error) && texts.len() > 1 => {
-            let each = texts.iter().map(|text| embed(encoder, std::slice::from_ref(text)));
+            let each = texts
+                .iter()
+                .map(|text| embed(encoder, std::slice::from_ref(text)));
             let each: Result<Vec<Vec<Vector>>, EngineError> = each.collect();
             Ok(each?.into_iter().flatten().collect())
         }

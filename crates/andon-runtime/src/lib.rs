@@ -8,8 +8,10 @@
 //! `take_in` returns it, and a run before `run` returns it.
 
 mod adapters;
+mod answer;
 mod answers;
 mod certificates;
+mod corpus;
 mod decide;
 mod error;
 mod files;
@@ -18,16 +20,20 @@ mod intake;
 mod model;
 mod node;
 mod probe;
+mod rankers;
 mod run;
 
 #[cfg(test)]
 mod tests;
 
 pub use adapters::{AdapterFiles, AdapterStatus};
+pub use answer::MAX_QUESTION;
 pub use certificates::{CertificateStatus, Validity};
+pub use corpus::{Corpus, Ingested, ReadDocument};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
 pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};
 pub use probe::{Check, Readiness};
+pub use rankers::{RankerFiles, RankerStatus};

@@ -12,6 +12,7 @@ use crate::certificates::Certificates;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
+use crate::rankers::{RankerFiles, Rankers};
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -44,6 +45,8 @@ pub struct Node {
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
     pub(crate) certificates: Certificates,
+    pub(crate) rankers: Rankers,
+    pub(crate) ranker_files: Option<RankerFiles>,
     clock: Clock,
 }
 
@@ -58,6 +61,8 @@ impl Node {
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
             certificates: Certificates::default(),
+            rankers: Rankers::default(),
+            ranker_files: None,
             clock: parts.clock,
         };
         node.refresh()?;
@@ -103,6 +108,12 @@ impl Node {
         };
         for task in self.plant.tasks.values() {
             let promoted = self.store.promoted(&task.name)?;
+            if let (Some(files), Some(encoder)) = (&self.ranker_files, beside.encoder) {
+                let ranker = promoted.as_ref().filter(|one| one.kind == Kind::Ranker);
+                let ranker = ranker.map(|promotion| promotion.digest);
+                self.rankers.set(task, ranker, files, encoder.digest);
+            }
+            let promoted = promoted.filter(|promotion| promotion.kind != Kind::Ranker);
             let is_adapter = |promotion: &Promotion| promotion.kind == Kind::Adapter;
             let adapter = promoted.as_ref().filter(|promotion| is_adapter(promotion));
             let adapter = adapter.map(|promotion| promotion.digest);
@@ -131,17 +142,23 @@ impl Node {
         let Some(model) = &self.language_model else {
             return Ok(0);
         };
-        let serves = |status: HeadStatus| status.refused.is_none();
         let mut tokens = 0;
         let decides = |task: &&Task| matches!(task.kind, task::Kind::Decide(_));
         for task in self.plant.tasks.values().filter(decides) {
-            if !self.heads.status(&task.name).is_some_and(serves) {
+            if !self.serves_alone(&task.name) {
                 // Two notes that have nothing in common: what is left is the task's.
                 let prompts = ["a", "Z"].map(|note| prompt::decide(task, note));
                 tokens += model.pin(&prompts)?;
             }
         }
         Ok(tokens)
+    }
+
+    /// Whether what was promoted answers a task, so that no language model is needed for a
+    /// text that fits it.
+    pub fn serves_alone(&self, task: &str) -> bool {
+        let serves = |status: HeadStatus| status.refused.is_none();
+        self.head_status(task).is_some_and(serves) || self.rankers.serving(task).is_some()
     }
 
     /// The head that is promoted for a task, and whether it serves.

@@ -37,7 +37,10 @@ impl RankerFiles {
     pub fn open(&self, digest: Digest, encoder: Digest) -> Result<Learned, String> {
         let path = self.path(digest);
         let unreadable = |reason: String| {
-            format!("its file '{}' cannot be read ({reason}): learn again", path.display())
+            format!(
+                "its file '{}' cannot be read ({reason}): learn again",
+                path.display()
+            )
         };
         let bytes = fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
         if Digest::of(&bytes) != digest {
@@ -87,7 +90,10 @@ impl Rankers {
         let serving = self.serving(task)?;
         serving.refused.clone().or_else(|| {
             let digest = serving.digest?;
-            Some(RankerStatus { digest, refused: None })
+            Some(RankerStatus {
+                digest,
+                refused: None,
+            })
         })
     }
 
@@ -95,7 +101,15 @@ impl Rankers {
     pub(crate) fn begin(&self, task: &Task, index: Index) {
         let index = Arc::new(index);
         let ranker = Ranker::new(Learned::default(), &index);
-        self.put(task, Searching { index, ranker, digest: None, refused: None });
+        self.put(
+            task,
+            Searching {
+                index,
+                ranker,
+                digest: None,
+                refused: None,
+            },
+        );
     }
 
     /// Makes `digest` the ranker of `task`, if it is not so already.
@@ -120,14 +134,26 @@ impl Rankers {
                 (learned, None)
             }
             Some((digest, Err(reason))) => {
-                tracing::warn!(task = task.name, reason, "the promoted ranker does not serve");
+                tracing::warn!(
+                    task = task.name,
+                    reason,
+                    "the promoted ranker does not serve"
+                );
                 let refused = Some(reason);
                 (Learned::default(), Some(RankerStatus { digest, refused }))
             }
         };
         let digest = digest.filter(|_| refused.is_none());
         let ranker = Ranker::new(learned, &index);
-        self.put(task, Searching { index, ranker, digest, refused });
+        self.put(
+            task,
+            Searching {
+                index,
+                ranker,
+                digest,
+                refused,
+            },
+        );
     }
 
     fn put(&self, task: &Task, searching: Searching) {

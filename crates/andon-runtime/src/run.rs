@@ -20,6 +20,8 @@ pub(crate) struct Asked<'a> {
     /// The open record that this one repeats.
     pub(crate) repeats: Option<Repeat>,
     pub(crate) terms: &'a Terms,
+    /// Earlier questions of the same conversation, the newest last.
+    pub(crate) before: Vec<String>,
 }
 
 /// What a task answered, before it is routed.
@@ -47,6 +49,7 @@ impl Node {
             vector: taken.vector.clone(),
             repeats: taken.record.repeats,
             terms,
+            before: before(&taken.record.meta),
         })?;
         run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
         let observation = self.backing(&run.task, &run.digests).observation(&run);
@@ -68,6 +71,7 @@ impl Node {
             vector: None,
             repeats: None,
             terms: &Terms::of(task.deadline),
+            before: Vec::new(),
         })?;
         run.took_ms = began.elapsed().as_secs_f64() * 1000.0;
         Ok(run)
@@ -77,7 +81,8 @@ impl Node {
     fn perform(&self, asked: Asked<'_>) -> Result<Run, Error> {
         match &asked.task.kind {
             Kind::Decide(labels) => self.decide(labels, asked),
-            Kind::Extract(_) | Kind::Summarise | Kind::Answer | Kind::Normalise => {
+            Kind::Answer => self.answer(asked),
+            Kind::Extract(_) | Kind::Summarise | Kind::Normalise => {
                 Err(Error::NothingAnswers(asked.task.name.clone()))
             }
         }
@@ -112,4 +117,13 @@ impl Node {
             took_ms: 0.0,
         }
     }
+}
+
+/// The earlier questions that came with a record, as `before` in its metadata.
+fn before(meta: &Value) -> Vec<String> {
+    let questions = meta["before"].as_array().into_iter().flatten();
+    questions
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }

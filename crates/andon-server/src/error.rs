@@ -258,6 +258,7 @@ impl From<NodeError> for ApiError {
         match error {
             NodeError::EmptyText => bad("empty_text", "text"),
             NodeError::TextTooLong { .. } => bad("text_too_long", "text"),
+            NodeError::QuestionTooLong { .. } => bad("text_too_long", "input"),
             NodeError::Meta => bad("invalid_value", "meta"),
             NodeError::UnknownAsset(_) => bad("unknown_asset", "asset"),
             NodeError::UnknownTask(_) => missing("unknown_task"),
@@ -265,7 +266,7 @@ impl From<NodeError> for ApiError {
             NodeError::UnknownRun(_) => missing("unknown_run"),
             NodeError::UnknownLabel { .. } => bad("unknown_label", "answer"),
             NodeError::Name => bad("invalid_value", "by"),
-            NodeError::NothingAnswers(_) => {
+            NodeError::NothingAnswers(_) | NodeError::NoDocuments(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }
             NodeError::Engine(error) => error.into(),

@@ -16,6 +16,7 @@
 mod answer;
 mod candidate;
 mod certificate;
+mod corpus;
 mod error;
 mod json;
 mod listing;
@@ -30,6 +31,7 @@ mod writer;
 pub use answer::{NewAnswer, PersonAnswer, SpotCheck};
 pub use candidate::{Candidate, Kind};
 pub use certificate::{StoredCertificate, Suspension};
+pub use corpus::{StoredDocument, StoredVectors};
 pub use error::Error;
 pub use listing::Page;
 pub use promotion::Promotion;

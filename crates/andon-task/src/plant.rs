@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::example::{self, Example, ExampleError, LabelledText};
 use crate::glossary::{Glossary, GlossaryError};
 use crate::label::{LabelError, LabelSet};
+use crate::mapping::Mapping;
 use crate::procedure::Procedure;
 use crate::schema::{Schema, SchemaError};
 use crate::task::{Kind, Task, TaskError, TaskFile};
@@ -36,6 +37,8 @@ pub struct Plant {
     pub documents: BTreeMap<String, Arc<[u8]>>,
     /// The asset register, by asset id; empty where the plant keeps none.
     pub assets: BTreeMap<String, Asset>,
+    /// Which columns of other systems' tables hold what, by name.
+    pub mappings: BTreeMap<String, Mapping>,
     /// What the plant's own words mean; empty where it has no `glossary.csv`.
     pub glossary: Glossary,
     /// The digest of the policy files; of no bytes where there are none.
@@ -146,6 +149,7 @@ impl Plant {
         let (examples, expected) = parse_examples(files, &tasks)?;
         let documents = parse_documents(files, &tasks)?;
         let assets = parse_assets(files)?;
+        let mappings = parse_mappings(files)?;
         let glossary = parse_glossary(files)?;
         let policy: Vec<&[u8]> = within(files, "policy/", ".cedar")
             .map(|(path, _)| files[path].as_slice())
@@ -158,6 +162,7 @@ impl Plant {
             expected,
             documents,
             assets,
+            mappings,
             glossary,
             policy: (!policy.is_empty()).then(|| Digest::of_parts(policy)),
         })
@@ -315,7 +320,9 @@ fn parse_documents(
         .filter(|task| task.kind == Kind::Answer)
         .collect();
     let is_document = |path: &&String| {
-        ["manuals/", "procedures/"].iter().any(|folder| path.starts_with(folder))
+        ["manuals/", "procedures/"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
     };
     let documents: BTreeMap<String, Arc<[u8]>> = files
         .iter()
@@ -324,7 +331,10 @@ fn parse_documents(
         .collect();
     for task in answering {
         for named in &task.documents {
-            let alone = Task { documents: vec![named.clone()], ..task.clone() };
+            let alone = Task {
+                documents: vec![named.clone()],
+                ..task.clone()
+            };
             if !documents.keys().any(|path| alone.reads(path)) {
                 let named_in = format!("tasks/{}.toml", task.name);
                 return Err(fail(named, Problem::Missing { named_in }));
@@ -332,6 +342,18 @@ fn parse_documents(
         }
     }
     Ok(documents)
+}
+
+fn parse_mappings(files: &Files) -> Result<BTreeMap<String, Mapping>, PlantError> {
+    within(files, "mappings/", ".toml")
+        .map(|(path, stem)| {
+            let mapping = toml::from_str(named(files, path, "mappings")?).map_err(|error| {
+                let problem = Problem::Toml(error.to_string().trim_end().to_owned());
+                fail(path, problem)
+            })?;
+            Ok((stem.to_owned(), mapping))
+        })
+        .collect()
 }
 
 fn parse_glossary(files: &Files) -> Result<Glossary, PlantError> {

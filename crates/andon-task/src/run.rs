@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::answer::Citation;
 use crate::certificate::Mark;
 use crate::digest::Digest;
 use crate::procedure::Procedure;
@@ -86,6 +87,12 @@ pub struct Digests {
     /// The glossary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glossary: Option<Digest>,
+    /// The ranker, where one was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<Digest>,
+    /// The documents that were searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<Digest>,
     /// The policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
@@ -110,6 +117,8 @@ pub enum Answerer {
     Head,
     /// The language model, by scoring the labels.
     LabelScoring,
+    /// The plant's documents, word for word.
+    Passages,
 }
 
 /// What stands behind an answer.
@@ -167,6 +176,23 @@ pub enum Evidence {
     Procedure(Procedure),
     /// The open record that this one repeats.
     Repeats(Repeat),
+    /// A place in the plant's documents: first the quoted one, then others that were found.
+    Passage(Passage),
+    /// The documents do not hold the answer, as far as can be said.
+    Unsaid {
+        /// The same as a sentence.
+        note: String,
+    },
+}
+
+/// Words of a document, with the place that they stand in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The words.
+    pub text: String,
+    /// Where they stand.
+    #[serde(flatten)]
+    pub citation: Citation,
 }
 
 /// A run as the store keeps it.

@@ -270,7 +270,8 @@ impl Task {
     pub fn reads(&self, path: &str) -> bool {
         let within = |named: &String| {
             let folder = named.trim_end_matches('/');
-            path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            path.strip_prefix(folder)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         self.documents.is_empty() || self.documents.iter().any(within)
     }

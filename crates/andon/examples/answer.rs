@@ -35,26 +35,56 @@ fn main() {
         (document, vectors)
     });
     let index = Index::new(with_vectors.collect(), &glossary);
-    println!("{} sections, indexed in {:.1?}", index.len(), began.elapsed());
+    println!(
+        "{} sections, indexed in {:.1?}",
+        index.len(),
+        began.elapsed()
+    );
     let asked: Vec<(String, Vec<f32>)> = examples
         .iter()
-        .map(|e| (e.input.clone(), encoder.embed(&[e.input.as_str()]).unwrap().remove(0)))
+        .map(|e| {
+            (
+                e.input.clone(),
+                encoder.embed(&[e.input.as_str()]).unwrap().remove(0),
+            )
+        })
         .collect();
-    std::fs::write(format!("target/questions-{what}.json"), serde_json::to_string(&asked).unwrap()).unwrap();
-    let against = Against { index: &index, encoder: &encoder, glossary: &glossary };
+    std::fs::write(
+        format!("target/questions-{what}.json"),
+        serde_json::to_string(&asked).unwrap(),
+    )
+    .unwrap();
+    let against = Against {
+        index: &index,
+        encoder: &encoder,
+        glossary: &glossary,
+    };
     let cases = Cases::read(&examples, against, &clock, &mut |_| {}).unwrap();
     println!("{} cases, {} lost", cases.cases.len(), cases.lost.len());
     for lost in cases.lost.iter().take(10) {
         println!("  lost {lost}");
     }
-    let lesson = Lesson { task: "ask", accept: 0.5, cases: &cases.cases, against };
-    show("default", &evaluate(&lesson, &Learned::default(), &clock).unwrap());
+    let lesson = Lesson {
+        task: "ask",
+        accept: 0.5,
+        cases: &cases.cases,
+        against,
+    };
+    show(
+        "default",
+        &evaluate(&lesson, &Learned::default(), &clock).unwrap(),
+    );
     let at = began.elapsed();
     show("learned, folds", &cross_validate(&lesson, &clock).unwrap());
     println!("took {:.1?}", began.elapsed() - at);
     let learned = learn(&lesson, &clock).unwrap().learned;
     let print = |name: &str, linear: &andon_task::answer::Linear| {
-        let each: Vec<String> = linear.weights.iter().enumerate().map(|(at, w)| format!("{at}:{w:.2}")).collect();
+        let each: Vec<String> = linear
+            .weights
+            .iter()
+            .enumerate()
+            .map(|(at, w)| format!("{at}:{w:.2}"))
+            .collect();
         println!("{name}: {}", each.join(" "));
     };
     print("sections", &learned.sections);
@@ -63,7 +93,9 @@ fn main() {
 }
 
 fn show(name: &str, evaluation: &Evaluation) {
-    let figure = |e: &Option<andon_learn::interval::Estimate>| e.map_or("-".to_owned(), |e| format!("{:.3}", e.value));
+    let figure = |e: &Option<andon_learn::interval::Estimate>| {
+        e.map_or("-".to_owned(), |e| format!("{:.3}", e.value))
+    };
     println!(
         "{name}: n {} hit@1 {} hit@5 {} rouge {} declined {} coverage {} error {} threshold {:.2} p50 {:.1} ms p99 {:.1} ms",
         evaluation.n,
@@ -86,7 +118,8 @@ fn data() -> PathBuf {
 
 fn emanual() -> (Vec<Document>, Vec<Example>) {
     let folder = data().join("emanual_qa");
-    let corpus = std::fs::read_to_string(folder.join("smart_tv_remote_manual_corpus.json")).unwrap();
+    let corpus =
+        std::fs::read_to_string(folder.join("smart_tv_remote_manual_corpus.json")).unwrap();
     let corpus: Value = serde_json::from_str(&corpus).unwrap();
     let mut text = String::from("# e-Manual\n\n");
     for section in corpus.as_object().unwrap().values() {
@@ -113,13 +146,17 @@ fn emanual() -> (Vec<Document>, Vec<Example>) {
 }
 
 fn xquad() -> (Vec<Document>, Vec<Example>) {
-    let text = std::fs::read_to_string(data().join("xquad_es/xquad.es.articles_01_24.json")).unwrap();
+    let text =
+        std::fs::read_to_string(data().join("xquad_es/xquad.es.articles_01_24.json")).unwrap();
     let set: Value = serde_json::from_str(&text).unwrap();
     let (mut documents, mut examples) = (Vec::new(), Vec::new());
     for (number, article) in set["data"].as_array().unwrap().iter().enumerate() {
         let mut text = String::new();
         for (at, paragraph) in article["paragraphs"].as_array().unwrap().iter().enumerate() {
-            let context = paragraph["context"].as_str().unwrap().replace('\u{feff}', "");
+            let context = paragraph["context"]
+                .as_str()
+                .unwrap()
+                .replace('\u{feff}', "");
             text.push_str(&format!("## P{at}\n\n{context}\n\n"));
             for qa in paragraph["qas"].as_array().unwrap() {
                 examples.push(Example {
@@ -130,7 +167,11 @@ fn xquad() -> (Vec<Document>, Vec<Example>) {
                 });
             }
         }
-        documents.push(Document::parse(&format!("manuals/a{number}.md"), text, Form::Markdown));
+        documents.push(Document::parse(
+            &format!("manuals/a{number}.md"),
+            text,
+            Form::Markdown,
+        ));
     }
     (documents, examples)
 }
@@ -144,24 +185,43 @@ fn encoder() -> Encoder {
 
 /// Vectors take minutes to make: kept between runs beside the build.
 fn vectors(encoder: &Encoder, document: &Document, set: &str) -> Vectors {
-    let texts: Vec<String> = passages(document).iter().map(|p| passage_text(document, p)).collect();
+    let texts: Vec<String> = passages(document)
+        .iter()
+        .map(|p| passage_text(document, p))
+        .collect();
     let headings: Vec<String> = document.sections.iter().map(heading_text).collect();
     let key = Digest::of_parts(texts.iter().chain(&headings).map(|t| t.as_bytes())).short();
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/answer-{set}-{key}.json"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../../target/answer-{set}-{key}.json"));
     if let Ok(text) = std::fs::read_to_string(&path) {
         let (passages, headings) = serde_json::from_str(&text).unwrap();
         return Vectors { passages, headings };
     }
     let embed = |texts: &[String]| -> Vec<Vector> {
-        texts.chunks(8).flat_map(|chunk| {
-            let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
-            encoder.embed(&chunk).unwrap()
-        }).map(|vector| Vector::of(&vector)).collect()
+        texts
+            .chunks(8)
+            .flat_map(|chunk| {
+                let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
+                encoder.embed(&chunk).unwrap()
+            })
+            .map(|vector| Vector::of(&vector))
+            .collect()
     };
     let began = Instant::now();
-    let made = Vectors { passages: embed(&texts), headings: embed(&headings) };
+    let made = Vectors {
+        passages: embed(&texts),
+        headings: embed(&headings),
+    };
     let took: Duration = began.elapsed();
-    println!("{} passages and {} headings in {took:.1?}", texts.len(), headings.len());
-    std::fs::write(path, serde_json::to_string(&(&made.passages, &made.headings)).unwrap()).unwrap();
+    println!(
+        "{} passages and {} headings in {took:.1?}",
+        texts.len(),
+        headings.len()
+    );
+    std::fs::write(
+        path,
+        serde_json::to_string(&(&made.passages, &made.headings)).unwrap(),
+    )
+    .unwrap();
     made
 }

@@ -60,6 +60,12 @@ pub(crate) struct Figures {
     pub(crate) trained_on: Vec<Digest>,
 }
 
+/// Of what is kept with any candidate, what comparisons need.
+#[derive(Deserialize)]
+pub(crate) struct Outcomes {
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
 /// An artefact that was trained and kept, with what was measured.
 pub(crate) struct Trained {
     pub(crate) kind: Kind,
@@ -299,7 +305,7 @@ pub(crate) fn current(
         artefacts
             .check(task, promotion.kind, promotion.digest)
             .ok()?;
-        let figures: Figures = serde_json::from_value(promotion.figures).ok()?;
+        let figures: Outcomes = serde_json::from_value(promotion.figures).ok()?;
         Some(figures.outcomes)
     }))
 }

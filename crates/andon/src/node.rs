@@ -9,21 +9,33 @@ use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
+use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
-use crate::clock;
 use crate::engine::{self, AdapterFile, Loader};
 use crate::settings::Settings;
+use crate::{asking, clock};
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs<'a> {
     /// All that the plant names, and these adapters.
     Everything(&'a [AdapterFile]),
-    /// What answers this task: no language model where a head does.
-    Task(&'a str),
+    /// What answers these tasks: no language model where heads do.
+    Tasks(&'a [&'a str]),
     /// The heads alone.
     Heads,
+}
+
+impl Needs<'_> {
+    /// Whether it is about a task.
+    fn covers(self, task: &str) -> bool {
+        match self {
+            Self::Everything(_) => true,
+            Self::Tasks(tasks) => tasks.contains(&task),
+            Self::Heads => false,
+        }
+    }
 }
 
 /// The node of `settings`, ready to answer.
@@ -41,15 +53,21 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             adapters: adapters(&settings.state),
             clock: Box::new(clock::now),
         };
-        Node::new(parts).context("cannot read what is promoted")
+        let node = Node::new(parts).context("cannot read what is promoted")?;
+        let asks = |task: &&Task| task.kind == Kind::Answer && needs.covers(&task.name);
+        if !node.plant().tasks.values().any(|task| asks(&task)) {
+            return Ok(node);
+        }
+        let corpus = asking::corpus(node.plant(), &store, &*encoder)?;
+        let node = node.with_corpus(&corpus, asking::rankers(&settings.state));
+        node.context("cannot read what is promoted")
     };
     if needs == Needs::Heads {
         return assemble(plant, None);
     }
-    if let Needs::Task(task) = needs {
+    if let Needs::Tasks(tasks) = needs {
         let node = assemble(plant.clone(), None)?;
-        let serves = |head: andon_runtime::HeadStatus| head.refused.is_none();
-        if node.head_status(task).is_some_and(serves) {
+        if tasks.iter().all(|task| node.serves_alone(task)) {
             return Ok(node);
         }
     }

@@ -60,8 +60,9 @@ impl Cases {
             lost: Vec::new(),
         };
         for (number, example) in examples.iter().enumerate() {
-            let (answer, sources) =
-                expected(&example.expected).ok_or(LearnError::Expected { example: number + 1 })?;
+            let (answer, sources) = expected(&example.expected).ok_or(LearnError::Expected {
+                example: number + 1,
+            })?;
             let mut gold: Vec<usize> = Vec::new();
             for source in sources {
                 let found = against.index.find(source);

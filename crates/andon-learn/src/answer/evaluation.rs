@@ -72,7 +72,10 @@ pub(crate) fn grade(
     let selection = select(index, ranker, &case.question, Hidden::default());
     let took = case.took + clock().saturating_sub(began);
     let is_gold = |section: usize| case.gold.contains(&section);
-    let place = selection.found.iter().position(|found| is_gold(found.section));
+    let place = selection
+        .found
+        .iter()
+        .position(|found| is_gold(found.section));
     let quote = selection.span.as_ref().map(|span| {
         let (document, section) = index.section(span.section);
         document.quote(&section.sentences[span.sentences.clone()])
@@ -101,13 +104,13 @@ pub(crate) fn evaluate(graded: Vec<Graded>, threshold: f64) -> Option<Evaluation
         let all: Vec<&Graded> = graded.iter().filter(|one| of(one)).collect();
         wilson(all.iter().filter(|one| that(one)).count(), all.len())
     };
-    let within = |most: usize| {
-        move |one: &Graded| one.place.is_some_and(|place| place <= most)
-    };
+    let within = |most: usize| move |one: &Graded| one.place.is_some_and(|place| place <= most);
     let sourced = |one: &Graded| one.has_sources;
     let likeness: Vec<f64> = graded.iter().filter_map(|one| one.rouge_l).collect();
-    let mut times: Vec<f64> =
-        graded.iter().map(|one| one.took.as_secs_f64() * 1000.0).collect();
+    let mut times: Vec<f64> = graded
+        .iter()
+        .map(|one| one.took.as_secs_f64() * 1000.0)
+        .collect();
     times.sort_by(f64::total_cmp);
     let time = |share: f64| times[((n as f64 * share).ceil() as usize).clamp(1, n) - 1];
     let judged = |one: &Graded| one.given && (one.has_sources || !one.answerable);

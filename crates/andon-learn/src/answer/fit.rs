@@ -65,7 +65,9 @@ pub(crate) struct Offer {
 /// Picks what is worth most: the expected worth of a softmax over each offer is made as large
 /// as it can be, from `start` on.
 pub(crate) fn prefer(offers: &[Offer], start: &Linear, penalty: f64, features: usize) -> Linear {
-    let rows = offers.iter().flat_map(|offer| offer.rows.iter().map(Vec::as_slice));
+    let rows = offers
+        .iter()
+        .flat_map(|offer| offer.rows.iter().map(Vec::as_slice));
     let scale = Scale::of(rows, features);
     let scaled: Vec<Vec<Vec<f32>>> = offers
         .iter()
@@ -81,7 +83,11 @@ pub(crate) fn prefer(offers: &[Offer], start: &Linear, penalty: f64, features: u
             let scores: Vec<f64> = rows.iter().map(|row| dot(row, weights)).collect();
             let all = soft_sum(&scores, |_| true);
             let shares: Vec<f64> = scores.iter().map(|score| (score - all).exp()).collect();
-            let mean: f64 = shares.iter().zip(&offer.worth).map(|(p, worth)| p * worth).sum();
+            let mean: f64 = shares
+                .iter()
+                .zip(&offer.worth)
+                .map(|(p, worth)| p * worth)
+                .sum();
             value -= mean / count;
             for ((row, share), worth) in rows.iter().zip(&shares).zip(&offer.worth) {
                 add(slope, -share * (worth - mean) / count, row);
@@ -148,9 +154,16 @@ fn penalise(weights: &[f32], slope: &mut [f32], penalty: f64) -> f64 {
 }
 
 fn soft_sum(scores: &[f64], counts: impl Fn(usize) -> bool) -> f64 {
-    let counted = || (0..scores.len()).filter(|&at| counts(at)).map(|at| scores[at]);
+    let counted = || {
+        (0..scores.len())
+            .filter(|&at| counts(at))
+            .map(|at| scores[at])
+    };
     let most = counted().fold(f64::NEG_INFINITY, f64::max);
-    most + counted().map(|score| (score - most).exp()).sum::<f64>().ln()
+    most + counted()
+        .map(|score| (score - most).exp())
+        .sum::<f64>()
+        .ln()
 }
 
 fn dot(row: &[f32], weights: &[f32]) -> f64 {
@@ -187,7 +200,8 @@ impl Scale {
 
     fn apply(&self, row: &[f64]) -> Vec<f32> {
         let each = row.iter().zip(&self.means).zip(&self.spreads);
-        each.map(|((value, mean), spread)| ((value - mean) / spread) as f32).collect()
+        each.map(|((value, mean), spread)| ((value - mean) / spread) as f32)
+            .collect()
     }
 
     fn linear(self, weights: &[f32], bias: f64) -> Linear {

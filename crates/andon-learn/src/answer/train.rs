@@ -48,8 +48,16 @@ pub(crate) fn train(index: &Index, cases: &[&Case], encoder: Digest, before: &Le
             let find = |sections: &[usize]| {
                 search(index, &ranker, &case.question, Hidden { sections, memory })
             };
-            let open = Asked { case, found: find(&[]), hidden: false };
-            let closed = hidden.map(|gold| Asked { case, found: find(gold), hidden: true });
+            let open = Asked {
+                case,
+                found: find(&[]),
+                hidden: false,
+            };
+            let closed = hidden.map(|gold| Asked {
+                case,
+                found: find(gold),
+                hidden: true,
+            });
             [Some(open), closed].into_iter().flatten()
         })
         .collect();
@@ -58,8 +66,16 @@ pub(crate) fn train(index: &Index, cases: &[&Case], encoder: Digest, before: &Le
         .iter()
         .filter(|asked| !asked.hidden)
         .map(|asked| List {
-            rows: asked.found.iter().map(|one| one.features.as_slice()).collect(),
-            right: asked.found.iter().map(|one| asked.case.gold.contains(&one.section)).collect(),
+            rows: asked
+                .found
+                .iter()
+                .map(|one| one.features.as_slice())
+                .collect(),
+            right: asked
+                .found
+                .iter()
+                .map(|one| asked.case.gold.contains(&one.section))
+                .collect(),
         })
         .filter(|list| list.right.iter().any(|&right| right))
         .collect();
@@ -82,7 +98,11 @@ pub(crate) fn train(index: &Index, cases: &[&Case], encoder: Digest, before: &Le
         let rows: Vec<Row<'_>> = offers
             .iter()
             .flat_map(|offer| offer.rows.iter().zip(&offer.worth))
-            .map(|(features, &target)| Row { features, target, weight: 1.0 })
+            .map(|(features, &target)| Row {
+                features,
+                target,
+                weight: 1.0,
+            })
             .collect();
         let near = regress(&rows, SPAN_PENALTY, SPAN_FEATURES);
         learned.spans = prefer(&offers, &near, SPAN_PENALTY, SPAN_FEATURES);
@@ -91,15 +111,21 @@ pub(crate) fn train(index: &Index, cases: &[&Case], encoder: Digest, before: &Le
     let ranker = Ranker::new(learned.clone(), index);
     let judged: Vec<Judged> = asked
         .into_iter()
-        .map(|Asked { case, found, hidden }| {
-            let selection = conclude(index, &ranker, &case.question, found);
-            Judged {
-                right: !hidden && is_right(&selection, case),
-                features: selection.features,
-                absent: hidden || case.gold.is_empty(),
-                asked_so: !hidden,
-            }
-        })
+        .map(
+            |Asked {
+                 case,
+                 found,
+                 hidden,
+             }| {
+                let selection = conclude(index, &ranker, &case.question, found);
+                Judged {
+                    right: !hidden && is_right(&selection, case),
+                    features: selection.features,
+                    absent: hidden || case.gold.is_empty(),
+                    asked_so: !hidden,
+                }
+            },
+        )
         .collect();
     if is_enough {
         learned.support = support(&judged);
@@ -118,7 +144,10 @@ struct Asked<'a> {
 /// The runs of sentences for a case, each worth as much as it is like the expected answer.
 fn offer(index: &Index, case: &Case, found: &[Found]) -> Option<Offer> {
     let rouge = Rouge::new(case.answer.as_deref()?);
-    let mut offer = Offer { rows: Vec::new(), worth: Vec::new() };
+    let mut offer = Offer {
+        rows: Vec::new(),
+        worth: Vec::new(),
+    };
     let mut running: Option<(usize, usize, Running)> = None;
     for span in spans(index, &case.question, found) {
         let (document, section) = index.section(span.section);
@@ -129,7 +158,9 @@ fn offer(index: &Index, case: &Case, found: &[Found]) -> Option<Offer> {
             _ => rouge.begin(),
         };
         let last = &section.sentences[span.sentences.end - 1];
-        offer.worth.push(rouge.add(&mut state, &document.text[last.place.clone()]));
+        offer
+            .worth
+            .push(rouge.add(&mut state, &document.text[last.place.clone()]));
         offer.rows.push(span.features.to_vec());
         running = Some((key.0, key.1, state));
     }
@@ -153,10 +184,16 @@ pub(crate) fn is_right(selection: &Selection, case: &Case) -> bool {
 }
 
 fn support(judged: &[Judged]) -> Linear {
-    let told = judged.iter().filter(|one| one.asked_so && one.absent).count();
+    let told = judged
+        .iter()
+        .filter(|one| one.asked_so && one.absent)
+        .count();
     let hidden = judged.iter().filter(|one| !one.asked_so).count();
     // The hidden ones make up what the examples lack to the share that is assumed.
-    let open = judged.iter().filter(|one| one.asked_so && !one.absent).count();
+    let open = judged
+        .iter()
+        .filter(|one| one.asked_so && !one.absent)
+        .count();
     let lacking = (UNANSWERABLE / (1.0 - UNANSWERABLE) * open as f64 - told as f64).max(0.0);
     let weight = (lacking / hidden.max(1) as f64).max(0.02);
     let rows: Vec<Row<'_>> = judged

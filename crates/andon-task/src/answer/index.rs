@@ -245,7 +245,10 @@ impl Index {
 
     /// The digest of all documents: their paths and texts.
     pub fn digest(&self) -> Digest {
-        let parts = self.documents.iter().flat_map(|document| [&document.path, &document.text]);
+        let parts = self
+            .documents
+            .iter()
+            .flat_map(|document| [&document.path, &document.text]);
         Digest::of_parts(parts.map(|part| part.as_bytes()))
     }
 
@@ -358,7 +361,9 @@ fn pairs(document: &Document, section: &Section) -> Vec<u32> {
 /// A number for a pair of words: FNV-1a of both.
 pub(crate) fn pair_key(first: &str, second: &str) -> u32 {
     let bytes = first.bytes().chain([0]).chain(second.bytes());
-    bytes.fold(0x811c_9dc5, |key: u32, byte| (key ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    bytes.fold(0x811c_9dc5, |key: u32, byte| {
+        (key ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// Whether a document is called so.

@@ -26,7 +26,9 @@ impl Rouge {
         let blocks = words.len().div_ceil(64);
         let mut places: HashMap<String, Vec<u64>> = HashMap::new();
         for (at, word) in words.iter().enumerate() {
-            let bits = places.entry(word.key.clone()).or_insert_with(|| vec![0; blocks]);
+            let bits = places
+                .entry(word.key.clone())
+                .or_insert_with(|| vec![0; blocks]);
             bits[at / 64] |= 1 << (at % 64);
         }
         Self {
@@ -63,7 +65,11 @@ impl Rouge {
         let common = (0..self.expected).filter(|at| running.row[at / 64] >> (at % 64) & 1 == 0);
         let common = common.count() as f64;
         let both = running.words + self.expected;
-        if both == 0 { 0.0 } else { 2.0 * common / both as f64 }
+        if both == 0 {
+            0.0
+        } else {
+            2.0 * common / both as f64
+        }
     }
 }
 

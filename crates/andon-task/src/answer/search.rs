@@ -87,7 +87,12 @@ impl Question {
 }
 
 /// The sections that may hold the answer to a question, the best first.
-pub fn search(index: &Index, ranker: &Ranker, question: &Question, hidden: Hidden<'_>) -> Vec<Found> {
+pub fn search(
+    index: &Index,
+    ranker: &Ranker,
+    question: &Question,
+    hidden: Hidden<'_>,
+) -> Vec<Found> {
     let mut found = describe(index, ranker, question, hidden);
     rank(ranker, &mut found);
     found
@@ -111,9 +116,16 @@ fn remembered(
     let weighed = question.weighed(index);
     let total: f64 = weighed.iter().map(|(_, rarity)| rarity).sum();
     let mut best: Vec<(usize, f64)> = Vec::new();
-    for (_, memory) in ranker.memories().iter().enumerate().filter(|&(at, _)| Some(at) != hidden) {
+    for (_, memory) in ranker
+        .memories()
+        .iter()
+        .enumerate()
+        .filter(|&(at, _)| Some(at) != hidden)
+    {
         let known = |term: &TermId| memory.terms.binary_search(term).is_ok();
-        let shared = weighed.iter().filter(|(term, _)| term.as_ref().is_some_and(known));
+        let shared = weighed
+            .iter()
+            .filter(|(term, _)| term.as_ref().is_some_and(known));
         let shared: f64 = shared.map(|(_, rarity)| rarity).sum();
         let union = total + memory.weight - shared;
         let words = if union > 0.0 { shared / union } else { 0.0 };

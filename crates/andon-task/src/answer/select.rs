@@ -19,7 +19,12 @@ pub struct Selection {
 }
 
 /// Answers a question from an index.
-pub fn select(index: &Index, ranker: &Ranker, question: &Question, hidden: Hidden<'_>) -> Selection {
+pub fn select(
+    index: &Index,
+    ranker: &Ranker,
+    question: &Question,
+    hidden: Hidden<'_>,
+) -> Selection {
     let found = search(index, ranker, question, hidden);
     conclude(index, ranker, question, found)
 }

@@ -107,8 +107,9 @@ fn of_section(
     let best_alone = alone.iter().copied().fold(0.0, f64::max);
 
     let asks = Asks::of(question);
-    let has_digit: Vec<bool> =
-        (0..count).map(|at| text(at).bytes().any(|b| b.is_ascii_digit())).collect();
+    let has_digit: Vec<bool> = (0..count)
+        .map(|at| text(at).bytes().any(|b| b.is_ascii_digit()))
+        .collect();
 
     let mut beginnings: Vec<usize> = (0..count).collect();
     if count > MOST_BEGINNINGS {
@@ -188,7 +189,9 @@ impl Asks {
     fn of(question: &Question) -> Self {
         let run: Vec<&str> = question.run().iter().map(String::as_str).collect();
         let number = run.windows(2).any(|pair| {
-            let measured = ["many", "much", "long", "often", "fast", "high", "far", "hot", "old"];
+            let measured = [
+                "many", "much", "long", "often", "fast", "high", "far", "hot", "old",
+            ];
             pair[0] == "how" && measured.contains(&pair[1])
         }) || run.iter().any(|word| {
             word.starts_with("cuant") || ["torque", "par", "limit", "limite"].contains(word)

@@ -20,11 +20,25 @@ pub(crate) fn learned() -> Learned {
     Learned {
         encoder: None,
         sections: plain(
-            &[(0, 1.0), (1, 1.0), (2, 2.0), (3, 4.0), (4, -4.0), (5, 2.0), (7, 2.0), (9, 1.0), (10, 1.0)],
+            &[
+                (0, 1.0),
+                (1, 1.0),
+                (2, 2.0),
+                (3, 4.0),
+                (4, -4.0),
+                (5, 2.0),
+                (7, 2.0),
+                (9, 1.0),
+                (10, 1.0),
+            ],
             FEATURES,
             0.0,
         ),
-        spans: plain(&[(0, 0.3), (1, 0.3), (3, 0.3), (7, -0.02)], SPAN_FEATURES, 0.0),
+        spans: plain(
+            &[(0, 0.3), (1, 0.3), (3, 0.3), (7, -0.02)],
+            SPAN_FEATURES,
+            0.0,
+        ),
         support: plain(&[(4, 4.0), (7, 2.0), (9, -2.0)], SUPPORT_FEATURES, -3.0),
         threshold: 0.5,
         memory: Vec::new(),

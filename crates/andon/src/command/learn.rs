@@ -6,7 +6,9 @@ use std::sync::Arc;
 use andon_learn::Tune;
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::Verdict;
+use andon_task::task;
 
+use crate::asking::{self, LearnedRanker};
 use crate::cli::Learn;
 use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
@@ -18,6 +20,15 @@ use crate::training::{self, EncoderTuner, LearnedAdapter};
 pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    if task.kind == task::Kind::Answer {
+        let promote = match typed.promote {
+            true => Promote::Anyway,
+            false => Promote::IfNotWorse,
+        };
+        let learned = asking::learn(settings, &plant, task, (promote, typed.who.name()))?;
+        settings.output.print(&learned, ranker)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     super::decides(task, "learn")?;
     let loader = Loader::new(settings.store());
     let promote = match typed.promote {
@@ -50,6 +61,17 @@ fn human(learned: &Learned) -> String {
         "{}\n\nhead {} of {} {}\n  learned in {:.1} s",
         super::eval::figures(&learned.evaluation),
         learned.head.short(),
+        learned.task,
+        promotion(learned.promoted, &learned.comparison),
+        learned.took_s
+    )
+}
+
+fn ranker(learned: &LearnedRanker) -> String {
+    format!(
+        "{}\n\nranker {} of {} {}\n  learned in {:.1} s",
+        super::eval::answers(&learned.evaluation),
+        learned.ranker.short(),
         learned.task,
         promotion(learned.promoted, &learned.comparison),
         learned.took_s

@@ -1,5 +1,6 @@
 //! The verbs: each turns what was typed into one call and prints its answer.
 
+mod ask;
 mod bench;
 mod certify;
 mod demo;
@@ -31,6 +32,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
     match typed.command {
         Command::Up(typed) => up::run(&settings, &typed),
         Command::Run(typed) => run::run(&settings, typed),
+        Command::Ask(typed) => ask::run(&settings, &typed),
         Command::Learn(typed) => learn::run(&settings, &typed),
         Command::Eval(typed) => eval::run(&settings, &typed),
         Command::Certify(typed) => certify::run(&settings, &typed),
@@ -65,7 +67,7 @@ fn decides(task: &Task, command: &str) -> anyhow::Result<()> {
 }
 
 /// The word for a value that is a plain word in JSON.
-fn word(value: &impl serde::Serialize) -> String {
+pub(crate) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
