@@ -54,6 +54,14 @@ pub enum LearnError {
         /// How many labels the task has.
         labels: usize,
     },
+    /// An expected value has another form than the task's kind asks for.
+    #[error(
+        "example {example}: expected must be {{\"answer\": text, \"sources\": [\"document#section\"]}}, or null where the documents do not say"
+    )]
+    Expected {
+        /// The example's position, from 1.
+        example: usize,
+    },
     /// The encoder did not take a text.
     #[error("the encoder did not take {text}")]
     Encoder {

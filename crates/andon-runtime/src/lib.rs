@@ -9,8 +9,10 @@
 
 mod account;
 mod adapters;
+mod answer;
 mod answers;
 mod certificates;
+mod corpus;
 mod decide;
 mod egress;
 mod error;
@@ -22,6 +24,7 @@ mod model;
 mod node;
 mod normalise;
 mod probe;
+mod rankers;
 mod run;
 mod summarise;
 
@@ -29,7 +32,9 @@ mod summarise;
 mod tests;
 
 pub use adapters::{AdapterFiles, AdapterStatus};
+pub use answer::MAX_QUESTION;
 pub use certificates::{CertificateStatus, Validity};
+pub use corpus::{Corpus, Ingested, ReadDocument};
 pub use egress::{Drained, Egress, EgressParts, Outbound};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
@@ -38,3 +43,4 @@ pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};
 pub use probe::{Check, Readiness};
+pub use rankers::{RankerFiles, RankerStatus};

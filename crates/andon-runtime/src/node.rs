@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
 use crate::normalise::Normalisers;
+use crate::rankers::{RankerFiles, Rankers};
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -52,6 +53,8 @@ pub struct Node {
     pub(crate) certificates: Certificates,
     pub(crate) egress: Option<Arc<Egress>>,
     reach: Option<Reach>,
+    pub(crate) rankers: Rankers,
+    pub(crate) ranker_files: Option<RankerFiles>,
     clock: Clock,
 }
 
@@ -69,6 +72,8 @@ impl Node {
             certificates: Certificates::default(),
             egress: None,
             reach: None,
+            rankers: Rankers::default(),
+            ranker_files: None,
             clock: parts.clock,
         };
         node.refresh()?;
@@ -140,6 +145,12 @@ impl Node {
                     .set(task, of_kind.map(|promotion| promotion.digest));
                 continue;
             }
+            if let (Some(files), Some(encoder)) = (&self.ranker_files, beside.encoder) {
+                let ranker = promoted.as_ref().filter(|one| one.kind == Kind::Ranker);
+                let ranker = ranker.map(|promotion| promotion.digest);
+                self.rankers.set(task, ranker, files, encoder.digest);
+            }
+            let promoted = promoted.filter(|promotion| promotion.kind != Kind::Ranker);
             let is_adapter = |promotion: &Promotion| promotion.kind == Kind::Adapter;
             let adapter = promoted.as_ref().filter(|promotion| is_adapter(promotion));
             let adapter = adapter.map(|promotion| promotion.digest);
@@ -187,6 +198,7 @@ impl Node {
         let known = self.plant.tasks.get(task);
         known.is_some_and(|task| matches!(task.kind, task::Kind::Normalise))
             || self.head_status(task).is_some_and(serves)
+            || self.rankers.serving(task).is_some()
     }
 
     /// The head or the normaliser that is promoted for a task, and whether it serves.

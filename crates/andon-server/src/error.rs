@@ -338,6 +338,7 @@ impl From<NodeError> for ApiError {
         match error {
             NodeError::EmptyText => bad("empty_text", "text"),
             NodeError::TextTooLong { .. } => bad("text_too_long", "text"),
+            NodeError::QuestionTooLong { .. } => bad("text_too_long", "input"),
             NodeError::Meta => bad("invalid_value", "meta"),
             NodeError::UnknownAsset(_) => bad("unknown_asset", "asset"),
             NodeError::UnknownTask(_) => missing("unknown_task"),
@@ -348,6 +349,7 @@ impl From<NodeError> for ApiError {
             NodeError::Period(_) => bad("invalid_period", "text"),
             NodeError::NothingAnswers(_)
             | NodeError::NothingLearned(_)
+            | NodeError::NoDocuments(_)
             | NodeError::Refused { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }

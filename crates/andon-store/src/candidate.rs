@@ -26,6 +26,8 @@ pub enum Kind {
     Adapter,
     /// A normaliser, by its digest.
     Normaliser,
+    /// What ranks sections and picks sentences for a task that answers, by its digest.
+    Ranker,
 }
 
 /// A word that is no kind of artefact.
@@ -39,6 +41,7 @@ impl Kind {
             Self::TunedEncoder => "tuned_encoder",
             Self::Adapter => "adapter",
             Self::Normaliser => "normaliser",
+            Self::Ranker => "ranker",
         }
     }
 }
@@ -52,6 +55,7 @@ impl FromStr for Kind {
             Self::TunedEncoder,
             Self::Adapter,
             Self::Normaliser,
+            Self::Ranker,
         ]
         .into_iter()
         .find(|kind| kind.name() == word)

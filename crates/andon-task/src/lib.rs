@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod adapter;
+pub mod answer;
 pub mod audit;
 pub mod calibration;
 pub mod certificate;

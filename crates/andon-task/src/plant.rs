@@ -1,6 +1,7 @@
 //! A plant: everything that is particular to a site, from the files of a directory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -33,6 +34,9 @@ pub struct Plant {
     pub examples: BTreeMap<String, Vec<LabelledText>>,
     /// Examples of tasks of the other kinds by task name.
     pub expected: BTreeMap<String, Vec<Example>>,
+    /// The files below `manuals/` and `procedures/`, by path: what questions are answered
+    /// from.
+    pub documents: BTreeMap<String, Arc<[u8]>>,
     /// The asset register, by asset id; empty where the plant keeps none.
     pub assets: BTreeMap<String, Asset>,
     /// Which columns of other systems' tables hold what, by name.
@@ -178,6 +182,7 @@ impl Plant {
         let procedures = parse_procedures(files)?;
         let tasks = parse_tasks(files, &procedures)?;
         let (examples, expected) = parse_examples(files, &tasks)?;
+        let documents = parse_documents(files, &tasks)?;
         let assets = parse_assets(files)?;
         let mappings = parse_mappings(files)?;
         let glossary = parse_glossary(files)?;
@@ -190,6 +195,7 @@ impl Plant {
             procedures,
             examples,
             expected,
+            documents,
             assets,
             mappings,
             glossary,
@@ -395,6 +401,39 @@ fn parse_examples(files: &Files, tasks: &BTreeMap<String, Task>) -> Result<Examp
         }
     }
     Ok((labelled, expected))
+}
+
+/// The files that questions are answered from; none where no task answers any.
+fn parse_documents(
+    files: &Files,
+    tasks: &BTreeMap<String, Task>,
+) -> Result<BTreeMap<String, Arc<[u8]>>, PlantError> {
+    let answering: Vec<&Task> = (tasks.values())
+        .filter(|task| task.kind == Kind::Answer)
+        .collect();
+    let is_document = |path: &&String| {
+        ["manuals/", "procedures/"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
+    };
+    let documents: BTreeMap<String, Arc<[u8]>> = files
+        .iter()
+        .filter(|(path, _)| is_document(path) && !answering.is_empty())
+        .map(|(path, bytes)| (path.clone(), Arc::from(bytes.as_slice())))
+        .collect();
+    for task in answering {
+        for named in &task.documents {
+            let alone = Task {
+                documents: vec![named.clone()],
+                ..task.clone()
+            };
+            if !documents.keys().any(|path| alone.reads(path)) {
+                let named_in = format!("tasks/{}.toml", task.name);
+                return Err(fail(named, Problem::Missing { named_in }));
+            }
+        }
+    }
+    Ok(documents)
 }
 
 fn parse_mappings(files: &Files) -> Result<BTreeMap<String, Mapping>, PlantError> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::answer::Citation;
 use crate::certificate::Mark;
 use crate::digest::Digest;
 use crate::procedure::Procedure;
@@ -87,6 +88,12 @@ pub struct Digests {
     /// The glossary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glossary: Option<Digest>,
+    /// The ranker, where one was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<Digest>,
+    /// The documents that were searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<Digest>,
     /// The policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
@@ -119,6 +126,8 @@ pub enum Answerer {
     Computation,
     /// The answer was computed, and the language model put some of it into words.
     WordedComputation,
+    /// The plant's documents, word for word.
+    Passages,
 }
 
 /// What stands behind an answer.
@@ -195,6 +204,13 @@ pub enum Evidence {
     Change(Change),
     /// A sentence of a summary.
     Sentence(Sentence),
+    /// A place in the plant's documents: first the quoted one, then others that were found.
+    Passage(Passage),
+    /// The documents do not hold the answer, as far as can be said.
+    Unsaid {
+        /// The same as a sentence.
+        note: String,
+    },
 }
 
 /// A token of the text that a normaliser wrote anew.
@@ -230,6 +246,16 @@ pub struct Sentence {
     pub text: String,
     /// The records that it rests on, by their identifiers.
     pub records: Vec<String>,
+}
+
+/// Words of a document, with the place that they stand in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The words.
+    pub text: String,
+    /// Where they stand.
+    #[serde(flatten)]
+    pub citation: Citation,
 }
 
 /// A run as the store keeps it.

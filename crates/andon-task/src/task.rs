@@ -31,6 +31,9 @@ pub struct Task {
     pub spot_check: f64,
     /// How long a request waits for an upstream's link; without it none does.
     pub wait: Option<Duration>,
+    /// Of an `answer` task, the files or folders that answers come from; empty: all of
+    /// `manuals/` and `procedures/`.
+    pub documents: Vec<String>,
 }
 
 /// The kind of a task, with what belongs to it.
@@ -192,6 +195,8 @@ pub struct TaskFile {
     /// The same with how long.
     #[serde(default, deserialize_with = "period::optional")]
     wait: Option<Duration>,
+    /// Files or folders, for `answer`.
+    documents: Option<Vec<String>>,
 }
 
 /// How long requests of a task wait that says `queue = true` and not how long.
@@ -251,6 +256,10 @@ impl TaskFile {
                 _ => {}
             }
         }
+        if kind != "answer" && file.documents.is_some() {
+            let key = "documents";
+            return Err(TaskError::Superfluous { kind, key });
+        }
         Ok(file)
     }
 
@@ -271,6 +280,7 @@ impl TaskFile {
             accept: self.accept,
             spot_check: self.spot_check,
             wait: self.wait.or(self.queue.then_some(QUEUE_WAIT)),
+            documents: self.documents.unwrap_or_default(),
         }
     }
 }
@@ -282,5 +292,15 @@ impl Task {
             Kind::Decide(labels) => labels,
             _ => &NO_LABELS,
         }
+    }
+
+    /// Whether answers may come from the document at `path`.
+    pub fn reads(&self, path: &str) -> bool {
+        let within = |named: &String| {
+            let folder = named.trim_end_matches('/');
+            path.strip_prefix(folder)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.documents.is_empty() || self.documents.iter().any(within)
     }
 }

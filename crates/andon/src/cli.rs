@@ -81,6 +81,8 @@ pub(crate) enum Command {
     /// Say what happened, what is open and what to watch, of the records of the last
     /// hours.
     Summarise(Summarise),
+    /// Answer a question from the plant's manuals and procedures, word for word.
+    Ask(Ask),
     /// Train a head or an adapter on the plant's examples and promote it if it is not
     /// worse.
     Learn(Learn),
@@ -392,6 +394,17 @@ pub(crate) struct MakeReach {
     /// The folder for the head and its figures.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+}
+
+/// `andon ask`
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The question; without it they are read from standard input, a line each, and each
+    /// may go on from the one before.
+    pub(crate) question: Option<String>,
+    /// The task that answers; needed where the plant has several.
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<String>,
 }
 
 /// `andon learn`

@@ -9,13 +9,13 @@ use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
-use andon_task::task::Kind;
+use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
 use crate::engine::{self, AdapterFile, Loader};
 use crate::progress::line;
 use crate::settings::Settings;
-use crate::{clock, reach};
+use crate::{asking, clock, reach};
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,17 @@ pub(crate) enum Needs<'a> {
     Words,
     /// The heads alone.
     Heads,
+}
+
+impl Needs<'_> {
+    /// Whether it is about a task.
+    fn covers(self, task: &str) -> bool {
+        match self {
+            Self::Everything(_) => true,
+            Self::Tasks(tasks) => tasks.contains(&task),
+            Self::Heads | Self::Words => false,
+        }
+    }
 }
 
 /// The node of `settings`, ready to answer.
@@ -54,10 +65,17 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             Some(egress) => node.with_egress(egress),
             None => node,
         };
-        Ok(match reach::of(encoder.identity()) {
+        let node = match reach::of(encoder.identity()) {
             Some(reach) => node.with_reach(reach),
             None => node,
-        })
+        };
+        let asks = |task: &&Task| task.kind == Kind::Answer && needs.covers(&task.name);
+        if !node.plant().tasks.values().any(|task| asks(&task)) {
+            return Ok(node);
+        }
+        let corpus = asking::corpus(node.plant(), &store, &*encoder)?;
+        let node = node.with_corpus(&corpus, asking::rankers(&settings.state));
+        node.context("cannot read what is promoted")
     };
     if needs == Needs::Heads {
         return assemble(plant, None);

@@ -117,7 +117,11 @@ fn what_may_not_leave_stays() {
 fn a_policy_that_cannot_be_used_degrades_the_node() {
     let made = Made::with("http://127.0.0.1:9/v1");
     assert!(made.bench().node.readiness().degraded.is_empty());
-    let readiness = made.policy("permit (principal, act").bench().node.readiness();
+    let readiness = made
+        .policy("permit (principal, act")
+        .bench()
+        .node
+        .readiness();
     let [closed] = readiness.degraded.as_slice() else {
         panic!("one thing is closed");
     };

@@ -88,7 +88,7 @@ pub struct RunView {
     #[schemars(with = "Value")]
     pub certificate: Guarantee,
     /// `head`, `label_scoring`, `upstream`, `normaliser`, `computation`, or `worded_computation`:
-    /// computed, with some of its sentences in the language model's words.
+    /// computed, with some of its sentences in the language model's words; `passages`.
     #[schemars(with = "String")]
     pub answered_by: Answerer,
     /// SHA-256 digests of all that shaped the answer.

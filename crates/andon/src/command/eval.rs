@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use andon_learn::answer;
 use andon_learn::comparison::{self, compare};
 use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
@@ -13,6 +14,7 @@ use andon_task::plant::Plant;
 use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
+use crate::asking;
 use crate::cli::Eval;
 use crate::learning::all_examples;
 use crate::settings::Settings;
@@ -45,6 +47,26 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
     if let Some(report) = of_kind {
         let page = typed.report.as_deref().map(Page::reserve).transpose()?;
         return show(settings, page, &report);
+    }
+    if task.kind == Kind::Answer {
+        if !typed.against.is_empty() || typed.with.is_some() || typed.report.is_some() {
+            bail!("`--with`, `--against` and `--report` are for tasks that decide: leave them out");
+        }
+        let measured = asking::measure(settings, &plant, task, typed.examples.as_deref())?;
+        settings.output.print(&measured, |measured| {
+            let warnings = measured
+                .warnings
+                .iter()
+                .map(|warning| format!("{warning}\n"));
+            let warnings: String = warnings.collect();
+            format!(
+                "{}{}\n{}",
+                answers(&measured.evaluation),
+                measured.measured,
+                warnings
+            )
+        })?;
+        return Ok(ExitCode::SUCCESS);
     }
     super::decides(task, "eval")?;
     // What can be wrong with the files is said before anything is computed.
@@ -327,6 +349,32 @@ fn cost(plant: &Plant, evaluation: &Evaluation, measured: &Measured) -> Cost {
         cached_per_request: measured.usage.map(|usage| each(usage.cached_tokens)),
         thousand,
     }
+}
+
+/// The figures of answers to questions as a table.
+pub(super) fn answers(evaluation: &answer::Evaluation) -> String {
+    let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+    let at = format!("coverage at {:.2}", evaluation.threshold);
+    let figures = [
+        ("right section first", &evaluation.hit_at_1),
+        ("among the first five", &evaluation.hit_at_5),
+        ("ROUGE-L", &evaluation.rouge_l),
+        ("declined without answer", &evaluation.declined),
+        (at.as_str(), &evaluation.coverage),
+        ("error when answered", &evaluation.selective_error),
+    ];
+    let rows = figures.iter().filter_map(|(name, estimate)| {
+        let estimate = estimate.as_ref()?;
+        let interval = format!("{} to {}", percent(estimate.low), percent(estimate.high));
+        Some([(*name).to_owned(), percent(estimate.value), interval])
+    });
+    format!(
+        "{}\n\n{} questions; one answer takes {:.1} ms (p50), {:.1} ms (p99)\n",
+        output::table(["FIGURE", "VALUE", "95 % INTERVAL"], rows.collect()),
+        evaluation.n,
+        evaluation.p50_ms,
+        evaluation.p99_ms
+    )
 }
 
 /// The figures of an evaluation as a table.

@@ -1,5 +1,6 @@
 //! The verbs: each turns what was typed into one call and prints its answer.
 
+mod ask;
 mod audit;
 mod bench;
 mod certify;
@@ -40,6 +41,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(typed) => up::run(&settings, &typed),
         Command::Run(typed) => run::run(&settings, typed),
         Command::Summarise(typed) => summarise::run(&settings, &typed),
+        Command::Ask(typed) => ask::run(&settings, &typed),
         Command::Learn(typed) => learn::run(&settings, &typed),
         Command::Eval(typed) => eval::run(&settings, &typed),
         Command::Certify(typed) => certify::run(&settings, &typed),
