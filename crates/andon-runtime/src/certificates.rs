@@ -74,7 +74,8 @@ impl Backing {
     /// What to tell the watch of inputs of a run.
     pub(crate) fn observation(&self, run: &Run) -> Option<Observation> {
         let (stored, suspended) = self.0.as_ref()?;
-        let confidence = run.probabilities.first()?.probability;
+        let best = run.probabilities.first().map(|best| best.probability);
+        let confidence = best.or(run.probability)?;
         (!suspended).then_some(Observation {
             certificate: stored.id,
             confidence,

@@ -10,6 +10,7 @@
 mod adapters;
 mod answers;
 mod certificates;
+mod decide;
 mod error;
 mod files;
 mod heads;

@@ -5,7 +5,7 @@ use andon_task::engine::Embed;
 use andon_task::plant::Plant;
 use andon_task::prompt;
 use andon_task::run::{Record, StoredRun, Timestamp};
-use andon_task::task::Task;
+use andon_task::task::{self, Task};
 
 use crate::adapters::{AdapterFiles, AdapterStatus, Adapters};
 use crate::certificates::Certificates;
@@ -133,7 +133,8 @@ impl Node {
         };
         let serves = |status: HeadStatus| status.refused.is_none();
         let mut tokens = 0;
-        for task in self.plant.tasks.values() {
+        let decides = |task: &&Task| matches!(task.kind, task::Kind::Decide(_));
+        for task in self.plant.tasks.values().filter(decides) {
             if !self.heads.status(&task.name).is_some_and(serves) {
                 // Two notes that have nothing in common: what is left is the task's.
                 let prompts = ["a", "Z"].map(|note| prompt::decide(task, note));

@@ -225,7 +225,7 @@ fn a_head_answers_and_its_procedure_comes_along() {
         .run("kind", &taken, &Terms::default())
         .expect("a run");
     let run = &stored.run;
-    assert_eq!((run.answer.as_str(), run.calibrated), ("east", true));
+    assert_eq!((run.answer.as_str(), run.calibrated), (Some("east"), true));
     assert_eq!((run.route, run.reason), (Route::Edge, Reason::Confident));
     assert_eq!(run.answered_by, Answerer::Head);
     assert!(run.probability.is_some_and(|p| p > 0.9));
@@ -246,7 +246,10 @@ fn a_head_answers_and_its_procedure_comes_along() {
 fn without_a_head_the_labels_are_scored() {
     let bench = bench(Some("e"), Some("m"));
     let run = bench.node.preview("kind", "a word").expect("a run");
-    assert_eq!((run.answer.as_str(), run.probability), ("north", None));
+    assert_eq!(
+        (run.answer.as_str(), run.probability),
+        (Some("north"), None)
+    );
     assert_eq!(
         (run.route, run.reason),
         (Route::Human, Reason::NotCalibrated)

@@ -5,6 +5,7 @@ use andon_task::certificate::Mark;
 use andon_task::digest::Digest;
 use andon_task::run::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::json;
@@ -20,8 +21,8 @@ pub struct NewAnswer {
     pub record: i64,
     /// The run that is answered, if there is one.
     pub run: Option<i64>,
-    /// The right label; `None` where none of the task's labels is right.
-    pub label: Option<String>,
+    /// The right label or other answer; `None` where none is right.
+    pub answer: Option<Value>,
     /// Who says so, as far as they give a name.
     pub by: Option<String>,
 }
@@ -37,8 +38,8 @@ pub struct PersonAnswer {
     pub text: String,
     /// What the record's sender said of it.
     pub meta: serde_json::Value,
-    /// The right label; `None` where none of the task's labels is right.
-    pub label: Option<String>,
+    /// The right label or other answer; `None` where none is right.
+    pub answer: Option<Value>,
     /// Who said so, as far as they gave a name.
     pub by: Option<String>,
     /// When.
@@ -57,6 +58,10 @@ pub struct SpotCheck {
 impl Store {
     /// Keeps what a person says.
     pub fn insert_answer(&self, new: NewAnswer, at: Timestamp) -> Result<i64, Error> {
+        let answer = new.answer.as_ref();
+        let answer = answer
+            .map(|answer| json::encode("answer", answer))
+            .transpose()?;
         self.write(move |connection| {
             record::expect(connection, new.record)?;
             if let Some(run) = new.run {
@@ -68,12 +73,10 @@ impl Store {
             }
             connection
                 .prepare_cached(
-                    "INSERT INTO answer (task, record, run, label, answered_by, at)
+                    "INSERT INTO answer (task, record, run, answer, answered_by, at)
                      VALUES (?, ?, ?, ?, ?, ?)",
                 )?
-                .execute(params![
-                    new.task, new.record, new.run, new.label, new.by, at.0
-                ])?;
+                .execute(params![new.task, new.record, new.run, answer, new.by, at.0])?;
             Ok(connection.last_insert_rowid())
         })
     }
@@ -82,7 +85,7 @@ impl Store {
     pub fn answers(&self, task: &str) -> Result<Vec<PersonAnswer>, Error> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT answer.id, record, text, meta, label, answered_by, at
+                "SELECT answer.id, record, text, meta, answer, answered_by, at
                  FROM answer JOIN record ON record.id = answer.record
                  WHERE answer.id IN
                      (SELECT max(id) FROM answer WHERE task = ? GROUP BY record)
@@ -98,9 +101,9 @@ impl Store {
     pub fn spot_checks(&self, task: &str, certificate: Digest) -> Result<Vec<SpotCheck>, Error> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT run.run ->> '$.certificate' AS mark, run.answer AS said,
-                        (SELECT label FROM answer WHERE answer.record = run.record
-                         AND answer.task = run.task ORDER BY id DESC LIMIT 1) AS label
+                "SELECT run.run ->> '$.certificate' AS mark, run.run -> '$.answer' AS said,
+                        (SELECT answer FROM answer WHERE answer.record = run.record
+                         AND answer.task = run.task ORDER BY id DESC LIMIT 1) AS answer
                  FROM run WHERE task = ?1 AND reason = 'spot_check'
                      AND run.run ->> '$.certificate.id' = ?2
                      AND EXISTS (SELECT 1 FROM answer
@@ -113,11 +116,11 @@ impl Store {
             )?;
             let checks = statement.query_map(params![task, certificate.to_string()], |row| {
                 let mark: Mark = json::decode(row, "mark")?;
-                let said: String = row.get("said")?;
-                let label: Option<String> = row.get("label")?;
+                let said: Option<Value> = json::decode(row, "said")?;
+                let right: Option<Value> = json::decode_present(row, "answer")?;
                 Ok(SpotCheck {
                     alpha: mark.alpha,
-                    wrong: label.as_deref() != Some(said.as_str()),
+                    wrong: right != said,
                 })
             })?;
             Ok(checks.collect::<Result<_, _>>()?)
@@ -144,7 +147,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<PersonAnswer> {
         record: row.get("record")?,
         text: row.get("text")?,
         meta: json::decode(row, "meta")?,
-        label: row.get("label")?,
+        answer: json::decode_present(row, "answer")?,
         by: row.get("answered_by")?,
         at: Timestamp(row.get("at")?),
     })

@@ -30,6 +30,18 @@ pub(crate) fn decode<T: DeserializeOwned>(
     })
 }
 
+/// The value in column `column` of a row; `None` where there is none.
+pub(crate) fn decode_present<T: DeserializeOwned>(
+    row: &rusqlite::Row<'_>,
+    column: &str,
+) -> rusqlite::Result<Option<T>> {
+    let index = row.as_ref().column_index(column)?;
+    match row.get_ref(index)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => decode(row, column).map(Some),
+    }
+}
+
 /// The value that column `column` holds in its textual form.
 pub(crate) fn parse<T>(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<T>
 where

@@ -14,9 +14,9 @@ use crate::record;
 use crate::store::Store;
 
 /// A run with the newest answer of a person about its record.
-const SELECT: &str = "SELECT id, record, created_at, run, said, label, answered_by, said_at
+const SELECT: &str = "SELECT id, record, created_at, run, said, answer, answered_by, said_at
      FROM (SELECT run.id, run.record, run.created_at, run.run, run.task, run.route, run.reason,
-                  answer.id AS said, answer.label, answer.answered_by, answer.at AS said_at
+                  answer.id AS said, answer.answer, answer.answered_by, answer.at AS said_at
            FROM run LEFT JOIN answer ON answer.id =
                (SELECT max(newest.id) FROM answer AS newest
                 WHERE newest.record = run.record AND newest.task = run.task))";
@@ -196,7 +196,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
         settled: match row.get::<_, Option<i64>>("said")? {
             None => None,
             Some(_) => Some(Settlement {
-                answer: row.get("label")?,
+                answer: json::decode_present(row, "answer")?,
                 by: row.get("answered_by")?,
                 at: Timestamp(row.get("said_at")?),
             }),

@@ -15,6 +15,7 @@ mod tests;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_certificates.sql"),
+    include_str!("../migrations/0003_kinds.sql"),
 ];
 
 /// What marks a file as Andon's in its header: 'Ando'.

@@ -13,7 +13,8 @@ pub struct Example {
     /// The text.
     pub input: String,
     /// The right answer: for `decide` the label, or two where the text tells of two
-    /// problems.
+    /// problems; for `extract` the object; for `normalise` the text in plain words; for
+    /// `answer` `{"answer", "sources"}`; for `summarise` `{"facts"}`.
     pub expected: Value,
     /// The plant's own name for the example.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,7 +35,7 @@ pub fn parent(label: &str) -> &str {
 /// What a label file may say of a label.
 const COLUMNS: [&str; 5] = ["label", "description", "procedure", "critical", "none"];
 
-/// A closed, non-empty set of distinct labels, in file order.
+/// A closed set of distinct labels, in file order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelSet {
     labels: Vec<Label>,
@@ -99,6 +99,14 @@ pub enum LabelError {
 }
 
 impl LabelSet {
+    /// The labels of a task that has none.
+    pub(crate) fn empty() -> Self {
+        Self {
+            labels: Vec::new(),
+            digest: Digest::of(&[]),
+        }
+    }
+
     /// Reads a label file: CSV with a header, columns `label` and optionally
     /// `description`, `procedure`, `critical` and `none`.
     pub fn parse(csv_text: &str) -> Result<Self, LabelError> {

@@ -27,6 +27,7 @@ pub mod procedure;
 pub mod prompt;
 pub mod route;
 pub mod run;
+pub mod schema;
 pub mod task;
 mod timestamp;
 pub mod weights;

@@ -6,11 +6,12 @@ use serde::Deserialize;
 
 use crate::cost::Prices;
 use crate::digest::Digest;
-use crate::example::{self, ExampleError, LabelledText};
+use crate::example::{self, Example, ExampleError, LabelledText};
 use crate::glossary::{Glossary, GlossaryError};
 use crate::label::{LabelError, LabelSet};
 use crate::procedure::Procedure;
-use crate::task::{Task, TaskError, TaskFile};
+use crate::schema::{Schema, SchemaError};
+use crate::task::{Kind, Task, TaskError, TaskFile};
 
 /// The files of a plant: path within the plant, with `/`, to content. Whoever
 /// reads the disk (or holds the embedded demo) makes one.
@@ -27,6 +28,8 @@ pub struct Plant {
     pub procedures: BTreeMap<String, Procedure>,
     /// Examples of `decide` tasks by task name.
     pub examples: BTreeMap<String, Vec<LabelledText>>,
+    /// Examples of tasks of the other kinds by task name.
+    pub expected: BTreeMap<String, Vec<Example>>,
     /// The asset register, by asset id; empty where the plant keeps none.
     pub assets: BTreeMap<String, Asset>,
     /// What the plant's own words mean; empty where it has no `glossary.csv`.
@@ -115,6 +118,9 @@ pub enum Problem {
     /// A label file.
     #[error(transparent)]
     Labels(#[from] LabelError),
+    /// A schema file.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// A file of examples.
     #[error(transparent)]
     Examples(#[from] ExampleError),
@@ -133,7 +139,7 @@ impl Plant {
         let settings = parse_settings(files)?;
         let procedures = parse_procedures(files)?;
         let tasks = parse_tasks(files, &procedures)?;
-        let examples = parse_examples(files, &tasks)?;
+        let (examples, expected) = parse_examples(files, &tasks)?;
         let assets = parse_assets(files)?;
         let glossary = parse_glossary(files)?;
         let policy: Vec<&[u8]> = within(files, "policy/", ".cedar")
@@ -144,6 +150,7 @@ impl Plant {
             tasks,
             procedures,
             examples,
+            expected,
             assets,
             glossary,
             policy: (!policy.is_empty()).then(|| Digest::of_parts(policy)),
@@ -226,39 +233,71 @@ fn parse_tasks(
     for (path, stem) in within(files, "tasks/", ".toml") {
         let file = TaskFile::parse(stem, named(files, path, "tasks")?)
             .map_err(|error| fail(path, error))?;
-        let label_path = file.labels.clone().unwrap_or_default();
-        let labels = LabelSet::parse(named(files, &label_path, path)?)
-            .map_err(|error| fail(&label_path, error))?;
-        for procedure in labels
-            .labels()
-            .iter()
-            .filter_map(|label| label.procedure.as_ref())
-        {
-            if !procedures.contains_key(procedure) {
-                let named_in = label_path.clone();
-                let missing = format!("procedures/{procedure}");
-                return Err(fail(&missing, Problem::Missing { named_in }));
+        let kind = match file.kind() {
+            "decide" => Kind::Decide(parse_labels(files, path, &file, procedures)?),
+            "extract" => {
+                let schema_path = file.schema.clone().unwrap_or_default();
+                let schema = Schema::parse(named(files, &schema_path, path)?);
+                Kind::Extract(schema.map_err(|error| fail(&schema_path, error))?)
             }
-        }
-        tasks.insert(stem.to_owned(), file.resolve(labels));
+            "summarise" => Kind::Summarise,
+            "answer" => Kind::Answer,
+            _ => Kind::Normalise,
+        };
+        tasks.insert(stem.to_owned(), file.resolve(kind));
     }
     Ok(tasks)
 }
 
-fn parse_examples(
+fn parse_labels(
     files: &Files,
-    tasks: &BTreeMap<String, Task>,
-) -> Result<BTreeMap<String, Vec<LabelledText>>, PlantError> {
-    within(files, "examples/", ".jsonl")
-        .map(|(path, stem)| {
-            let task = tasks
-                .get(stem)
-                .ok_or_else(|| fail(path, Problem::NoTask(stem.to_owned())))?;
-            let examples = example::parse_labelled(named(files, path, "examples")?, task.labels())
-                .map_err(|error| fail(path, error))?;
-            Ok((stem.to_owned(), examples))
-        })
-        .collect()
+    path: &str,
+    file: &TaskFile,
+    procedures: &BTreeMap<String, Procedure>,
+) -> Result<LabelSet, PlantError> {
+    let label_path = file.labels.clone().unwrap_or_default();
+    let labels = LabelSet::parse(named(files, &label_path, path)?)
+        .map_err(|error| fail(&label_path, error))?;
+    let named_by_labels = labels.labels().iter();
+    for procedure in named_by_labels.filter_map(|label| label.procedure.as_ref()) {
+        if !procedures.contains_key(procedure) {
+            let missing = format!("procedures/{procedure}");
+            let named_in = label_path;
+            return Err(fail(&missing, Problem::Missing { named_in }));
+        }
+    }
+    Ok(labels)
+}
+
+/// Examples by the names of their tasks: of `decide` tasks, and of all others.
+type Examples = (
+    BTreeMap<String, Vec<LabelledText>>,
+    BTreeMap<String, Vec<Example>>,
+);
+
+fn parse_examples(files: &Files, tasks: &BTreeMap<String, Task>) -> Result<Examples, PlantError> {
+    let (mut labelled, mut expected) = Examples::default();
+    for (path, stem) in within(files, "examples/", ".jsonl") {
+        let task = tasks
+            .get(stem)
+            .ok_or_else(|| fail(path, Problem::NoTask(stem.to_owned())))?;
+        let text = named(files, path, "examples")?;
+        match &task.kind {
+            Kind::Decide(labels) => {
+                let examples = example::parse_labelled(text, labels);
+                labelled.insert(
+                    stem.to_owned(),
+                    examples.map_err(|error| fail(path, error))?,
+                );
+            }
+            _ => {
+                let examples = example::parse(text).map_err(|error| fail(path, error))?;
+                let examples = examples.into_iter().map(|(_, example)| example).collect();
+                expected.insert(stem.to_owned(), examples);
+            }
+        }
+    }
+    Ok((labelled, expected))
 }
 
 fn parse_glossary(files: &Files) -> Result<Glossary, PlantError> {

@@ -77,6 +77,9 @@ pub struct Digests {
     /// The labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Digest>,
+    /// The schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Digest>,
     /// The adapter that the model was used with, at its scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<Digest>,
@@ -127,15 +130,16 @@ pub enum Guarantee {
 pub struct Run {
     /// The task.
     pub task: String,
-    /// The best label.
-    pub answer: String,
+    /// The best label; for other kinds of task what they answer with. Null where
+    /// there is no answer.
+    pub answer: Value,
     /// The second label, where it is probable enough that the text tells of two
     /// problems. A certificate speaks of `answer` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub also: Option<String>,
     /// The calibrated probability of `answer`; `None` where it is only a score.
     pub probability: Option<f64>,
-    /// All labels, most probable first.
+    /// All labels, most probable first; empty for other kinds of task.
     pub probabilities: Vec<LabelProbability>,
     /// Whether `probabilities` are calibrated; if not they are scores.
     pub calibrated: bool,
@@ -183,8 +187,8 @@ pub struct StoredRun {
 /// What a person said that a run should have answered. The newest of a run counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settlement {
-    /// The right label; `None` where none of the task's labels is right.
-    pub answer: Option<String>,
+    /// The right label or other answer; `None` where none is right.
+    pub answer: Option<Value>,
     /// Who said so, as far as they gave a name.
     pub by: Option<String>,
     /// When.

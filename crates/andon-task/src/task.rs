@@ -1,8 +1,11 @@
 //! A task: one bounded language job, declared in TOML.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
 use crate::label::LabelSet;
+use crate::schema::Schema;
 
 /// One bounded language job of a plant, read from `tasks/<name>.toml`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +34,37 @@ pub struct Task {
 pub enum Kind {
     /// One label of a closed set.
     Decide(LabelSet),
+    /// An object that satisfies a schema, its values from the text.
+    Extract(Schema),
+    /// What happened in a period, from its records.
+    Summarise,
+    /// The answer to a question, from the plant's procedures and manuals.
+    Answer,
+    /// The text in plain words.
+    Normalise,
 }
+
+impl Kind {
+    /// Its name, as task files have it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Decide(_) => "decide",
+            Self::Extract(_) => "extract",
+            Self::Summarise => "summarise",
+            Self::Answer => "answer",
+            Self::Normalise => "normalise",
+        }
+    }
+}
+
+impl From<LabelSet> for Kind {
+    fn from(labels: LabelSet) -> Self {
+        Self::Decide(labels)
+    }
+}
+
+/// The labels of a task that has none.
+static NO_LABELS: LazyLock<LabelSet> = LazyLock::new(LabelSet::empty);
 
 /// How soon an answer is needed, by who waits for it: the deadline class of a task
 /// or a request.
@@ -85,8 +118,10 @@ pub enum TaskError {
     /// The name has characters that do not fit a URL or a file name.
     #[error("the name '{0}' must be lower-case letters, digits and hyphens")]
     Characters(String),
-    /// A kind that this version does not run.
-    #[error("kind '{0}' is not supported by this version: use 'decide'")]
+    /// A kind that there is not.
+    #[error(
+        "there is no kind '{0}': the kinds are decide, extract, summarise, answer and normalise"
+    )]
     Kind(String),
     /// A key that the kind needs is missing.
     #[error("a '{kind}' task needs '{key}'")]
@@ -174,26 +209,35 @@ impl TaskFile {
         if !(0.0..=1.0).contains(&file.spot_check) {
             return Err(TaskError::SpotCheck(file.spot_check));
         }
-        match file.kind.as_str() {
-            "decide" if file.labels.is_none() => Err(TaskError::Missing {
-                kind: "decide",
-                key: "labels",
-            }),
-            "decide" if file.schema.is_some() => Err(TaskError::Superfluous {
-                kind: "decide",
-                key: "schema",
-            }),
-            "decide" => Ok(file),
-            other => Err(TaskError::Kind(other.to_owned())),
+        const KINDS: [&str; 5] = ["decide", "extract", "summarise", "answer", "normalise"];
+        let Some(kind) = KINDS.into_iter().find(|kind| *kind == file.kind) else {
+            return Err(TaskError::Kind(file.kind));
+        };
+        let keys = [
+            ("labels", &file.labels, "decide"),
+            ("schema", &file.schema, "extract"),
+        ];
+        for (key, value, of) in keys {
+            match (kind == of, value) {
+                (true, None) => return Err(TaskError::Missing { kind, key }),
+                (false, Some(_)) => return Err(TaskError::Superfluous { kind, key }),
+                _ => {}
+            }
         }
+        Ok(file)
     }
 
-    /// The task, once its labels are read.
-    pub fn resolve(self, labels: LabelSet) -> Task {
+    /// The name of its kind.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The task, once what its kind needs is read.
+    pub fn resolve(self, kind: impl Into<Kind>) -> Task {
         Task {
             name: self.name,
             instructions: self.instructions,
-            kind: Kind::Decide(labels),
+            kind: kind.into(),
             deadline: self.deadline,
             data_class: self.data_class,
             escalate: self.escalate,
@@ -204,9 +248,11 @@ impl TaskFile {
 }
 
 impl Task {
-    /// The labels of a `decide` task.
+    /// The labels of a `decide` task; none of any other.
     pub fn labels(&self) -> &LabelSet {
-        let Kind::Decide(labels) = &self.kind;
-        labels
+        match &self.kind {
+            Kind::Decide(labels) => labels,
+            _ => &NO_LABELS,
+        }
     }
 }

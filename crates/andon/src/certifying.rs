@@ -115,12 +115,13 @@ pub(crate) fn fresh(
             }
             Err(error) => return Err(error).with_context(|| format!("example {}", done + 1)),
         };
+        let said = run.answer.as_str().unwrap_or_default();
         sample.judged.push(Judged {
             confidence: run.probabilities[0].probability,
             right: labels
-                .position(&run.answer)
+                .position(said)
                 .is_some_and(|said| example.accepts(said)),
-            said: labels.severity(&run.answer),
+            said: labels.severity(said),
             meant: example.severity(labels.labels()),
         });
     }

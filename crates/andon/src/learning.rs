@@ -13,9 +13,10 @@ use andon_store::{Candidate, Kind, Promotion, Store};
 use andon_task::digest::Digest;
 use andon_task::example::{self, Example, LabelledText};
 use andon_task::plant::Plant;
-use andon_task::task::Task;
+use andon_task::task::{self, Task};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::artefacts::Artefacts;
 use crate::engine::Loader;
@@ -177,7 +178,8 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let store = node::store(&settings.state)?;
     let artefacts = Artefacts::of(settings, plant, &loader, &encoder);
-    for task in plant.tasks.values() {
+    let decides = |task: &&Task| matches!(task.kind, task::Kind::Decide(_));
+    for task in plant.tasks.values().filter(decides) {
         let serves = |promotion: Promotion| {
             let checked = artefacts.check(task, promotion.kind, promotion.digest);
             checked.is_ok()
@@ -218,28 +220,35 @@ pub(crate) fn examples_of_people(
     let answers = store
         .answers(&task.name)
         .with_context(|| format!("cannot read what people answered for '{}'", task.name))?;
-    let known: HashSet<&str> = examples(plant, task)
+    let labelled = examples(plant, task)
         .iter()
-        .map(|example| example.text.as_str())
+        .map(|example| example.text.as_str());
+    let expected = plant.expected.get(&task.name).into_iter().flatten();
+    let known: HashSet<&str> = labelled
+        .chain(expected.map(|example| example.input.as_str()))
         .collect();
     let mut by_text: BTreeMap<String, (i64, Example)> = BTreeMap::new();
     for answer in answers {
         // A label that the plant has taken out since teaches nothing.
-        let label = answer
-            .label
-            .filter(|label| task.labels().position(label).is_some());
+        let teaches = |right: &Value| match &task.kind {
+            task::Kind::Decide(labels) => right
+                .as_str()
+                .is_some_and(|label| labels.position(label).is_some()),
+            _ => true,
+        };
+        let right = answer.answer.filter(teaches);
         if known.contains(answer.text.as_str()) {
             continue;
         }
-        match label {
+        match right {
             // Who says 'none of these' takes back what was said before.
             None => {
                 by_text.remove(&answer.text);
             }
-            Some(label) => {
+            Some(right) => {
                 let example = Example {
                     input: answer.text.clone(),
-                    expected: label.into(),
+                    expected: right,
                     id: Some(format!("record-{}", answer.record)),
                     meta: answer.meta.is_object().then_some(answer.meta),
                 };

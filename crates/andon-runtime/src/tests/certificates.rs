@@ -122,7 +122,7 @@ fn wrong_spot_checks_suspend_it() {
     // Right ones do not.
     for number in 0..10 {
         let checked = run(&bench, &format!("a right {number}"));
-        let settled = bench.node.settle(checked.id, Some("east"), None);
+        let settled = bench.node.settle(checked.id, Some(&"east".into()), None);
         assert!(settled.expect("settled").settled.is_some());
     }
     assert_eq!(validity(&bench), Validity::InForce);
@@ -131,7 +131,7 @@ fn wrong_spot_checks_suspend_it() {
         let checked = run(&bench, &format!("a wrong {answered}"));
         bench
             .node
-            .settle(checked.id, Some("north"), None)
+            .settle(checked.id, Some(&"north".into()), None)
             .expect("settled");
         answered += 1;
         assert!(answered < 10, "nothing is found");
@@ -157,7 +157,7 @@ fn answers_to_other_runs_are_no_spot_checks() {
         assert_eq!(unsure.run.reason, Reason::BelowThreshold);
         bench
             .node
-            .settle(unsure.id, Some("north"), None)
+            .settle(unsure.id, Some(&"north".into()), None)
             .expect("settled");
     }
     let status = bench.node.certificate_status("kind").expect("a read");
@@ -201,7 +201,10 @@ fn people_settle_runs_and_correct_themselves() {
     promote(&bench, &head(LABELS, "e"));
     let stored = run(&bench, "a word");
     assert_eq!(stored.settled, None);
-    let settle = |label: Option<&str>, by: Option<&str>| bench.node.settle(stored.id, label, by);
+    let settle = |label: Option<&str>, by: Option<&str>| {
+        let label = label.map(serde_json::Value::from);
+        bench.node.settle(stored.id, label.as_ref(), by)
+    };
     let error = settle(Some("west"), None).expect_err("refused");
     assert!(matches!(error, Error::UnknownLabel { .. }), "{error}");
     let error = settle(Some("east"), Some(" ")).expect_err("refused");
@@ -223,24 +226,24 @@ fn people_settle_runs_and_correct_themselves() {
     settle(Some("east"), Some("ana")).expect("settled");
     let settled = settle(Some("north"), Some("luis")).expect("settled");
     let last = settled.settled.expect("an answer");
-    assert_eq!(last.answer.as_deref(), Some("north"));
+    assert_eq!(last.answer, Some("north".into()));
     assert_eq!(last.by.as_deref(), Some("luis"));
     assert_eq!(bench.node.run_of(stored.id).expect("a run").run, stored.run);
     assert_eq!(open(&bench), 0);
     let answers = bench.node.answers("kind").expect("answers");
     assert_eq!(answers.len(), 1);
     assert_eq!(
-        (answers[0].label.as_deref(), answers[0].text.as_str()),
-        (Some("north"), "a word")
+        (answers[0].answer.clone(), answers[0].text.as_str()),
+        (Some("north".into()), "a word")
     );
     settle(None, None).expect("settled");
     let answers = bench.node.answers("kind").expect("answers");
-    assert_eq!(answers[0].label, None);
+    assert_eq!(answers[0].answer, None);
     // A record may be labelled before any run.
     let taken = bench.node.take_in(note("a note", None)).expect("taken");
     bench
         .node
-        .label_record("kind", taken.record.id, Some("east"), None)
+        .label_record("kind", taken.record.id, Some(&"east".into()), None)
         .expect("labelled");
     assert_eq!(bench.node.answers("kind").expect("answers").len(), 2);
 }

@@ -36,17 +36,18 @@ pub(crate) struct RunRequest {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AnswerRequest {
-    /// One of the task's labels; null where none of them is right.
+    /// One of the task's labels, or what another kind of task answers with; null where
+    /// nothing is right.
     #[serde(deserialize_with = "present")]
     #[schemars(required)]
-    answer: Option<String>,
+    answer: Option<Value>,
     /// Who says so: kept with the answer, if it is given.
     by: Option<String>,
 }
 
 /// A field that must be there, even if it is null: who leaves the answer out has
 /// forgotten it.
-fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<String>, D::Error> {
+fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Value>, D::Error> {
     Option::deserialize(field)
 }
 
@@ -161,7 +162,7 @@ pub(crate) async fn answer(
     Body(request): Body<AnswerRequest>,
 ) -> Result<Reply<RunView>, ApiError> {
     app.work(Class::Person, move |node| {
-        let settled = node.settle(id, request.answer.as_deref(), request.by.as_deref())?;
+        let settled = node.settle(id, request.answer.as_ref(), request.by.as_deref())?;
         Ok(Reply(settled.into()))
     })
     .await

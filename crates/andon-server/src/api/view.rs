@@ -49,8 +49,9 @@ pub struct RunView {
     pub record: i64,
     /// The task.
     pub task: String,
-    /// The best label.
-    pub answer: String,
+    /// The best label; for other kinds of task what they answer with; null where there is
+    /// no answer.
+    pub answer: Value,
     /// The second label, where the text seems to tell of two problems; a certificate
     /// speaks of `answer` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,8 +100,8 @@ pub struct RunView {
 /// What a person said is right.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SettlementView {
-    /// The right label; null where none of the task's labels is right.
-    pub answer: Option<String>,
+    /// The right label or other answer; null where none is right.
+    pub answer: Option<Value>,
     /// Who said so, as far as they gave a name.
     pub by: Option<String>,
     /// When, as RFC 3339 in UTC.
@@ -178,11 +179,11 @@ impl From<StoredRun> for RunView {
                 revision: procedure.revision.clone(),
                 text: procedure.text.clone(),
             }),
-            Evidence::Repeats(_) => None,
+            _ => None,
         });
         let repeats = run.evidence.iter().find_map(|evidence| match evidence {
             Evidence::Repeats(repeat) => Some(RepeatView::from(*repeat)),
-            Evidence::Procedure(_) => None,
+            _ => None,
         });
         Self {
             id: stored.id,

@@ -33,6 +33,27 @@ fn every_earlier_version_is_brought_to_the_newest() {
 }
 
 #[test]
+fn what_people_answered_before_there_were_kinds_is_kept() {
+    in_directory(|path| {
+        let old = open_with(path, &MIGRATIONS[..2]).expect("an earlier version");
+        old.execute_batch(
+            "INSERT INTO record (received_at, text, meta) VALUES (1, 'leak', 'null');
+             INSERT INTO answer (task, record, label, at) VALUES ('t', 1, 'a \"b\"', 1);
+             INSERT INTO answer (task, record, label, at) VALUES ('t', 1, NULL, 2);",
+        )
+        .expect("rows");
+        drop(old);
+        let connection = open_writer(path).expect("it is migrated");
+        let mut statement = connection
+            .prepare("SELECT answer FROM answer ORDER BY id")
+            .expect("a statement");
+        let answers = statement.query_map([], |row| row.get(0)).expect("rows");
+        let answers: Vec<Option<String>> = answers.collect::<Result<_, _>>().expect("texts");
+        assert_eq!(answers, [Some(r#""a \"b\"""#.to_owned()), None]);
+    });
+}
+
+#[test]
 fn a_step_that_fails_leaves_the_version_before() {
     in_directory(|path| {
         let first = "CREATE TABLE one (id INTEGER) STRICT;";

@@ -18,7 +18,8 @@ fn database(path: &Path) {
     fs::copy(directory.path().join("andon.db"), path).expect("a copy");
 }
 
-/// Opens what `make` left at the path: one message, and the file as it was.
+/// Opens what `make` left at the path: one message, with N for the newest version that
+/// this program knows, and the file as it was.
 fn check(make: impl FnOnce(&Path), expected: &str) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("andon.db");
@@ -28,8 +29,20 @@ fn check(make: impl FnOnce(&Path), expected: &str) {
     let message = error
         .to_string()
         .replace(&path.display().to_string(), "FILE");
+    let newest = newest_version();
+    let message = message.replace(&format!("versions up to {newest}"), "versions up to N");
     assert_eq!(message, expected);
     assert_eq!(fs::read(&path).ok(), before);
+}
+
+fn newest_version() -> i64 {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("new.db");
+    drop(Store::open(&path).expect("a new database"));
+    let connection = Connection::open(&path).expect("a database");
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .expect("a version")
 }
 
 #[test]
@@ -42,7 +55,7 @@ fn a_newer_version_is_refused() {
                 .pragma_update(None, "user_version", 99)
                 .expect("a pragma");
         },
-        "the database 'FILE' has version 99, but this program knows versions up to 2: install a newer Andon or name another state directory",
+        "the database 'FILE' has version 99, but this program knows versions up to N: install a newer Andon or name another state directory",
     );
 }
 

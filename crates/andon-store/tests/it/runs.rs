@@ -22,7 +22,7 @@ fn procedure(text: &str) -> Evidence {
 fn sample(task: &str, route: Route) -> Run {
     Run {
         task: task.to_owned(),
-        answer: "leak".to_owned(),
+        answer: "leak".into(),
         also: Some("noise".to_owned()),
         probability: Some(0.1 + 0.2),
         probabilities: vec![LabelProbability {
@@ -78,7 +78,7 @@ fn any_run_comes_back_as_it_was() {
     let number = any::<f64>().prop_filter("runs are finite", |number| number.is_finite());
     proptest!(ProptestConfig::with_cases(100), |(answer: String, texts: Vec<String>, number in number)| {
         let run = Run {
-            answer,
+            answer: answer.into(),
             probability: (number > 0.0).then_some(number),
             took_ms: number,
             evidence: texts.iter().map(|text| procedure(text)).collect(),

@@ -20,6 +20,7 @@ use crate::settings::Settings;
 pub(super) fn run(settings: &Settings, typed: &Certify) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    super::decides(task, "certify")?;
     // What can be wrong with the file is said before the model is loaded.
     let examples = match &typed.examples {
         Some(path) => Some(super::read_examples(path, task)?),

@@ -35,6 +35,7 @@ const FEW: usize = 30;
 pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    super::decides(task, "eval")?;
     // What can be wrong with the files is said before anything is computed.
     let (labelled, on) = match &typed.examples {
         Some(path) => (read(path, task)?, On::File),

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use andon_runtime::Node;
 use andon_server::RunView;
-use andon_task::task::Task;
+use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 use console::{Key, Term};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::Label;
 use crate::labelling::{Proposal, Said, ask, propose};
@@ -38,7 +39,7 @@ pub(super) fn run(settings: &Settings, typed: &Label) -> anyhow::Result<ExitCode
     }
     let by = typed.who.name();
     let said = match (&typed.answer, typed.none) {
-        (Some(label), _) => Some(Some(label.as_str())),
+        (Some(answer), _) => Some(Some(right(task, answer)?)),
         (None, true) => Some(None),
         (None, false) => None,
     };
@@ -49,8 +50,9 @@ pub(super) fn run(settings: &Settings, typed: &Label) -> anyhow::Result<ExitCode
     // where an answer is only kept.
     let node = learning::node_with_encoder(settings, &plant)?;
     if let Some(said) = said {
-        return keep_one(settings, &node, task, typed, (said, by));
+        return keep_one(settings, &node, task, typed, (said.as_ref(), by));
     }
+    super::decides(task, "label` without `--answer")?;
     let known = all_examples(&node::store(&settings.state)?, &plant, task)?;
     let proposals = propose(settings, &node, task, &known, typed.n)?;
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -65,29 +67,48 @@ pub(super) fn run(settings: &Settings, typed: &Label) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// The right answer as it was typed: a label as it is, anything else as JSON.
+fn right(task: &Task, typed: &str) -> anyhow::Result<Value> {
+    match &task.kind {
+        Kind::Decide(_) => Ok(typed.into()),
+        Kind::Normalise => Ok(typed.into()),
+        kind => serde_json::from_str(typed).with_context(|| {
+            format!(
+                "'{}' is of kind '{}': give the answer as JSON",
+                task.name,
+                kind.name()
+            )
+        }),
+    }
+}
+
 /// Keeps the answer about one record or run.
 fn keep_one(
     settings: &Settings,
     node: &Node,
     task: &Task,
     typed: &Label,
-    (label, by): (Option<&str>, Option<&str>),
+    (right, by): (Option<&Value>, Option<&str>),
 ) -> anyhow::Result<ExitCode> {
-    let said = label.unwrap_or("none of its labels");
+    let said = match right {
+        Some(Value::String(label)) => label.clone(),
+        Some(right) => right.to_string(),
+        None => "nothing is right".to_owned(),
+    };
     match (typed.run, typed.record) {
         (Some(run), _) => {
             let of = node.run_of(run)?.run.task;
             if of != task.name {
                 bail!("run {run} is of the task '{of}': label it there");
             }
-            let stored = node.settle(run, label, by)?;
+            let stored = node.settle(run, right, by)?;
             settings.output.print(&RunView::from(stored), |_| {
                 format!("run {run} is settled: {said}")
             })?;
         }
         (None, Some(record)) => {
-            node.label_record(&task.name, record, label, by)?;
-            let kept = serde_json::json!({ "task": task.name, "record": record, "answer": label });
+            node.label_record(&task.name, record, right, by)?;
+            let kept = serde_json::json!({ "task": task.name, "record": record, "answer": right });
             settings
                 .output
                 .print(&kept, |_| format!("record {record} is labelled: {said}"))?;
@@ -123,7 +144,8 @@ fn interview(
             Said::Label(label) => Some(label.as_str()),
             Said::None => None,
         };
-        node.label_record(&task.name, proposal.record, label, by)
+        let label = label.map(Value::from);
+        node.label_record(&task.name, proposal.record, label.as_ref(), by)
             .with_context(|| format!("the answer about record {} is not kept", proposal.record))
     };
     let answered = ask(proposals, &task.labels().names(), show, key, keep)?;

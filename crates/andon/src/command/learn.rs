@@ -18,6 +18,7 @@ use crate::training::{self, EncoderTuner, LearnedAdapter};
 pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    super::decides(task, "learn")?;
     let loader = Loader::new(settings.store());
     let promote = match typed.promote {
         true => Promote::Anyway,

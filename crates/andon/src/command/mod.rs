@@ -19,8 +19,8 @@ use std::process::ExitCode;
 
 use andon_task::example::{self, LabelledText};
 use andon_task::plant::Plant;
-use andon_task::task::Task;
-use anyhow::Context;
+use andon_task::task::{Kind, Task};
+use anyhow::{Context, bail};
 
 use crate::cli::{Cli, Command};
 use crate::settings::Settings;
@@ -50,6 +50,18 @@ fn read_examples(path: &Path, task: &Task) -> anyhow::Result<Vec<LabelledText>> 
     let cannot_read = || format!("cannot read the examples '{}'", path.display());
     let text = std::fs::read_to_string(path).with_context(cannot_read)?;
     example::parse_labelled(&text, task.labels()).with_context(cannot_read)
+}
+
+/// Refuses a task of another kind than `decide` for a command that has no use for it.
+fn decides(task: &Task, command: &str) -> anyhow::Result<()> {
+    match &task.kind {
+        Kind::Decide(_) => Ok(()),
+        kind => bail!(
+            "'{}' is of kind '{}': `andon {command}` is for tasks that decide",
+            task.name,
+            kind.name()
+        ),
+    }
 }
 
 /// The word for a value that is a plain word in JSON.

@@ -8,6 +8,7 @@ use andon_server::RunView;
 use andon_task::engine::Terms;
 use andon_task::run::NewRecord;
 use anyhow::{Context, bail};
+use serde_json::Value;
 
 use crate::cli::Run;
 use crate::node::{self, Needs};
@@ -85,23 +86,24 @@ fn next_line(input: &mut impl BufRead, number: usize) -> anyhow::Result<Option<S
 
 fn human(run: &RunView) -> String {
     let share = |value: f64| format!("{:.1} %", 100.0 * value);
-    let word = |calibrated| if calibrated { "probability" } else { "score" };
-    let mut text = format!(
-        "{}  ({} {})\n",
-        run.answer,
-        word(run.calibrated),
-        run.probabilities
-            .get(&run.answer)
-            .and_then(serde_json::Value::as_f64)
-            .map_or_else(String::new, share)
-    );
+    let answer = match &run.answer {
+        Value::String(answer) => answer.clone(),
+        Value::Null => "no answer".to_owned(),
+        answer => format!("{answer:#}"),
+    };
+    let of_label = run.probabilities.get(&answer).and_then(Value::as_f64);
+    let mut text = match (of_label.or(run.probability), run.calibrated) {
+        (Some(value), true) => format!("{answer}  (probability {})\n", share(value)),
+        (Some(value), false) => format!("{answer}  (score {})\n", share(value)),
+        (None, _) => format!("{answer}\n"),
+    };
     if let Some(also) = &run.also {
         text.push_str(&format!("also: {also}\n"));
     }
     let others = run
         .probabilities
         .iter()
-        .filter(|(label, _)| **label != run.answer && Some(*label) != run.also.as_ref());
+        .filter(|(label, _)| **label != answer && Some(*label) != run.also.as_ref());
     for (label, value) in others.take(2) {
         let value = value.as_f64().map_or_else(String::new, share);
         text.push_str(&format!("  or {label} {value}\n"));
