@@ -13,6 +13,7 @@
 pub mod choose;
 pub mod comparison;
 pub mod evaluate;
+pub mod extract;
 pub mod interval;
 pub mod mend;
 pub mod paired;

@@ -12,8 +12,8 @@ const MOST_DISTANCE: f64 = 0.25;
 pub(super) struct Aligned {
     /// For each field that a document has once: its candidates, or that there is no value.
     pub(super) values: Vec<Target>,
-    /// For each list: candidate and field.
-    pub(super) marks: Vec<BTreeMap<u32, usize>>,
+    /// The values of lists: candidate and field.
+    pub(super) marks: BTreeMap<u32, usize>,
     /// For each list and item the lines of its values and the field that comes first.
     pub(super) items: Vec<Vec<(Vec<usize>, usize)>>,
 }
@@ -53,14 +53,13 @@ pub(super) fn align(search: &Search, page: &Page<'_>, look: &Look, gold: &Gold) 
         };
         aligned.values.push(target);
     }
-    for (list, items) in gold.items.iter().enumerate() {
+    for items in &gold.items {
         let plain = items.iter().all(|item| item.len() <= 1);
         let (marks, lines) = match plain {
             true => mark_values(search, look, page, items),
             false => mark_items(search, look, page, items),
         };
-        debug_assert_eq!(aligned.marks.len(), list, "lists in order");
-        aligned.marks.push(marks);
+        aligned.marks.extend(marks);
         aligned.items.push(lines);
     }
     aligned

@@ -13,8 +13,8 @@ pub(super) type Item = Vec<Pointed>;
 pub(super) struct Filled {
     pub(super) values: Vec<Option<Pointed>>,
     pub(super) items: Vec<Vec<Item>>,
-    /// For each list the logarithm of how sure it is that no value is missing.
-    pub(super) doubts: Vec<f64>,
+    /// The logarithm of how sure it is that no value of a list is missing.
+    pub(super) doubt: f64,
 }
 
 impl Filled {
@@ -22,7 +22,7 @@ impl Filled {
         Self {
             values: vec![None; fields.all.len()],
             items: vec![Vec::new(); fields.lists.len()],
-            doubts: vec![0.0; fields.lists.len()],
+            doubt: 0.0,
         }
     }
 }
@@ -40,7 +40,7 @@ pub(super) fn object(
     let value = builder.node(&fields.root, None, "")?.unwrap_or(Value::Null);
     let pointed = builder.pointed;
     let logs = pointed.iter().map(|p| p.confidence.max(1e-9).ln());
-    let sum: f64 = logs.clone().sum::<f64>() + filled.doubts.iter().sum::<f64>();
+    let sum: f64 = logs.clone().sum::<f64>() + filled.doubt;
     let least = logs.fold(0.0, f64::min);
     Ok((value, pointed, vec![sum, least]))
 }

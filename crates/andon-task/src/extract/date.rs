@@ -6,7 +6,7 @@ use regex::Regex;
 
 /// In which order a written date is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub(super) enum Order {
     /// 31/1/2026, and all that is read in one way only.
     DayFirst,
     /// 1/31/2026.
@@ -36,7 +36,7 @@ static WRITTEN: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// The places of a text that read like a date, as ranges of bytes.
-pub fn find(text: &str) -> Vec<(usize, usize)> {
+pub(super) fn find(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(place) = WRITTEN.find_at(text, from) {
@@ -59,7 +59,7 @@ pub fn find(text: &str) -> Vec<(usize, usize)> {
 }
 
 /// The date that a text says, as `2026-01-31`; `None` where it says none in this order.
-pub fn read(text: &str, order: Order) -> Option<String> {
+pub(super) fn read(text: &str, order: Order) -> Option<String> {
     let lower = text.to_lowercase();
     let mut parts: Vec<&str> = Vec::new();
     let mut month = None;
@@ -126,7 +126,7 @@ fn days(year: u32, month: u32) -> u32 {
 }
 
 /// Whether a text is a date as `2026-01-31`.
-pub fn is_iso(text: &str) -> bool {
+pub(super) fn is_iso(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts[..] else {
         return false;

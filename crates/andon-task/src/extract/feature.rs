@@ -335,7 +335,7 @@ fn of_number(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
             let rank = amount.rank.min(6) as u64;
             let times = amount.times.min(5) as u64;
             let decimals = amount.decimals.min(4) as u64;
-            let later = amount.times - 1 - amount.before;
+            let later = amount.times.saturating_sub(1 + amount.before);
             sink.see(See::Rank, hash::pair(decimals, rank));
             sink.see(See::Times, hash::pair(decimals, times));
             sink.see(See::RankTimes, hash::pair(rank, times));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ReaderError;
 use super::candidate::Demand;
 use super::memory::Remembered;
-use super::reader::{Habit, Parts};
+use super::reader::{Grouping, Parts};
 use super::spelling::Spelling;
 use super::trust::Trust;
 use crate::digest::Digest;
@@ -23,7 +23,8 @@ struct Written {
     demands: Vec<Demand>,
     remembered: Vec<Vec<Remembered>>,
     spelling: Vec<Spelling>,
-    habits: Vec<Habit>,
+    grouping: Vec<Grouping>,
+    nested: bool,
     /// How far each place is from the one before.
     steps: Vec<u32>,
     weights: Vec<f32>,
@@ -42,7 +43,8 @@ pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
         demands: parts.demands.clone(),
         remembered: parts.remembered.clone(),
         spelling: parts.spelling.clone(),
-        habits: parts.habits.clone(),
+        grouping: parts.grouping.clone(),
+        nested: parts.nested,
         steps: steps.collect(),
         weights: parts.weights.iter().map(|&(_, weight)| weight).collect(),
         trust: parts.trust.clone(),
@@ -94,7 +96,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), ReaderError> {
         demands: written.demands,
         remembered: written.remembered,
         spelling: written.spelling,
-        habits: written.habits,
+        grouping: written.grouping,
+        nested: written.nested,
         weights,
         trust: written.trust,
     };

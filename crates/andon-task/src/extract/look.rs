@@ -8,7 +8,7 @@ use super::memory::{Memory, Remembered};
 use super::page::Page;
 
 /// Bits of a weight's place.
-const BITS: u32 = 22;
+const BITS: u32 = 21;
 
 /// Places for weights. Several features may share one.
 pub const PLACES: usize = 1 << BITS;
@@ -40,14 +40,22 @@ impl Search {
         }
     }
 
-    /// The candidates of a page, with what is seen of them.
-    pub fn look(&self, page: &Page<'_>) -> Look {
-        let finder = Finder {
+    /// The candidates of a page for all fields together.
+    pub fn find(&self, page: &Page<'_>) -> Vec<Candidate> {
+        self.finder().find(page).0
+    }
+
+    fn finder(&self) -> Finder<'_> {
+        Finder {
             fields: self.fields.all(),
             demands: &self.demands,
             memory: &self.memory,
-        };
-        let (candidates, own) = finder.find(page);
+        }
+    }
+
+    /// The candidates of a page, with what is seen of them.
+    pub fn look(&self, page: &Page<'_>) -> Look {
+        let (candidates, own) = self.finder().find(page);
         let mut features = Vec::new();
         let mut ends = Vec::with_capacity(candidates.len());
         for candidate in &candidates {

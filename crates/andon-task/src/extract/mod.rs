@@ -8,7 +8,7 @@
 //!
 //! Fields that a document has once are a choice among candidates, places that say the same
 //! being one answer. Fields of lists are found by asking of each candidate which of the
-//! list's fields it is, if any; [`Habit`] makes items of them.
+//! lists' fields it is, if any; [`Grouping`] makes items of them.
 
 mod assemble;
 mod candidate;
@@ -32,7 +32,7 @@ pub use gold::{Gold, is_empty};
 pub use look::{Look, PLACES, Search, place};
 pub use memory::{Remembered, remember};
 pub use page::Page;
-pub use reader::{Grouping, Habit, Parts, Pointed, Reader, Reading, digest_of};
+pub use reader::{Grouping, Parts, Pointed, Reader, Reading, digest_of};
 pub use spelling::{Spelling, distance, folded, same};
 pub use trust::{Line, Trust, log_odds, logistic};
 

@@ -4,7 +4,7 @@ use serde_json::{Number, Value};
 
 /// Which sign divides whole from parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decimal {
+pub(super) enum Decimal {
     /// 1,234.50
     Point,
     /// 1.234,50
@@ -13,7 +13,7 @@ pub enum Decimal {
 
 /// A number in a text: its bytes, with the currency or sign around it and without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(super) struct Found {
     /// Where the number begins, sign included.
     pub start: usize,
     /// Where it ends.
@@ -25,7 +25,7 @@ pub struct Found {
 const CURRENCIES: [&str; 9] = ["RM", "USD", "EUR", "GBP", "MYR", "US$", "$", "€", "£"];
 
 /// The places of a text that read like a number.
-pub fn find(text: &str) -> Vec<Found> {
+pub(super) fn find(text: &str) -> Vec<Found> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;
@@ -74,7 +74,7 @@ fn before(text: &str, start: usize) -> (usize, usize) {
 }
 
 /// The number that a text says, with this sign for decimals.
-pub fn read(text: &str, decimal: Decimal) -> Option<f64> {
+pub(super) fn read(text: &str, decimal: Decimal) -> Option<f64> {
     let (mark, group) = match decimal {
         Decimal::Point => ('.', ','),
         Decimal::Comma => (',', '.'),
@@ -108,7 +108,7 @@ pub fn read(text: &str, decimal: Decimal) -> Option<f64> {
 }
 
 /// A number as JSON: whole ones without a point.
-pub fn json(number: f64) -> Option<Value> {
+pub(super) fn json(number: f64) -> Option<Value> {
     if number.fract() == 0.0 && number.abs() < 9e15 {
         return Some(Value::from(number as i64));
     }

@@ -11,7 +11,7 @@ use super::{date, spelling};
 
 /// A word or a sign of a text.
 #[derive(Clone, Copy, Debug)]
-pub struct Token {
+pub(super) struct Token {
     /// First byte.
     pub start: usize,
     /// Behind the last byte.

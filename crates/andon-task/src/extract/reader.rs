@@ -1,5 +1,7 @@
 //! A trained reader: from a text to an object, with the place of each value.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::assemble::{self, Filled, Item};
@@ -25,15 +27,6 @@ pub enum Grouping {
     Repeat,
 }
 
-/// How a list is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Habit {
-    /// How its values become items.
-    pub grouping: Grouping,
-    /// Whether a value may lie within another.
-    pub nested: bool,
-}
-
 /// What a reader is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parts {
@@ -45,8 +38,10 @@ pub struct Parts {
     pub remembered: Vec<Vec<Remembered>>,
     /// How each field is written.
     pub spelling: Vec<Spelling>,
-    /// How each list is read.
-    pub habits: Vec<Habit>,
+    /// How the values of each list become items.
+    pub grouping: Vec<Grouping>,
+    /// Whether a value of a list may lie within another.
+    pub nested: bool,
     /// The weights that are not zero, by ascending place.
     pub weights: Vec<(u32, f32)>,
     /// From shares to probabilities.
@@ -118,7 +113,7 @@ impl Reader {
     ) -> Result<Self, ReaderError> {
         let count = fields.all().len();
         let lengths = [parts.demands.len(), parts.remembered.len(), parts.spelling.len()];
-        if lengths != [count; 3] || parts.habits.len() != fields.lists.len() {
+        if lengths != [count; 3] || parts.grouping.len() != fields.lists.len() {
             return Err(ReaderError::Damaged("its fields are others"));
         }
         let mut weights = vec![0.0; PLACES];
@@ -179,11 +174,7 @@ impl Reader {
                 filled.values[number] = Some(self.choose(&page, &look, number)?);
             }
         }
-        for list in 0..self.search.fields.lists.len() {
-            let (items, doubt) = self.collect(&page, &look, list);
-            filled.items[list] = items;
-            filled.doubts[list] = doubt;
-        }
+        self.collect(&page, &look, &mut filled);
         let (value, fields, raw) = assemble::object(&self.search.fields, filled)?;
         Ok(Reading {
             value,
@@ -291,16 +282,70 @@ impl Reader {
         }
     }
 
-    /// The items of a list, and how sure it is that none is missing.
-    fn collect(&self, page: &Page<'_>, look: &Look, list: usize) -> (Vec<Item>, f64) {
-        let fields: Vec<usize> = (0..self.search.fields.all().len())
-            .filter(|&number| self.search.field(number).list == Some(list))
-            .collect();
+    /// The items of all lists: each candidate is a value of one of their fields, or of none.
+    fn collect(&self, page: &Page<'_>, look: &Look, filled: &mut Filled) {
+        let (likely, missed) = self.mark(look);
+        filled.doubt = missed;
+        let mut taken: Vec<Marked> = Vec::new();
+        for (share, candidate, field) in likely {
+            let candidate = look.candidates[candidate];
+            let clash = |other: &Candidate| {
+                let overlap = candidate.start < other.end && other.start < candidate.end;
+                let within = (candidate.start >= other.start && candidate.end <= other.end)
+                    || (other.start >= candidate.start && other.end <= candidate.end);
+                let same = (candidate.first, candidate.last) == (other.first, other.last);
+                overlap && (!self.parts.nested || !within || same)
+            };
+            if taken.iter().any(|other| clash(&other.candidate)) {
+                continue;
+            }
+            let spelling = &self.parts.spelling[field];
+            let definition = self.search.field(field);
+            if let Some(value) = candidate.value(page, definition, &self.search.memory, spelling) {
+                taken.push(Marked {
+                    candidate,
+                    field,
+                    share,
+                    value,
+                });
+            }
+        }
+        taken.sort_by_key(|marked| (marked.candidate.start, marked.candidate.end));
+        let mut last_line = vec![None; filled.items.len()];
+        for marked in taken {
+            let Some(list) = self.search.field(marked.field).list else {
+                continue;
+            };
+            let line = marked.candidate.lines(page).0;
+            let has = |item: &Item| item.iter().any(|pointed| pointed.field == marked.field);
+            let begins = match (self.parts.grouping[list], filled.items[list].last()) {
+                (_, None) => true,
+                (Grouping::Line, _) => last_line[list] != Some(line),
+                (Grouping::From(first), Some(item)) => marked.field == first || has(item),
+                (Grouping::Repeat, Some(item)) => has(item),
+            };
+            last_line[list] = Some(line);
+            let field = marked.field;
+            let pointed = self.pointed(page, field, (&marked.candidate, marked.value), marked.share);
+            match filled.items[list].last_mut().filter(|_| !begins) {
+                // A second value on the line is a second reading of the same thing.
+                Some(item) if item.iter().any(|other| other.field == field) => {}
+                Some(item) => item.push(pointed),
+                None => filled.items[list].push(vec![pointed]),
+            }
+        }
+    }
+
+    /// The candidates that are probably values of lists, most probable first: share,
+    /// candidate and field; and the logarithm of how sure it is that the others are none.
+    fn mark(&self, look: &Look) -> (Vec<(f64, usize, usize)>, f64) {
         // For each candidate its scores by field, against none at 0.
-        let mut scores: std::collections::BTreeMap<usize, Vec<(usize, f64)>> =
-            std::collections::BTreeMap::new();
+        let mut scores: BTreeMap<usize, Vec<(usize, f64)>> = BTreeMap::new();
         let mut features = Vec::new();
-        for &field in &fields {
+        for (field, definition) in self.search.fields.all().iter().enumerate() {
+            if definition.list.is_none() {
+                continue;
+            }
             for &candidate in &look.own[field] {
                 let candidate = candidate as usize;
                 features.clear();
@@ -314,7 +359,8 @@ impl Reader {
         let mut missed = 0.0;
         for (candidate, scores) in scores {
             let top = scores.iter().map(|(_, score)| *score).fold(0.0, f64::max);
-            let total = scores.iter().map(|(_, score)| (score - top).exp()).sum::<f64>() + (-top).exp();
+            let sum: f64 = scores.iter().map(|(_, score)| (score - top).exp()).sum();
+            let total = sum + (-top).exp();
             let best = scores.iter().max_by(|a, b| a.1.total_cmp(&b.1));
             let Some(&(field, score)) = best else {
                 continue;
@@ -327,52 +373,16 @@ impl Reader {
             }
         }
         likely.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let habit = self.parts.habits[list];
-        let mut taken: Vec<(Candidate, usize, f64, Value)> = Vec::new();
-        for (share, candidate, field) in likely {
-            let candidate = look.candidates[candidate];
-            let clash = |other: &Candidate| {
-                let overlap = candidate.start < other.end && other.start < candidate.end;
-                let within = (candidate.start >= other.start && candidate.end <= other.end)
-                    || (other.start >= candidate.start && other.end <= candidate.end);
-                let same = (candidate.first, candidate.last) == (other.first, other.last);
-                overlap && (!habit.nested || !within || same)
-            };
-            if taken.iter().any(|(other, ..)| clash(other)) {
-                continue;
-            }
-            let spelling = &self.parts.spelling[field];
-            let definition = self.search.field(field);
-            if let Some(value) = candidate.value(page, definition, &self.search.memory, spelling) {
-                taken.push((candidate, field, share, value));
-            }
-        }
-        taken.sort_by_key(|(candidate, ..)| (candidate.start, candidate.end));
-        let mut items: Vec<Item> = Vec::new();
-        let mut line = None;
-        for (candidate, field, share, value) in taken {
-            let own_line = candidate.lines(page).0;
-            let begins = match (habit.grouping, items.last()) {
-                (_, None) => true,
-                (Grouping::Line, _) => line != Some(own_line),
-                (Grouping::From(first), Some(item)) => {
-                    field == first || item.iter().any(|pointed| pointed.field == field)
-                }
-                (Grouping::Repeat, Some(item)) => {
-                    item.iter().any(|pointed| pointed.field == field)
-                }
-            };
-            line = Some(own_line);
-            let pointed = self.pointed(page, field, (&candidate, value), share);
-            match items.last_mut().filter(|_| !begins) {
-                // A second value on the line is a second reading of the same thing.
-                Some(item) if item.iter().any(|other| other.field == field) => {}
-                Some(item) => item.push(pointed),
-                None => items.push(vec![pointed]),
-            }
-        }
-        (items, missed)
+        (likely, missed)
     }
+}
+
+/// A candidate that is taken for a value of a list.
+struct Marked {
+    candidate: Candidate,
+    field: usize,
+    share: f64,
+    value: Value,
 }
 
 /// The digest of a schema.
