@@ -131,17 +131,23 @@ impl Node {
         let Some(model) = &self.language_model else {
             return Ok(0);
         };
-        let serves = |status: HeadStatus| status.refused.is_none();
         let mut tokens = 0;
         let decides = |task: &&Task| matches!(task.kind, task::Kind::Decide(_));
         for task in self.plant.tasks.values().filter(decides) {
-            if !self.heads.status(&task.name).is_some_and(serves) {
+            if !self.serves_alone(&task.name) {
                 // Two notes that have nothing in common: what is left is the task's.
                 let prompts = ["a", "Z"].map(|note| prompt::decide(task, note));
                 tokens += model.pin(&prompts)?;
             }
         }
         Ok(tokens)
+    }
+
+    /// Whether what was promoted answers a task, so that no language model is needed for a
+    /// text that fits it.
+    pub fn serves_alone(&self, task: &str) -> bool {
+        let serves = |status: HeadStatus| status.refused.is_none();
+        self.head_status(task).is_some_and(serves)
     }
 
     /// The head that is promoted for a task, and whether it serves.

@@ -22,6 +22,7 @@ pub mod extract;
 pub mod glossary;
 pub mod head;
 pub mod label;
+pub mod mapping;
 pub mod plant;
 pub mod procedure;
 pub mod prompt;

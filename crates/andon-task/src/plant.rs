@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::example::{self, Example, ExampleError, LabelledText};
 use crate::glossary::{Glossary, GlossaryError};
 use crate::label::{LabelError, LabelSet};
+use crate::mapping::Mapping;
 use crate::procedure::Procedure;
 use crate::schema::{Schema, SchemaError};
 use crate::task::{Kind, Task, TaskError, TaskFile};
@@ -32,6 +33,8 @@ pub struct Plant {
     pub expected: BTreeMap<String, Vec<Example>>,
     /// The asset register, by asset id; empty where the plant keeps none.
     pub assets: BTreeMap<String, Asset>,
+    /// Which columns of other systems' tables hold what, by name.
+    pub mappings: BTreeMap<String, Mapping>,
     /// What the plant's own words mean; empty where it has no `glossary.csv`.
     pub glossary: Glossary,
     /// The digest of the policy files; of no bytes where there are none.
@@ -141,6 +144,7 @@ impl Plant {
         let tasks = parse_tasks(files, &procedures)?;
         let (examples, expected) = parse_examples(files, &tasks)?;
         let assets = parse_assets(files)?;
+        let mappings = parse_mappings(files)?;
         let glossary = parse_glossary(files)?;
         let policy: Vec<&[u8]> = within(files, "policy/", ".cedar")
             .map(|(path, _)| files[path].as_slice())
@@ -152,6 +156,7 @@ impl Plant {
             examples,
             expected,
             assets,
+            mappings,
             glossary,
             policy: (!policy.is_empty()).then(|| Digest::of_parts(policy)),
         })
@@ -298,6 +303,18 @@ fn parse_examples(files: &Files, tasks: &BTreeMap<String, Task>) -> Result<Examp
         }
     }
     Ok((labelled, expected))
+}
+
+fn parse_mappings(files: &Files) -> Result<BTreeMap<String, Mapping>, PlantError> {
+    within(files, "mappings/", ".toml")
+        .map(|(path, stem)| {
+            let mapping = toml::from_str(named(files, path, "mappings")?).map_err(|error| {
+                let problem = Problem::Toml(error.to_string().trim_end().to_owned());
+                fail(path, problem)
+            })?;
+            Ok((stem.to_owned(), mapping))
+        })
+        .collect()
 }
 
 fn parse_glossary(files: &Files) -> Result<Glossary, PlantError> {

@@ -121,13 +121,57 @@ pub(crate) struct Up {
 /// `andon run`
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The task.
+    /// The task; several with commas between them, where a file is read.
     pub(crate) task: String,
     /// The text; '-' or nothing reads one from each line of standard input.
     pub(crate) text: Option<String>,
     /// The asset that the text is about.
     #[arg(long, value_name = "ID")]
     pub(crate) asset: Option<String>,
+    /// Run over each row of a table: csv, tsv, xlsx, xls, xlsb, ods, jsonl or txt. What is
+    /// interrupted goes on when the same is typed again.
+    #[arg(long = "in", value_name = "FILE", requires = "out", conflicts_with_all = ["text", "asset"])]
+    pub(crate) input: Option<PathBuf>,
+    /// Where the table with the answers goes: csv, xlsx or jsonl.
+    #[arg(long, value_name = "FILE", requires = "input")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) columns: TableColumns,
+}
+
+/// Which columns of a table hold what.
+#[derive(Debug, Args)]
+pub(crate) struct TableColumns {
+    /// The columns are those that the plant's `mappings/NAME.toml` names.
+    #[arg(long = "map", value_name = "NAME", requires = "input", conflicts_with_all = ["text_columns", "asset_column", "meta_columns"])]
+    pub(crate) mapping: Option<String>,
+    /// A column of the text; several are joined, one a line.
+    #[arg(
+        id = "text_columns",
+        long = "text",
+        value_name = "COLUMN",
+        requires = "input"
+    )]
+    pub(crate) text: Vec<String>,
+    /// The column with the asset's id.
+    #[arg(
+        id = "asset_column",
+        long = "asset-column",
+        value_name = "COLUMN",
+        requires = "input"
+    )]
+    pub(crate) asset: Option<String>,
+    /// A column that is kept with the record.
+    #[arg(
+        id = "meta_columns",
+        long = "meta",
+        value_name = "COLUMN",
+        requires = "input"
+    )]
+    pub(crate) meta: Vec<String>,
+    /// The sheet of a spreadsheet; the first by default.
+    #[arg(long, value_name = "NAME", requires = "input")]
+    pub(crate) sheet: Option<String>,
 }
 
 /// `andon learn`

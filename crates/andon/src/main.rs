@@ -6,6 +6,7 @@
 //! what is done; [`model`] keeps the models.
 
 mod artefacts;
+mod batch;
 mod certifying;
 mod cli;
 mod clock;

@@ -20,8 +20,8 @@ use crate::settings::Settings;
 pub(crate) enum Needs<'a> {
     /// All that the plant names, and these adapters.
     Everything(&'a [AdapterFile]),
-    /// What answers this task: no language model where a head does.
-    Task(&'a str),
+    /// What answers these tasks: no language model where heads do.
+    Tasks(&'a [&'a str]),
     /// The heads alone.
     Heads,
 }
@@ -46,10 +46,9 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
     if needs == Needs::Heads {
         return assemble(plant, None);
     }
-    if let Needs::Task(task) = needs {
+    if let Needs::Tasks(tasks) = needs {
         let node = assemble(plant.clone(), None)?;
-        let serves = |head: andon_runtime::HeadStatus| head.refused.is_none();
-        if node.head_status(task).is_some_and(serves) {
+        if tasks.iter().all(|task| node.serves_alone(task)) {
             return Ok(node);
         }
     }

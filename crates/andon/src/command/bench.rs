@@ -179,7 +179,7 @@ fn decide(settings: &Settings, plant: Plant, task: &str) -> anyhow::Result<Vec<D
         .take(DECISIONS)
         .map(|example| example.text.clone())
         .collect();
-    let node = node::open(&settings, plant, Needs::Task(task))?;
+    let node = node::open(&settings, plant, Needs::Tasks(&[task]))?;
     service::during(node, |url| {
         let agent: Agent = Agent::config_builder().proxy(None).build().into();
         let url = format!("{url}/api/tasks/{task}/runs");

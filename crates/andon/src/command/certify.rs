@@ -26,7 +26,7 @@ pub(super) fn run(settings: &Settings, typed: &Certify) -> anyhow::Result<ExitCo
         Some(path) => Some(super::read_examples(path, task)?),
         None => None,
     };
-    let node = node::open(settings, plant.clone(), Needs::Task(&task.name))?;
+    let node = node::open(settings, plant.clone(), Needs::Tasks(&[&task.name]))?;
     if typed.status {
         return status(settings, node.certificate_status(&task.name)?, &task.name);
     }

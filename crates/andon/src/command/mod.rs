@@ -65,7 +65,7 @@ fn decides(task: &Task, command: &str) -> anyhow::Result<()> {
 }
 
 /// The word for a value that is a plain word in JSON.
-fn word(value: &impl serde::Serialize) -> String {
+pub(crate) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

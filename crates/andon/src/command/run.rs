@@ -1,15 +1,21 @@
 //! `andon run TASK [TEXT|-]`
 
 use std::io::{BufRead, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 
 use andon_runtime::Error;
 use andon_server::RunView;
 use andon_task::engine::Terms;
+use andon_task::mapping::Mapping;
+use andon_task::plant::Plant;
 use andon_task::run::NewRecord;
+use andon_task::task::Task;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::batch::Batch;
+use crate::batch::input::Table;
 use crate::cli::Run;
 use crate::node::{self, Needs};
 use crate::plant;
@@ -22,12 +28,15 @@ const LONGEST_LINE: u64 = 1 << 20;
 /// Runs a task over a text, or over each line of standard input.
 pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
+    if let (Some(input), Some(out)) = (&typed.input, &typed.out) {
+        return over_table(settings, &plant, &typed, (input, out));
+    }
     super::task(&plant, &typed.task)?;
     let text = typed.text.filter(|text| text != "-");
     if text.is_none() && std::io::stdin().is_terminal() {
         bail!("there is no text: give it after the task, or a line each on standard input");
     }
-    let mut node = node::open(settings, plant.clone(), Needs::Task(&typed.task))?;
+    let mut node = node::open(settings, plant.clone(), Needs::Tasks(&[&typed.task]))?;
     if let Some(reason) = node.head_status(&typed.task).and_then(|head| head.refused) {
         line(&format!(
             "the promoted head of '{}' does not answer, but the language model: {reason}",
@@ -64,6 +73,74 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs tasks over each row of a table. Ends with 1 where a row has no answer.
+fn over_table(
+    settings: &Settings,
+    plant: &Plant,
+    typed: &Run,
+    (input, out): (&Path, &Path),
+) -> anyhow::Result<ExitCode> {
+    let names: Vec<&str> = typed.task.split(',').map(str::trim).collect();
+    let mut tasks: Vec<&Task> = Vec::new();
+    for name in &names {
+        let task = super::task(plant, name)?;
+        if tasks.iter().any(|known| known.name == task.name) {
+            bail!("the task '{name}' is named twice");
+        }
+        tasks.push(task);
+    }
+    let mapping = match &typed.columns.mapping {
+        Some(name) => plant.mappings.get(name).cloned().with_context(|| {
+            let known: Vec<&str> = plant.mappings.keys().map(String::as_str).collect();
+            match known[..] {
+                [] => format!("the plant has no mappings: add mappings/{name}.toml"),
+                _ => format!(
+                    "the plant has no mapping '{name}': it has {}",
+                    known.join(", ")
+                ),
+            }
+        })?,
+        None => Mapping {
+            text: typed.columns.text.clone(),
+            asset: typed.columns.asset.clone(),
+            meta: typed.columns.meta.clone(),
+        },
+    };
+    let table = Table::read(input, typed.columns.sheet.as_deref())?;
+    let columns = mapping.place(&table.columns);
+    let columns = columns.with_context(|| format!("in '{}'", input.display()))?;
+    let name = input.file_name().unwrap_or_default().to_string_lossy();
+    let batch = Batch::prepare((table, name.into_owned()), columns, tasks, out)?;
+    let node = node::open(settings, plant.clone(), Needs::Tasks(&names))?;
+    let summary = batch.run(&node)?;
+    settings.output.print(&summary, |summary| {
+        let mut text = format!(
+            "{}: {} rows in {:.1} s",
+            summary.out.display(),
+            summary.rows - summary.done_before,
+            summary.took_s
+        );
+        for (task, routes) in &summary.routes {
+            let counts = routes
+                .iter()
+                .map(|(route, count)| format!("{count} {route}"));
+            let counts: Vec<String> = counts.collect();
+            text.push_str(&format!("\n  {task}: {}", counts.join(", ")));
+        }
+        if summary.failed > 0 {
+            text.push_str(&format!(
+                "\n  {} rows have no answer: their 'error' says why",
+                summary.failed
+            ));
+        }
+        text
+    })?;
+    Ok(match summary.failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 fn next_line(input: &mut impl BufRead, number: usize) -> anyhow::Result<Option<String>> {

@@ -14,4 +14,5 @@ mod pull;
 mod remote;
 mod server;
 mod state;
+mod tables;
 mod up;
