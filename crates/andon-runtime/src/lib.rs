@@ -12,12 +12,14 @@ mod answers;
 mod certificates;
 mod decide;
 mod error;
+mod extract;
 mod files;
 mod heads;
 mod intake;
 mod model;
 mod node;
 mod probe;
+mod readers;
 mod run;
 
 #[cfg(test)]
@@ -30,4 +32,5 @@ pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
 pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};
+pub use readers::{ReaderFiles, ReaderStatus};
 pub use probe::{Check, Readiness};

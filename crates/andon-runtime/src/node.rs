@@ -12,6 +12,7 @@ use crate::certificates::Certificates;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
+use crate::readers::{ReaderFiles, ReaderStatus, Readers};
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub heads: HeadFiles,
     /// The files of the adapters that were trained.
     pub adapters: AdapterFiles,
+    /// The files of the readers that were trained.
+    pub readers: ReaderFiles,
     /// The time.
     pub clock: Clock,
 }
@@ -43,6 +46,7 @@ pub struct Node {
     pub(crate) store: Store,
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
+    pub(crate) readers: Readers,
     pub(crate) certificates: Certificates,
     clock: Clock,
 }
@@ -57,6 +61,7 @@ impl Node {
             store: parts.store,
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
+            readers: Readers::new(parts.readers),
             certificates: Certificates::default(),
             clock: parts.clock,
         };
@@ -103,11 +108,15 @@ impl Node {
         };
         for task in self.plant.tasks.values() {
             let promoted = self.store.promoted(&task.name)?;
-            let is_adapter = |promotion: &Promotion| promotion.kind == Kind::Adapter;
-            let adapter = promoted.as_ref().filter(|promotion| is_adapter(promotion));
-            let adapter = adapter.map(|promotion| promotion.digest);
-            let head = promoted.filter(|promotion| !is_adapter(promotion));
-            let head = head.map(|promotion| promotion.digest);
+            let of = |kinds: &[Kind]| {
+                let fits = |promotion: &&Promotion| kinds.contains(&promotion.kind);
+                promoted.as_ref().filter(fits).map(|promotion| promotion.digest)
+            };
+            let adapter = of(&[Kind::Adapter]);
+            let head = of(&[Kind::Head, Kind::TunedEncoder]);
+            if let task::Kind::Extract(schema) = &task.kind {
+                self.readers.set(&task.name, schema, of(&[Kind::Reader]));
+            }
             let set_adapter = || {
                 let model = self.language_model.as_ref();
                 self.adapters.set(task, adapter, model);
@@ -147,7 +156,8 @@ impl Node {
     /// text that fits it.
     pub fn serves_alone(&self, task: &str) -> bool {
         let serves = |status: HeadStatus| status.refused.is_none();
-        self.head_status(task).is_some_and(serves)
+        let reads = |status: ReaderStatus| status.refused.is_none();
+        self.head_status(task).is_some_and(serves) || self.reader_status(task).is_some_and(reads)
     }
 
     /// The head that is promoted for a task, and whether it serves.
@@ -158,6 +168,11 @@ impl Node {
     /// The adapter that is promoted for a task, and whether it serves.
     pub fn adapter_status(&self, task: &str) -> Option<AdapterStatus> {
         self.adapters.status(task)
+    }
+
+    /// The reader that is promoted for a task, and whether it serves.
+    pub fn reader_status(&self, task: &str) -> Option<ReaderStatus> {
+        self.readers.status(task)
     }
 
     /// The record of this number.

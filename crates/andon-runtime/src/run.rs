@@ -77,7 +77,8 @@ impl Node {
     fn perform(&self, asked: Asked<'_>) -> Result<Run, Error> {
         match &asked.task.kind {
             Kind::Decide(labels) => self.decide(labels, asked),
-            Kind::Extract(_) | Kind::Summarise | Kind::Answer | Kind::Normalise => {
+            Kind::Extract(schema) => self.extract(schema, asked),
+            Kind::Summarise | Kind::Answer | Kind::Normalise => {
                 Err(Error::NothingAnswers(asked.task.name.clone()))
             }
         }

@@ -24,6 +24,8 @@ pub enum Kind {
     TunedEncoder,
     /// An adapter of the language model, by its digest.
     Adapter,
+    /// A reader of an `extract` task, by its digest.
+    Reader,
 }
 
 /// A word that is no kind of artefact.
@@ -36,6 +38,7 @@ impl Kind {
             Self::Head => "head",
             Self::TunedEncoder => "tuned_encoder",
             Self::Adapter => "adapter",
+            Self::Reader => "reader",
         }
     }
 }
@@ -44,7 +47,12 @@ impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(word: &str) -> Result<Self, UnknownKind> {
-        [Self::Head, Self::TunedEncoder, Self::Adapter]
+        [
+            Self::Head,
+            Self::TunedEncoder,
+            Self::Adapter,
+            Self::Reader,
+        ]
             .into_iter()
             .find(|kind| kind.name() == word)
             .ok_or_else(|| UnknownKind(word.to_owned()))

@@ -80,6 +80,9 @@ pub struct Digests {
     /// The schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Digest>,
+    /// The reader that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<Digest>,
     /// The adapter that the model was used with, at its scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<Digest>,
@@ -110,6 +113,10 @@ pub enum Answerer {
     Head,
     /// The language model, by scoring the labels.
     LabelScoring,
+    /// A reader, trained on the plant's examples.
+    Reader,
+    /// The language model, by writing what the schema allows.
+    Generation,
 }
 
 /// What stands behind an answer.
@@ -167,6 +174,33 @@ pub enum Evidence {
     Procedure(Procedure),
     /// The open record that this one repeats.
     Repeats(Repeat),
+    /// A value of the answer, and where the text says it.
+    Field(FieldEvidence),
+}
+
+/// A value of an extracted object, and where the text says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldEvidence {
+    /// Where the value belongs, as `total` or `positions[2].quantity`.
+    pub path: String,
+    /// The value; null where the text has none.
+    pub value: Value,
+    /// How probable it is that the value is right; null where that is not known.
+    pub confidence: Option<f64>,
+    /// Its place in the record's text; null where no place says it.
+    pub span: Option<Span>,
+    /// Whether the place says the value as it stands, but for blanks and punctuation. If
+    /// not, the value is the form that examples had, or what the model wrote.
+    pub verbatim: bool,
+}
+
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// Behind the last byte.
+    pub end: usize,
 }
 
 /// A run as the store keeps it.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{AdapterFiles, HeadFiles};
+use andon_runtime::{AdapterFiles, HeadFiles, ReaderFiles};
 use andon_store::Kind;
 use andon_task::digest::Digest;
 use andon_task::engine::Embed as _;
 use andon_task::plant::Plant;
-use andon_task::task::Task;
+use andon_task::task::{self, Task};
 
 use crate::engine::Loader;
 use crate::node;
@@ -22,6 +22,7 @@ pub(crate) struct Artefacts<'a> {
     model: Option<Digest>,
     pub(crate) heads: HeadFiles,
     pub(crate) adapters: AdapterFiles,
+    pub(crate) readers: ReaderFiles,
 }
 
 impl<'a> Artefacts<'a> {
@@ -41,6 +42,7 @@ impl<'a> Artefacts<'a> {
             model,
             heads: node::heads(&settings.state, encoder),
             adapters: node::adapters(&settings.state),
+            readers: node::readers(&settings.state),
         }
     }
 
@@ -61,6 +63,10 @@ impl<'a> Artefacts<'a> {
                 )?;
                 self.adapters.open(digest, task, model).map(drop)
             }
+            Kind::Reader => match &task.kind {
+                task::Kind::Extract(schema) => self.readers.open(digest, schema).map(drop),
+                _ => Err("a reader answers tasks that extract".to_owned()),
+            },
         }
     }
 }

@@ -20,6 +20,7 @@ mod node;
 mod output;
 mod plant;
 mod progress;
+mod reading;
 mod remote;
 mod service;
 mod settings;

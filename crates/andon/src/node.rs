@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts};
+use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts, ReaderFiles};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
@@ -39,6 +39,7 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             store: store.clone(),
             heads: heads(&settings.state, &encoder),
             adapters: adapters(&settings.state),
+            readers: readers(&settings.state),
             clock: Box::new(clock::now),
         };
         Node::new(parts).context("cannot read what is promoted")
@@ -115,6 +116,11 @@ pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
         let tuned = encoder.tuned(bytes).map_err(|error| error.to_string())?;
         Ok(Arc::new(tuned) as Arc<dyn Embed>)
     }))
+}
+
+/// The files of the readers of a state directory.
+pub(crate) fn readers(state: &Path) -> ReaderFiles {
+    ReaderFiles::new(state.join("readers"))
 }
 
 /// The files of the adapters of a state directory.

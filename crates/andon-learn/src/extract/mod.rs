@@ -4,6 +4,7 @@
 mod align;
 mod calibrate;
 mod demand;
+mod evaluate;
 mod grade;
 mod train;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 use crate::error::LearnError;
 use crate::random::Random;
 
+pub use evaluate::{Extraction, figures};
 pub use grade::Graded;
 
 /// How many parts of the examples are held out in turn.

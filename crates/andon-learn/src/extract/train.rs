@@ -15,10 +15,10 @@ use crate::error::LearnError;
 use crate::random::Random;
 
 /// Passes over the examples before and after the hard candidates are sought.
-const PASSES: [usize; 2] = [3, 6];
+const PASSES: [usize; 2] = [3, 8];
 
 /// How far a weight moves at first.
-const RATE: f32 = 0.12;
+const RATE: f32 = 0.2;
 
 /// Wrong candidates that a choice is learnt against: drawn ones, and hard ones.
 const DRAWN: usize = 24;

@@ -4,6 +4,7 @@ mod certificates;
 mod choice;
 mod data;
 mod encoder;
+mod extract;
 mod fmc;
 mod learning;
 mod notes;

@@ -45,7 +45,16 @@ pub(super) fn find(text: &str) -> Vec<(usize, usize)> {
         let is_inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
         let letter_before = text[place.start()..].starts_with(char::is_alphabetic)
             && before.is_some_and(char::is_alphabetic);
-        let sound = !is_inside(before) && !is_inside(behind) && !letter_before;
+        // 19-10/03 is a part of something else.
+        let written = place.as_str();
+        let signs: Vec<char> = written.chars().filter(|c| matches!(c, '-' | '/' | '.')).collect();
+        let one_sign = signs.windows(2).all(|pair| pair[0] == pair[1])
+            || written.chars().any(char::is_alphabetic);
+        let sound = !is_inside(before)
+            && !is_inside(behind)
+            && !letter_before
+            && one_sign
+            && !written.contains(['\t', '\n']);
         if sound && read(place.as_str(), Order::DayFirst).or_else(|| read(place.as_str(), Order::MonthFirst)).is_some() {
             found.push((place.start(), place.end()));
             from = place.end();

@@ -73,6 +73,7 @@ enum See {
     Absent,
     AbsentWord,
     Previous,
+    Near,
 }
 
 /// Collects the features of one candidate.
@@ -362,16 +363,25 @@ fn of_number(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
 }
 
 /// The features of a candidate by what a field's values have been.
-pub(super) fn of_memory(candidate: &Candidate, times: u32, sink: &mut Sink<'_>) {
+///
+/// `near` is how like the place is to the most likely remembered value there.
+pub(super) fn of_memory(candidate: &Candidate, times: u32, near: f32, sink: &mut Sink<'_>) {
     let often = bucket(times as usize);
     let known = u64::from(times > 0);
     sink.see(See::Known, hash::pair(candidate.source as u64, known));
     sink.see(See::KnownTimes, often);
-    if candidate.source == Source::Remembered {
-        let alike = (candidate.likeness * 40.0) as u64;
-        sink.see(See::Likeness, alike);
-        sink.see(See::Likeness, hash::pair(often, alike / 2));
-    }
+    let is_remembered = u64::from(candidate.source == Source::Remembered);
+    let alike = match near {
+        near if near >= 1.0 => 6,
+        near if near >= 0.97 => 5,
+        near if near >= 0.94 => 4,
+        near if near >= 0.9 => 3,
+        near if near >= 0.84 => 2,
+        near if near > 0.0 => 1,
+        _ => 0,
+    };
+    sink.see(See::Likeness, hash::pair(is_remembered * 2 + known, alike));
+    sink.see(See::Near, hash::pair(is_remembered, hash::pair(often, alike)));
 }
 
 /// The features of a field that has no value.

@@ -56,6 +56,12 @@ impl Search {
     /// The candidates of a page, with what is seen of them.
     pub fn look(&self, page: &Page<'_>) -> Look {
         let (candidates, own) = self.finder().find(page);
+        let mut remembered = vec![Vec::new(); own.len()];
+        for candidate in &candidates {
+            if let (Source::Remembered, Some(field)) = (candidate.source, candidate.field) {
+                remembered[field].push((candidate.start, candidate.end, candidate.likeness));
+            }
+        }
         let mut features = Vec::new();
         let mut ends = Vec::with_capacity(candidates.len());
         for candidate in &candidates {
@@ -65,6 +71,7 @@ impl Search {
         Look {
             candidates,
             own,
+            remembered,
             features,
             ends,
         }
@@ -94,7 +101,11 @@ impl Search {
         }
         features.extend(look.common(candidate));
         if self.fields.all()[field].kind == Type::String {
-            feature::of_memory(place, times, &mut Sink(features));
+            let near = match place.source {
+                Source::Remembered => place.likeness,
+                _ => look.near(field, place),
+            };
+            feature::of_memory(place, times, near, &mut Sink(features));
         }
         true
     }
@@ -116,6 +127,8 @@ pub struct Look {
     pub candidates: Vec<Candidate>,
     /// For each field the numbers of those that may be its value.
     pub own: Vec<Vec<u32>>,
+    /// For each field the places of remembered values, and how like they are.
+    remembered: Vec<Vec<(usize, usize, f32)>>,
     features: Vec<u32>,
     ends: Vec<usize>,
 }
@@ -125,6 +138,19 @@ impl Look {
     pub fn common(&self, candidate: usize) -> &[u32] {
         let start = candidate.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.features[start..self.ends[candidate]]
+    }
+}
+
+impl Look {
+    /// How like a remembered value a place is that it has most in common with; 0 where
+    /// none is there.
+    fn near(&self, field: usize, place: &Candidate) -> f32 {
+        let mostly_same = |&&(start, end, _): &&(usize, usize, f32)| {
+            let common = end.min(place.end).saturating_sub(start.max(place.start));
+            common * 10 >= 8 * (end.max(place.end) - start.min(place.start))
+        };
+        let same = self.remembered[field].iter().filter(mostly_same);
+        same.map(|&(_, _, likeness)| likeness).fold(0.0, f32::max)
     }
 }
 

@@ -10,13 +10,13 @@ use andon_learn::mend;
 use andon_learn::report::{self, Cost, Examples, Figures, Report, Thousand, Today};
 use andon_task::example::{self, LabelledText};
 use andon_task::plant::Plant;
-use andon_task::task::Task;
+use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
 use crate::cli::Eval;
 use crate::learning::all_examples;
 use crate::settings::Settings;
-use crate::{node, output, plant};
+use crate::{node, output, plant, reading};
 
 mod artefact;
 mod contender;
@@ -35,6 +35,15 @@ const FEW: usize = 30;
 pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    if let Kind::Extract(schema) = &task.kind {
+        if typed.report.is_some() || typed.with.is_some() || !typed.against.is_empty() {
+            bail!("a task that extracts is measured alone: leave out `--report`, `--with` and `--against`");
+        }
+        let file = typed.examples.as_deref();
+        let measured = reading::measure(settings, &plant, (task, schema), file)?;
+        settings.output.print(&measured, reading::Measured::human)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     super::decides(task, "eval")?;
     // What can be wrong with the files is said before anything is computed.
     let (labelled, on) = match &typed.examples {

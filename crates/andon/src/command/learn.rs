@@ -6,11 +6,14 @@ use std::sync::Arc;
 use andon_learn::Tune;
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::Verdict;
+use andon_task::task::Kind;
+use anyhow::bail;
 
 use crate::cli::Learn;
 use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
 use crate::plant;
+use crate::reading::{self, LearnedReader};
 use crate::settings::Settings;
 use crate::training::{self, EncoderTuner, LearnedAdapter};
 
@@ -18,13 +21,21 @@ use crate::training::{self, EncoderTuner, LearnedAdapter};
 pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
-    super::decides(task, "learn")?;
-    let loader = Loader::new(settings.store());
     let promote = match typed.promote {
         true => Promote::Anyway,
         false => Promote::IfNotWorse,
     };
     let promote = (promote, typed.who.name());
+    if let Kind::Extract(schema) = &task.kind {
+        if typed.adapter || typed.tune {
+            bail!("a task that extracts learns a reader: leave out `--adapter` and `--tune`");
+        }
+        let learned = reading::learn(settings, &plant, (task, schema), promote)?;
+        settings.output.print(&learned, reader)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    super::decides(task, "learn")?;
+    let loader = Loader::new(settings.store());
     if typed.adapter {
         let learned =
             training::learn_adapter(settings, &loader, &plant, task, typed.epochs, promote)?;
@@ -50,6 +61,17 @@ fn human(learned: &Learned) -> String {
         "{}\n\nhead {} of {} {}\n  learned in {:.1} s",
         super::eval::figures(&learned.evaluation),
         learned.head.short(),
+        learned.task,
+        promotion(learned.promoted, &learned.comparison),
+        learned.took_s
+    )
+}
+
+fn reader(learned: &LearnedReader) -> String {
+    format!(
+        "{}\n\nreader {} of {} {}\n  learned in {:.1} s",
+        reading::shown(&learned.evaluation),
+        learned.reader.short(),
         learned.task,
         promotion(learned.promoted, &learned.comparison),
         learned.took_s

@@ -11,6 +11,7 @@ mod node;
 mod overload;
 mod plant;
 mod pull;
+mod reading;
 mod remote;
 mod server;
 mod state;

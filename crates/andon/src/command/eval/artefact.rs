@@ -29,6 +29,7 @@ impl Artefact {
         let kind = match self.kind {
             Kind::Adapter => "adapter",
             Kind::Head | Kind::TunedEncoder => "head",
+            Kind::Reader => "reader",
         };
         format!("{kind}:{}", self.digest.short())
     }
