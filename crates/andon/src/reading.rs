@@ -200,20 +200,14 @@ fn examples(
 fn read(path: &Path, schema: &Schema) -> anyhow::Result<Vec<Example>> {
     let cannot_read = || format!("cannot read the examples '{}'", path.display());
     let text = std::fs::read_to_string(path).with_context(cannot_read)?;
-    let lines = example::parse(&text).with_context(cannot_read)?;
-    let fields = Fields::of(schema.value())?;
-    for (number, example) in &lines {
-        Gold::of(&fields, &example.expected)
-            .map_err(|reason| anyhow!("line {number}: {reason}"))
-            .with_context(cannot_read)?;
-    }
-    if lines.is_empty() {
+    let examples = example::parse_extracted(&text, schema).with_context(cannot_read)?;
+    if examples.is_empty() {
         bail!(
             "the file '{}' has no examples: give a line {{\"input\": …, \"expected\": …}} for each",
             path.display()
         );
     }
-    Ok(lines.into_iter().map(|(_, example)| example).collect())
+    Ok(examples)
 }
 
 /// The figures as lines for people.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A text as it is compared: in upper case, without punctuation, single blanks.
+/// A text as it is compared: in upper case, a blank for punctuation, single blanks. Whether a
+/// blank follows a comma is chance in texts that were read by machines.
 pub fn folded(text: &str) -> String {
     let kept: String = text
         .chars()
-        .filter(|c| c.is_alphanumeric() || c.is_whitespace())
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
         .flat_map(char::to_uppercase)
         .collect();
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -108,11 +109,7 @@ pub struct Spelling {
 impl Spelling {
     /// Learns from a place of a text and the value that it stands for.
     pub fn learn(&mut self, source: &str, value: &str) {
-        let gaps = gaps(source);
-        let written = gaps_of(value);
-        let (Some(gaps), Some(written)) = (Some(gaps), written) else {
-            return;
-        };
+        let (gaps, written) = (gaps(source), has_blanks(value));
         // Both have the same letters and digits, so their gaps pair up.
         if gaps.len() != written.len() {
             return;
@@ -180,8 +177,9 @@ fn gaps(text: &str) -> Vec<(Gap, usize, usize)> {
 }
 
 /// Whether there is a blank before each letter or digit of a text but the first sign.
-fn gaps_of(text: &str) -> Option<Vec<bool>> {
-    Some(gaps(text).into_iter().map(|(gap, _, _)| gap.between != Between::Nothing).collect())
+fn has_blanks(text: &str) -> Vec<bool> {
+    let gaps = gaps(text).into_iter();
+    gaps.map(|(gap, _, _)| gap.between != Between::Nothing).collect()
 }
 
 #[cfg(test)]

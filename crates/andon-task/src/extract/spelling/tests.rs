@@ -4,9 +4,9 @@ use super::{Spelling, distance, folded, same};
 
 #[test]
 fn compares_without_case_and_punctuation() {
-    assert_eq!(folded(" Mr. D.I.Y.  (m) "), "MR DIY M");
+    assert_eq!(folded(" Mr. D.I.Y.  (m) "), "MR D I Y M");
     for (a, b, right) in [
-        (json!("a, B"), json!("A b"), true),
+        (json!("a,B"), json!("A. b"), true),
         (json!(9), json!(9.0), true),
         (json!(9), json!(9.01), false),
         (json!(""), Value::Null, false),
