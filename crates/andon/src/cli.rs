@@ -10,6 +10,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::command::Contender;
 use crate::engine::AdapterFile;
+use crate::engine::Computes;
 use crate::model::ModelName;
 
 /// A node that decides: small language models at work in a plant.
@@ -53,6 +54,10 @@ pub(crate) struct Common {
         env = "ANDON_LANGUAGE_MODEL_KEY_FILE"
     )]
     pub(crate) language_model_key_file: Option<PathBuf>,
+    /// What computes the plant's language model: Andon's own engine, or llama.cpp, for
+    /// GPUs and for models that the own engine does not run.
+    #[arg(long, global = true, value_enum, default_value_t, env = "ANDON_ENGINE")]
+    pub(crate) engine: Computes,
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     pub(crate) json: bool,

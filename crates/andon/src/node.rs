@@ -29,7 +29,7 @@ pub(crate) enum Needs<'a> {
 /// The node of `settings`, ready to answer.
 pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyhow::Result<Node> {
     let store = store(&settings.state)?;
-    let loader = Loader::new(settings.store());
+    let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let assemble = |plant: Plant, language_model: Option<Arc<dyn LanguageModel>>| {
         let parts = Parts {

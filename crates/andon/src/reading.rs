@@ -67,7 +67,7 @@ pub(crate) fn learn(
     let (learnt, fields) = train(&began, (task, schema), &examples)?;
     let (evaluation, of_records) = figures(&fields, &learnt.held_out, task.accept)
         .with_context(|| format!("nothing of '{}' could be measured", task.name))?;
-    let loader = Loader::new(settings.store());
+    let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let artefacts = Artefacts::of(settings, plant, &loader, &encoder);
     artefacts

@@ -35,7 +35,7 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     super::decides(task, "learn")?;
-    let loader = Loader::new(settings.store());
+    let loader = Loader::new(settings);
     if typed.adapter {
         let learned =
             training::learn_adapter(settings, &loader, &plant, task, typed.epochs, promote)?;
