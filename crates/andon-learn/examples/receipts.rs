@@ -25,12 +25,17 @@ fn main() {
 }
 
 fn lines(path: &str) -> Option<Vec<Value>> {
-    let root = std::env::var_os("ANDON_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    let root = std::env::var_os("ANDON_DATA")
+        .map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
     let Ok(text) = std::fs::read_to_string(root.join(path)) else {
         println!("{path}: skipped, it is not there");
         return None;
     };
-    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    Some(
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
 }
 
 fn receipts(errors: bool) {
@@ -41,11 +46,15 @@ fn receipts(errors: bool) {
         receipts.truncate(most);
     }
     let names = ["company", "date", "address", "total"];
-    let properties: serde_json::Map<String, Value> =
-        names.iter().map(|name| ((*name).to_owned(), json!({"type": ["string", "null"]}))).collect();
+    let properties: serde_json::Map<String, Value> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({"type": ["string", "null"]})))
+        .collect();
     let schema = json!({"type": "object", "properties": properties});
-    let examples: Vec<(&str, &Value)> =
-        receipts.iter().map(|receipt| (receipt["text"].as_str().unwrap(), &receipt["entities"])).collect();
+    let examples: Vec<(&str, &Value)> = receipts
+        .iter()
+        .map(|receipt| (receipt["text"].as_str().unwrap(), &receipt["entities"]))
+        .collect();
     let began = Instant::now();
     let clock = || began.elapsed();
     let learnt = learn_reader("receipts", &schema, &examples, &clock).unwrap();
@@ -58,7 +67,11 @@ fn receipts(errors: bool) {
     }
     let fields: usize = (0..4).map(right).sum();
     let records = graded.iter().filter(|graded| graded.is_right()).count();
-    println!("fields {:.2}  receipts {:.2}", 100.0 * fields as f64 / (4.0 * n), 100.0 * records as f64 / n);
+    println!(
+        "fields {:.2}  receipts {:.2}",
+        100.0 * fields as f64 / (4.0 * n),
+        100.0 * records as f64 / n
+    );
     // The other way to read 'without punctuation': what is no letter or digit is left out.
     let joined = |value: Option<&Value>| {
         let text = value.and_then(Value::as_str).unwrap_or_default();
@@ -67,14 +80,24 @@ fn receipts(errors: bool) {
     let (mut loose, mut all) = (0, 0);
     for (graded, (_, expected)) in graded.iter().zip(&examples) {
         let value = graded.reading.as_ref().map(|reading| &reading.value);
-        let right = names.iter().filter(|name| joined(value.and_then(|v| v.get(**name))) == joined(expected.get(**name)));
+        let right = names.iter().filter(|name| {
+            joined(value.and_then(|v| v.get(**name))) == joined(expected.get(**name))
+        });
         let right = right.count();
         loose += right;
         all += usize::from(right == 4);
     }
-    println!("signs left out: fields {:.2}  receipts {:.2}", 100.0 * loose as f64 / (4.0 * n), 100.0 * all as f64 / n);
+    println!(
+        "signs left out: fields {:.2}  receipts {:.2}",
+        100.0 * loose as f64 / (4.0 * n),
+        100.0 * all as f64 / n
+    );
     calibration(graded);
-    println!("trained 6 times in {:.1} s, reader of {} kB", took.as_secs_f64(), learnt.reader.bytes().len() / 1024);
+    println!(
+        "trained 6 times in {:.1} s, reader of {} kB",
+        took.as_secs_f64(),
+        learnt.reader.bytes().len() / 1024
+    );
     let mut times: Vec<Duration> = examples
         .iter()
         .map(|(text, _)| {
@@ -86,12 +109,28 @@ fn receipts(errors: bool) {
         })
         .collect();
     times.sort_unstable();
-    println!("p50 {:?} p99 {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!(
+        "p50 {:?} p99 {:?}",
+        times[times.len() / 2],
+        times[times.len() * 99 / 100]
+    );
     if errors {
         for (index, (graded, (_, expected))) in graded.iter().zip(&examples).enumerate() {
-            for (field, name) in names.iter().enumerate().filter(|(field, _)| !graded.right[*field]) {
-                let value = graded.reading.as_ref().and_then(|reading| reading.value.get(*name));
-                println!("{index} {name} {:.2}: {} <- {}", graded.confidence[field], value.unwrap_or(&Value::Null), expected.get(*name).unwrap_or(&Value::Null));
+            for (field, name) in names
+                .iter()
+                .enumerate()
+                .filter(|(field, _)| !graded.right[*field])
+            {
+                let value = graded
+                    .reading
+                    .as_ref()
+                    .and_then(|reading| reading.value.get(*name));
+                println!(
+                    "{index} {name} {:.2}: {} <- {}",
+                    graded.confidence[field],
+                    value.unwrap_or(&Value::Null),
+                    expected.get(*name).unwrap_or(&Value::Null)
+                );
             }
         }
     }
@@ -99,18 +138,27 @@ fn receipts(errors: bool) {
 
 /// Prints how well the records' probabilities hold.
 fn calibration(graded: &[Graded]) {
-    let mut sorted: Vec<(f64, bool)> = graded.iter().map(|g| (g.probability, g.is_right())).collect();
+    let mut sorted: Vec<(f64, bool)> = graded
+        .iter()
+        .map(|g| (g.probability, g.is_right()))
+        .collect();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut ece = 0.0;
     for bin in 0..15 {
         let within = |p: f64| ((p * 15.0) as usize).min(14) == bin;
         let own: Vec<_> = sorted.iter().filter(|(p, _)| within(*p)).collect();
-        let gap: f64 = own.iter().map(|(p, right)| p - f64::from(u8::from(*right))).sum();
+        let gap: f64 = own
+            .iter()
+            .map(|(p, right)| p - f64::from(u8::from(*right)))
+            .sum();
         ece += gap.abs() / sorted.len() as f64;
     }
     let at = sorted.len() * 8 / 10;
     let right = sorted[..at].iter().filter(|(_, right)| *right).count();
-    println!("records: ece {ece:.3}, right among the surest 80 %: {:.2}", 100.0 * right as f64 / at as f64);
+    println!(
+        "records: ece {ece:.3}, right among the surest 80 %: {:.2}",
+        100.0 * right as f64 / at as f64
+    );
 }
 
 const CLASSES: [&str; 5] = ["PhysicalObject", "State", "Process", "Activity", "Property"];
@@ -119,14 +167,26 @@ const CLASSES: [&str; 5] = ["PhysicalObject", "State", "Process", "Activity", "P
 type Order = (String, Value, Vec<(usize, usize, String)>);
 
 fn order(line: &Value) -> Order {
-    let tokens: Vec<&str> = line["tokens"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
-    let mut expected: BTreeMap<&str, Vec<String>> = CLASSES.iter().map(|class| (*class, Vec::new())).collect();
+    let tokens: Vec<&str> = line["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t.as_str().unwrap())
+        .collect();
+    let mut expected: BTreeMap<&str, Vec<String>> =
+        CLASSES.iter().map(|class| (*class, Vec::new())).collect();
     let mut spans = Vec::new();
     for entity in line["entities"].as_array().unwrap() {
-        let (start, end) = (entity["start"].as_u64().unwrap() as usize, entity["end"].as_u64().unwrap() as usize);
+        let (start, end) = (
+            entity["start"].as_u64().unwrap() as usize,
+            entity["end"].as_u64().unwrap() as usize,
+        );
         let class = entity["type"].as_str().unwrap().split('/').next().unwrap();
         let text = tokens[start..end].join(" ");
-        let from = tokens[..start].iter().map(|token| token.len() + 1).sum::<usize>();
+        let from = tokens[..start]
+            .iter()
+            .map(|token| token.len() + 1)
+            .sum::<usize>();
         spans.push((from, from + text.len(), class.to_owned()));
         expected.get_mut(class).unwrap().push(text);
     }
@@ -134,25 +194,46 @@ fn order(line: &Value) -> Order {
 }
 
 fn entities(errors: bool) {
-    let (Some(train), Some(dev)) = (lines("maintie/gold.train.jsonl"), lines("maintie/gold.dev.jsonl")) else {
+    let (Some(train), Some(dev)) = (
+        lines("maintie/gold.train.jsonl"),
+        lines("maintie/gold.dev.jsonl"),
+    ) else {
         return;
     };
     let train: Vec<Order> = train.iter().map(order).collect();
     let dev: Vec<Order> = dev.iter().map(order).collect();
     let properties: serde_json::Map<String, Value> = CLASSES
         .iter()
-        .map(|class| ((*class).to_owned(), json!({"type": "array", "items": {"type": "string"}})))
+        .map(|class| {
+            (
+                (*class).to_owned(),
+                json!({"type": "array", "items": {"type": "string"}}),
+            )
+        })
         .collect();
     let schema = json!({"type": "object", "properties": properties, "required": CLASSES});
-    let examples: Vec<(&str, &Value)> = train.iter().map(|(text, expected, _)| (text.as_str(), expected)).collect();
+    let examples: Vec<(&str, &Value)> = train
+        .iter()
+        .map(|(text, expected, _)| (text.as_str(), expected))
+        .collect();
     let began = Instant::now();
     let learnt = learn_reader("entities", &schema, &examples, &|| began.elapsed()).unwrap();
     let took = began.elapsed();
     let held: Vec<&Graded> = learnt.held_out.iter().collect();
-    println!("maintie train, five folds: F1 {:.2}", f1(&held, &train, false));
-    let examples: Vec<(&str, &Value)> = dev.iter().map(|(text, expected, _)| (text.as_str(), expected)).collect();
+    println!(
+        "maintie train, five folds: F1 {:.2}",
+        f1(&held, &train, false)
+    );
+    let examples: Vec<(&str, &Value)> = dev
+        .iter()
+        .map(|(text, expected, _)| (text.as_str(), expected))
+        .collect();
     let graded = grade_reader(&learnt.reader, &examples, &|| began.elapsed()).unwrap();
-    println!("maintie dev: F1 {:.2}, trained 6 times in {:.1} s", f1(&graded.iter().collect::<Vec<_>>(), &dev, errors), took.as_secs_f64());
+    println!(
+        "maintie dev: F1 {:.2}, trained 6 times in {:.1} s",
+        f1(&graded.iter().collect::<Vec<_>>(), &dev, errors),
+        took.as_secs_f64()
+    );
 }
 
 /// Micro F1 over exact spans and types.
@@ -172,9 +253,19 @@ fn f1(graded: &[&Graded], orders: &[Order], errors: bool) -> f64 {
         read += own.len();
         wanted += spans.len();
         if errors {
-            let show = |(start, end, class): &(usize, usize, String)| format!("{}={class}", &text[*start..*end]);
-            let missing: Vec<String> = spans.iter().filter(|s| !own.contains(s)).map(show).collect();
-            let extra: Vec<String> = own.iter().filter(|s| !spans.contains(s)).map(show).collect();
+            let show = |(start, end, class): &(usize, usize, String)| {
+                format!("{}={class}", &text[*start..*end])
+            };
+            let missing: Vec<String> = spans
+                .iter()
+                .filter(|s| !own.contains(s))
+                .map(show)
+                .collect();
+            let extra: Vec<String> = own
+                .iter()
+                .filter(|s| !spans.contains(s))
+                .map(show)
+                .collect();
             if !missing.is_empty() || !extra.is_empty() {
                 println!("{text} | missing {missing:?} | extra {extra:?}");
             }

@@ -32,5 +32,5 @@ pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
 pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};
-pub use readers::{ReaderFiles, ReaderStatus};
 pub use probe::{Check, Readiness};
+pub use readers::{ReaderFiles, ReaderStatus};

@@ -110,7 +110,10 @@ impl Node {
             let promoted = self.store.promoted(&task.name)?;
             let of = |kinds: &[Kind]| {
                 let fits = |promotion: &&Promotion| kinds.contains(&promotion.kind);
-                promoted.as_ref().filter(fits).map(|promotion| promotion.digest)
+                promoted
+                    .as_ref()
+                    .filter(fits)
+                    .map(|promotion| promotion.digest)
             };
             let adapter = of(&[Kind::Adapter]);
             let head = of(&[Kind::Head, Kind::TunedEncoder]);

@@ -37,13 +37,18 @@ impl ReaderFiles {
     pub fn open(&self, digest: Digest, schema: &Schema) -> Result<Reader, String> {
         let path = self.path(digest);
         let unreadable = |reason: String| {
-            format!("its file '{}' cannot be read ({reason}): learn again", path.display())
+            format!(
+                "its file '{}' cannot be read ({reason}): learn again",
+                path.display()
+            )
         };
         let bytes = fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
         let reader = Reader::parse(schema.value(), &bytes).map_err(|error| error.to_string())?;
         match reader.digest() == digest {
             true => Ok(reader),
-            false => Err(unreadable("it is another reader than its name says".to_owned())),
+            false => Err(unreadable(
+                "it is another reader than its name says".to_owned(),
+            )),
         }
     }
 

@@ -47,12 +47,7 @@ impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(word: &str) -> Result<Self, UnknownKind> {
-        [
-            Self::Head,
-            Self::TunedEncoder,
-            Self::Adapter,
-            Self::Reader,
-        ]
+        [Self::Head, Self::TunedEncoder, Self::Adapter, Self::Reader]
             .into_iter()
             .find(|kind| kind.name() == word)
             .ok_or_else(|| UnknownKind(word.to_owned()))

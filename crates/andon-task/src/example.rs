@@ -133,9 +133,9 @@ pub fn parse_extracted(jsonl: &str, schema: &Schema) -> Result<Vec<Example>, Exa
     parse(jsonl)?
         .into_iter()
         .map(|(line, example)| {
-            let checked = fields.iter().try_for_each(|fields| {
-                Gold::of(fields, &example.expected).map(drop)
-            });
+            let checked = fields
+                .iter()
+                .try_for_each(|fields| Gold::of(fields, &example.expected).map(drop));
             match checked {
                 Ok(()) => Ok(example),
                 Err(reason) => Err(ExampleError::Expected { line, reason }),

@@ -74,8 +74,9 @@ pub(crate) fn learn(
         .readers
         .save(&learnt.reader)
         .with_context(|| format!("cannot keep the reader in '{}'", settings.state.display()))?;
-    let outcomes = (examples.iter().zip(&learnt.held_out))
-        .map(|(example, graded)| Outcome::of_expected(&example.input, &example.expected, graded.is_right()));
+    let outcomes = (examples.iter().zip(&learnt.held_out)).map(|(example, graded)| {
+        Outcome::of_expected(&example.input, &example.expected, graded.is_right())
+    });
     let trained = Trained {
         kind: Kind::Reader,
         digest: learnt.reader.digest(),
@@ -112,20 +113,30 @@ pub(crate) fn measure(
             let promoted = promoted.filter(|promotion| promotion.kind == Kind::Reader);
             let name = &task.name;
             let digest = promoted
-                .with_context(|| format!("no reader is promoted for '{name}': train one with `andon learn {name}`"))?
+                .with_context(|| {
+                    format!(
+                        "no reader is promoted for '{name}': train one with `andon learn {name}`"
+                    )
+                })?
                 .digest;
             let reader = node::readers(&settings.state)
                 .open(digest, schema)
                 .map_err(|reason| anyhow!("the reader of '{name}' does not serve: {reason}"))?;
-            let pairs: Vec<(&str, &Value)> =
-                examples.iter().map(|e| (e.input.as_str(), &e.expected)).collect();
+            let pairs: Vec<(&str, &Value)> = examples
+                .iter()
+                .map(|e| (e.input.as_str(), &e.expected))
+                .collect();
             let graded = grade_reader(&reader, &pairs, &|| began.elapsed())?;
             ("the promoted reader on the file", graded, Some(digest))
         }
         None => {
             let examples = examples(settings, plant, task, schema)?;
             let (learnt, _) = train(&began, (task, schema), &examples)?;
-            ("cross-validated on the plant's examples", learnt.held_out, None)
+            (
+                "cross-validated on the plant's examples",
+                learnt.held_out,
+                None,
+            )
         }
     };
     let (how, graded, reader): (_, Vec<Graded>, _) = measured;
@@ -148,7 +159,9 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
             continue;
         };
         let serves = store.promoted(&task.name)?.is_some_and(|promotion| {
-            node::readers(&settings.state).open(promotion.digest, schema).is_ok()
+            node::readers(&settings.state)
+                .open(promotion.digest, schema)
+                .is_ok()
         });
         if serves || plant.expected.get(&task.name).is_none_or(Vec::is_empty) {
             continue;
@@ -169,8 +182,10 @@ fn train(
     (task, schema): (&Task, &Schema),
     examples: &[Example],
 ) -> anyhow::Result<(LearntReader, Fields)> {
-    let pairs: Vec<(&str, &Value)> =
-        examples.iter().map(|example| (example.input.as_str(), &example.expected)).collect();
+    let pairs: Vec<(&str, &Value)> = examples
+        .iter()
+        .map(|example| (example.input.as_str(), &example.expected))
+        .collect();
     let learnt = learn_reader(&task.name, schema.value(), &pairs, &|| began.elapsed())
         .with_context(|| format!("cannot learn '{}'", task.name))?;
     Ok((learnt, fields(schema, task)?))
@@ -192,7 +207,11 @@ fn examples(
     let mut examples = plant.expected.get(&task.name).cloned().unwrap_or_default();
     let store = node::store(&settings.state)?;
     let people = examples_of_people(&store, plant, task)?;
-    examples.extend(people.into_iter().filter(|e| Gold::of(&fields, &e.expected).is_ok()));
+    examples.extend(
+        people
+            .into_iter()
+            .filter(|e| Gold::of(&fields, &e.expected).is_ok()),
+    );
     Ok(examples)
 }
 

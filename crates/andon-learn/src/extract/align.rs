@@ -159,7 +159,12 @@ fn mark_items(
     for item in items {
         let places: Vec<(usize, Vec<Vec<u32>>)> = item
             .iter()
-            .map(|(field, value)| (*field, places(look, *field, search.field(*field).key(value))))
+            .map(|(field, value)| {
+                (
+                    *field,
+                    places(look, *field, search.field(*field).key(value)),
+                )
+            })
             .collect();
         let line_of = |place: &Vec<u32>| look.candidates[place[0] as usize].lines(page).0;
         let starts: std::collections::BTreeSet<usize> = places
@@ -169,14 +174,23 @@ fn mark_items(
             .collect();
         let near = |line: usize| {
             places.iter().filter_map(move |(field, places)| {
-                let within = |place: &&Vec<u32>| (line..line + ITEM_LINES).contains(&line_of(place));
-                places.iter().filter(within).min_by_key(|place| line_of(place)).map(|place| (*field, place))
+                let within =
+                    |place: &&Vec<u32>| (line..line + ITEM_LINES).contains(&line_of(place));
+                places
+                    .iter()
+                    .filter(within)
+                    .min_by_key(|place| line_of(place))
+                    .map(|place| (*field, place))
             })
         };
         // Most values, then the fewest lines, then the first.
         let best = starts.into_iter().max_by_key(|&line| {
             let far: usize = near(line).map(|(_, place)| line_of(place) - line).sum();
-            (near(line).count(), std::cmp::Reverse(far), std::cmp::Reverse(line))
+            (
+                near(line).count(),
+                std::cmp::Reverse(far),
+                std::cmp::Reverse(line),
+            )
         });
         let Some(line) = best else {
             continue;
@@ -189,9 +203,15 @@ fn mark_items(
                 let candidate = &look.candidates[place[0] as usize];
                 (line..line + ITEM_LINES).contains(&line_of(place))
                     && place.iter().all(|number| !marks.contains_key(number))
-                    && taken.iter().all(|&(start, end)| candidate.end <= start || candidate.start >= end)
+                    && taken
+                        .iter()
+                        .all(|&(start, end)| candidate.end <= start || candidate.start >= end)
             };
-            let Some(place) = candidates.iter().filter(free).min_by_key(|place| line_of(place)) else {
+            let Some(place) = candidates
+                .iter()
+                .filter(free)
+                .min_by_key(|place| line_of(place))
+            else {
                 continue;
             };
             let candidate = &look.candidates[place[0] as usize];

@@ -12,9 +12,15 @@ const PRIOR: f64 = 4.0;
 
 /// Learns from graded readings of a reader that is not calibrated.
 pub(super) fn calibrate(fields: &Fields, graded: &[&Graded]) -> Trust {
-    let read: Vec<&Graded> =
-        graded.iter().copied().filter(|graded| graded.reading.is_some()).collect();
-    let of = |field: usize| read.iter().map(move |graded| (vec![odds(graded, field)], graded.right[field]));
+    let read: Vec<&Graded> = graded
+        .iter()
+        .copied()
+        .filter(|graded| graded.reading.is_some())
+        .collect();
+    let of = |field: usize| {
+        read.iter()
+            .map(move |graded| (vec![odds(graded, field)], graded.right[field]))
+    };
     let count = fields.all().len();
     let all: Vec<(Vec<f64>, bool)> = (0..count).flat_map(of).collect();
     let pooled = line(&all, Line::default());
@@ -48,7 +54,11 @@ pub(super) fn record_of(trust: &Trust, graded: &Graded) -> Vec<f64> {
         let odds = line.slope * andon_task::extract::log_odds(pointed.confidence) + line.offset;
         logistic(odds).max(1e-9).ln()
     });
-    let before: f64 = reading.fields.iter().map(|p| p.confidence.max(1e-9).ln()).sum();
+    let before: f64 = reading
+        .fields
+        .iter()
+        .map(|p| p.confidence.max(1e-9).ln())
+        .sum();
     let doubts = reading.raw[0] - before;
     vec![logs.clone().sum::<f64>() + doubts, logs.fold(0.0, f64::min)]
 }
@@ -66,7 +76,11 @@ fn fit(points: &[(Vec<f64>, bool)], prior: &[f64]) -> Vec<f64> {
     let size = prior.len();
     let mut at = prior.to_vec();
     for _ in 0..50 {
-        let mut slope: Vec<f64> = at.iter().zip(prior).map(|(at, prior)| PRIOR * (at - prior)).collect();
+        let mut slope: Vec<f64> = at
+            .iter()
+            .zip(prior)
+            .map(|(at, prior)| PRIOR * (at - prior))
+            .collect();
         let mut curve = vec![vec![0.0; size]; size];
         for (index, row) in curve.iter_mut().enumerate() {
             row[index] = PRIOR;

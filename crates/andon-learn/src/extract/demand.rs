@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use andon_task::extract::{Demand, Fields, Gold, OF_TEXTS, Page, Search, Source, Spelling, Type, remember, Remembered};
+use andon_task::extract::{
+    Demand, Fields, Gold, OF_TEXTS, Page, Remembered, Search, Source, Spelling, Type, remember,
+};
 
 /// The largest values that are considered.
 const MOST_TOKENS: usize = 16;
@@ -24,7 +26,9 @@ pub(super) fn survey(fields: &Fields, lessons: &[(&str, &Gold)]) -> Surveyed {
         .iter()
         .map(|field| {
             let mut demand = Demand::all(field, MOST_TOKENS, MOST_LINES);
-            demand.sources.retain(|&source| source != Source::Remembered);
+            demand
+                .sources
+                .retain(|&source| source != Source::Remembered);
             demand
         })
         .collect();
@@ -81,14 +85,19 @@ fn demand_of(found: &[BTreeMap<Source, (usize, usize)>], has_pattern: bool) -> D
     let mut left: Vec<&BTreeMap<Source, (usize, usize)>> =
         found.iter().filter(|sources| !sources.is_empty()).collect();
     for source in OF_TEXTS {
-        let has = left.iter().filter(|sources| sources.contains_key(&source)).count();
+        let has = left
+            .iter()
+            .filter(|sources| sources.contains_key(&source))
+            .count();
         if has < least.min(left.len().max(1)) {
             continue;
         }
         // What is a number or a date in a text of examples that are something else, is so
         // by chance.
-        let by_chance = matches!(source, Source::Number | Source::Money | Source::Date | Source::DayFirst | Source::MonthFirst)
-            && has * 10 < total;
+        let by_chance = matches!(
+            source,
+            Source::Number | Source::Money | Source::Date | Source::DayFirst | Source::MonthFirst
+        ) && has * 10 < total;
         if by_chance {
             continue;
         }
@@ -96,7 +105,9 @@ fn demand_of(found: &[BTreeMap<Source, (usize, usize)>], has_pattern: bool) -> D
         for sources in &left {
             if let Some(&(tokens, lines)) = sources.get(&source) {
                 match source {
-                    Source::Head | Source::Tail | Source::Words => demand.tokens = demand.tokens.max(tokens + 1),
+                    Source::Head | Source::Tail | Source::Words => {
+                        demand.tokens = demand.tokens.max(tokens + 1)
+                    }
                     Source::Lines => demand.lines = demand.lines.max(lines),
                     _ => {}
                 }
@@ -115,7 +126,11 @@ fn demand_of(found: &[BTreeMap<Source, (usize, usize)>], has_pattern: bool) -> D
 }
 
 /// The values that are worth remembering: words that come again.
-pub(super) fn memories(fields: &Fields, demands: &mut [Demand], golds: &[&Gold]) -> Vec<Vec<Remembered>> {
+pub(super) fn memories(
+    fields: &Fields,
+    demands: &mut [Demand],
+    golds: &[&Gold],
+) -> Vec<Vec<Remembered>> {
     (fields.all().iter().zip(demands).enumerate())
         .map(|(number, (field, demand))| {
             if field.kind != Type::String {
@@ -124,13 +139,22 @@ pub(super) fn memories(fields: &Fields, demands: &mut [Demand], golds: &[&Gold])
             let values = golds.iter().flat_map(|gold| {
                 let single = gold.values[number].as_ref();
                 let listed = gold.items.iter().flatten().flatten();
-                let listed = listed.filter(|(field, _)| *field == number).map(|(_, value)| value);
+                let listed = listed
+                    .filter(|(field, _)| *field == number)
+                    .map(|(_, value)| value);
                 single.into_iter().chain(listed)
             });
             let texts: Vec<&str> = values.filter_map(serde_json::Value::as_str).collect();
             let known = remember(texts.iter().copied());
-            let again: u32 = known.iter().filter(|known| known.times > 1).map(|known| known.times).sum();
-            let words = known.iter().filter(|known| known.value.chars().any(char::is_alphabetic)).count();
+            let again: u32 = known
+                .iter()
+                .filter(|known| known.times > 1)
+                .map(|known| known.times)
+                .sum();
+            let words = known
+                .iter()
+                .filter(|known| known.value.chars().any(char::is_alphabetic))
+                .count();
             let is_words = words * 10 >= known.len() * 9;
             if !is_words {
                 return Vec::new();

@@ -49,7 +49,11 @@ pub struct Extraction {
 
 /// The figures of graded readings, and the same as a decision whether a record is right, by
 /// which candidates are compared. `None` where there are none.
-pub fn figures(fields: &Fields, graded: &[Graded], accept: f64) -> Option<(Extraction, Evaluation)> {
+pub fn figures(
+    fields: &Fields,
+    graded: &[Graded],
+    accept: f64,
+) -> Option<(Extraction, Evaluation)> {
     let answers: Vec<Answer> = graded
         .iter()
         .map(|graded| Answer {
@@ -68,22 +72,30 @@ pub fn figures(fields: &Fields, graded: &[Graded], accept: f64) -> Option<(Extra
     // Records are drawn, not fields: those of one record are right or wrong together.
     let share = |weights: &[f64]| {
         let right: f64 = (graded.iter().zip(weights))
-            .map(|(graded, weight)| weight * graded.right.iter().filter(|&&right| right).count() as f64)
+            .map(|(graded, weight)| {
+                weight * graded.right.iter().filter(|&&right| right).count() as f64
+            })
             .sum();
         let total: f64 = weights.iter().sum::<f64>() * count as f64;
         (total > 0.0).then(|| right / total)
     };
-    let per_field = fields.all().iter().enumerate().filter_map(|(number, field)| {
-        let right = graded.iter().filter(|graded| graded.right[number]).count();
-        Some((field.path.clone(), wilson(right, n)?))
-    });
+    let per_field = fields
+        .all()
+        .iter()
+        .enumerate()
+        .filter_map(|(number, field)| {
+            let right = graded.iter().filter(|graded| graded.right[number]).count();
+            Some((field.path.clone(), wilson(right, n)?))
+        });
     let confidences = graded.iter().flat_map(|graded| {
         (graded.confidence.iter().zip(&graded.right)).map(|(&confidence, &right)| {
             (andon_task::calibration::Graded { confidence, right }, 1.0)
         })
     });
     let values = graded.iter().filter_map(|graded| graded.reading.as_ref());
-    let values = values.flat_map(|reading| &reading.fields).filter(|pointed| pointed.value.is_some());
+    let values = values
+        .flat_map(|reading| &reading.fields)
+        .filter(|pointed| pointed.value.is_some());
     let verbatim = values.clone().filter(|pointed| pointed.verbatim).count();
     let extraction = Extraction {
         n,

@@ -53,7 +53,10 @@ pub(super) fn grade(
     };
     let confidence = (0..count)
         .map(|field| {
-            let own = reading.fields.iter().filter(|pointed| pointed.field == field);
+            let own = reading
+                .fields
+                .iter()
+                .filter(|pointed| pointed.field == field);
             own.map(|pointed| pointed.confidence).fold(1.0, f64::min)
         })
         .collect();
@@ -72,7 +75,11 @@ pub(super) fn odds(graded: &Graded, field: usize) -> f64 {
 }
 
 /// Reads the expected object of an example.
-pub(super) fn gold(fields: &Fields, example: usize, expected: &Value) -> Result<Gold, crate::LearnError> {
+pub(super) fn gold(
+    fields: &Fields,
+    example: usize,
+    expected: &Value,
+) -> Result<Gold, crate::LearnError> {
     Gold::of(fields, expected).map_err(|reason| crate::LearnError::Expected {
         example: example + 1,
         reason,

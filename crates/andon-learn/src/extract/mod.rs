@@ -57,10 +57,18 @@ pub fn learn_reader(
     // Each fold's probabilities come from the others'.
     let mut held_out: Vec<Graded> = raw.clone();
     for fold in 0..count {
-        let others: Vec<&Graded> =
-            raw.iter().zip(&folds).filter(|(_, own)| **own != fold).map(|(graded, _)| graded).collect();
+        let others: Vec<&Graded> = raw
+            .iter()
+            .zip(&folds)
+            .filter(|(_, own)| **own != fold)
+            .map(|(graded, _)| graded)
+            .collect();
         let trust = calibrate::calibrate(&fields, &others);
-        for (graded, _) in held_out.iter_mut().zip(&folds).filter(|(_, own)| **own == fold) {
+        for (graded, _) in held_out
+            .iter_mut()
+            .zip(&folds)
+            .filter(|(_, own)| **own == fold)
+        {
             apply(&trust, graded);
         }
     }
@@ -90,9 +98,13 @@ pub fn grade_reader(
 
 /// The fold of each example: texts that are the same are held out together.
 fn assign(examples: &[(&str, &Value)]) -> Vec<usize> {
-    let mut groups: std::collections::BTreeMap<String, Vec<usize>> = std::collections::BTreeMap::new();
+    let mut groups: std::collections::BTreeMap<String, Vec<usize>> =
+        std::collections::BTreeMap::new();
     for (index, (text, _)) in examples.iter().enumerate() {
-        groups.entry(andon_task::extract::folded(text)).or_default().push(index);
+        groups
+            .entry(andon_task::extract::folded(text))
+            .or_default()
+            .push(index);
     }
     let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
     groups.sort_unstable();
@@ -133,7 +145,12 @@ fn cross_read(
     let results = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..2usize)
             .map(|thread| {
-                scope.spawn(move || (thread..count).step_by(2).map(one).collect::<Result<Vec<_>, _>>())
+                scope.spawn(move || {
+                    (thread..count)
+                        .step_by(2)
+                        .map(one)
+                        .collect::<Result<Vec<_>, _>>()
+                })
             })
             .collect();
         let joined = threads.into_iter().map(|thread| match thread.join() {
@@ -152,7 +169,9 @@ fn apply(trust: &Trust, graded: &mut Graded) {
     let record = calibrate::record_of(trust, graded);
     let through = |field: usize, share: f64| {
         let line = trust.fields[field];
-        andon_task::extract::logistic(line.slope * andon_task::extract::log_odds(share) + line.offset)
+        andon_task::extract::logistic(
+            line.slope * andon_task::extract::log_odds(share) + line.offset,
+        )
     };
     let Some(reading) = &mut graded.reading else {
         return;

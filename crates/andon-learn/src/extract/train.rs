@@ -88,7 +88,10 @@ pub(super) fn train(
     fields: &Fields,
     lessons: &[Lesson<'_>],
 ) -> Result<Reader, LearnError> {
-    let pairs: Vec<(&str, &Gold)> = lessons.iter().map(|lesson| (lesson.text, lesson.gold)).collect();
+    let pairs: Vec<(&str, &Gold)> = lessons
+        .iter()
+        .map(|lesson| (lesson.text, lesson.gold))
+        .collect();
     let mut surveyed = survey(fields, &pairs);
     let golds: Vec<&Gold> = lessons.iter().map(|lesson| lesson.gold).collect();
     let remembered = memories(fields, &mut surveyed.demands, &golds);
@@ -106,7 +109,14 @@ pub(super) fn train(
             let look = search.look(&page);
             let aligned = align(&search, &page, &look, lesson.gold);
             let hard = (round > 0).then_some(&weights);
-            choose_among(&search, (&page, &look), (lesson.gold, &aligned), hard, &mut random, &mut choices);
+            choose_among(
+                &search,
+                (&page, &look),
+                (lesson.gold, &aligned),
+                hard,
+                &mut random,
+                &mut choices,
+            );
             if round == 0 {
                 seen.push(Seen::of(aligned, &look));
             }
@@ -119,7 +129,11 @@ pub(super) fn train(
             }
         }
     }
-    let weights = weights.values.iter().enumerate().filter(|(_, weight)| weight.abs() > 1e-4);
+    let weights = weights
+        .values
+        .iter()
+        .enumerate()
+        .filter(|(_, weight)| weight.abs() > 1e-4);
     let parts = Parts {
         schema: digest_of(schema),
         demands: surveyed.demands,
@@ -127,7 +141,9 @@ pub(super) fn train(
         spelling: surveyed.spelling,
         grouping: grouping_of(fields, &seen),
         nested: seen.iter().any(|seen| seen.nested),
-        weights: weights.map(|(place, &weight)| (place as u32, weight)).collect(),
+        weights: weights
+            .map(|(place, &weight)| (place as u32, weight))
+            .collect(),
         trust: andon_task::extract::Trust::default(),
     };
     Ok(Reader::new(fields.clone(), parts)?)
@@ -144,7 +160,9 @@ fn choose_among(
 ) {
     for (field, target) in aligned.values.iter().enumerate() {
         let definition = search.field(field);
-        let key = gold.values[field].as_ref().and_then(|value| definition.key(value));
+        let key = gold.values[field]
+            .as_ref()
+            .and_then(|value| definition.key(value));
         let mut choice = Choice {
             features: Vec::new(),
             ends: Vec::new(),
@@ -183,8 +201,11 @@ fn choose_among(
         if choice.right == 0 {
             continue;
         }
-        let wrong: Vec<u32> =
-            look.own[field].iter().copied().filter(|number| !right.contains(number)).collect();
+        let wrong: Vec<u32> = look.own[field]
+            .iter()
+            .copied()
+            .filter(|number| !right.contains(number))
+            .collect();
         let mut features = Vec::new();
         let score = |weights: &Weights, number: u32| {
             features.clear();
@@ -210,64 +231,69 @@ fn mark_among(
     random: &mut Random,
     choices: &mut Vec<Choice>,
 ) {
-        let mut may_be: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
-        for field in 0..search.fields.all().len() {
-            if search.field(field).list.is_some() {
-                for &candidate in &look.own[field] {
-                    may_be.entry(candidate).or_default().push(field as u16);
-                }
+    let mut may_be: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
+    for field in 0..search.fields.all().len() {
+        if search.field(field).list.is_some() {
+            for &candidate in &look.own[field] {
+                may_be.entry(candidate).or_default().push(field as u16);
             }
         }
-        if may_be.is_empty() {
-            return;
-        }
-        let mut choice = Choice {
-            features: Vec::new(),
-            ends: Vec::new(),
-            right: 0,
-            form: Form::Value(0),
-        };
-        let keys: std::collections::BTreeSet<u64> =
-            marks.keys().map(|&number| look.candidates[number as usize].key()).collect();
-        let wrong: Vec<u32> =
-            may_be.keys().copied().filter(|number| !marks.contains_key(number)).collect();
-        let left_out = |number: u32| {
-            let key = look.candidates[number as usize].key();
-            keys.contains(&key).then_some(key)
-        };
-        let mut features = Vec::new();
-        let score = |weights: &Weights, number: u32| {
-            let fields = &may_be[&number];
-            let mut best = f64::NEG_INFINITY;
-            for &field in fields {
-                features.clear();
-                let at = (usize::from(field), number as usize);
-                if search.features(look, at, left_out(number), &mut features) {
-                    best = best.max(weights.score(usize::from(field), &features));
-                }
-            }
-            best
-        };
-        let selected = select(wrong, hard, (DRAWN_IN_LISTS, HARD_IN_LISTS), random, score);
-        let (mut fields, mut right) = (Vec::new(), Vec::new());
-        for number in marks.keys().copied().chain(selected) {
-            // What is remembered differs by field, but the same features serve all: the
-            // field is part of a weight's place.
-            let Some(first) = may_be.get(&number) else {
-                continue;
-            };
-            let options: Vec<u16> = first.clone();
-            fields.push(options);
-            right.push(marks.get(&number).map(|&field| field as u16));
-            for &field in first {
-                let at = (usize::from(field), number as usize);
-                search.features(look, at, left_out(number), &mut choice.features);
-                choice.ends.push(choice.features.len() as u32);
-            }
-        }
-        choice.form = Form::Marks { fields, right };
-        choices.push(choice);
     }
+    if may_be.is_empty() {
+        return;
+    }
+    let mut choice = Choice {
+        features: Vec::new(),
+        ends: Vec::new(),
+        right: 0,
+        form: Form::Value(0),
+    };
+    let keys: std::collections::BTreeSet<u64> = marks
+        .keys()
+        .map(|&number| look.candidates[number as usize].key())
+        .collect();
+    let wrong: Vec<u32> = may_be
+        .keys()
+        .copied()
+        .filter(|number| !marks.contains_key(number))
+        .collect();
+    let left_out = |number: u32| {
+        let key = look.candidates[number as usize].key();
+        keys.contains(&key).then_some(key)
+    };
+    let mut features = Vec::new();
+    let score = |weights: &Weights, number: u32| {
+        let fields = &may_be[&number];
+        let mut best = f64::NEG_INFINITY;
+        for &field in fields {
+            features.clear();
+            let at = (usize::from(field), number as usize);
+            if search.features(look, at, left_out(number), &mut features) {
+                best = best.max(weights.score(usize::from(field), &features));
+            }
+        }
+        best
+    };
+    let selected = select(wrong, hard, (DRAWN_IN_LISTS, HARD_IN_LISTS), random, score);
+    let (mut fields, mut right) = (Vec::new(), Vec::new());
+    for number in marks.keys().copied().chain(selected) {
+        // What is remembered differs by field, but the same features serve all: the
+        // field is part of a weight's place.
+        let Some(first) = may_be.get(&number) else {
+            continue;
+        };
+        let options: Vec<u16> = first.clone();
+        fields.push(options);
+        right.push(marks.get(&number).map(|&field| field as u16));
+        for &field in first {
+            let at = (usize::from(field), number as usize);
+            search.features(look, at, left_out(number), &mut choice.features);
+            choice.ends.push(choice.features.len() as u32);
+        }
+    }
+    choice.form = Form::Marks { fields, right };
+    choices.push(choice);
+}
 
 /// Some of the wrong candidates: drawn ones, and those that score highest.
 fn select(
@@ -282,11 +308,16 @@ fn select(
     }
     let mut selected = Vec::new();
     if let Some(weights) = hard {
-        let mut scored: Vec<(f64, u32)> =
-            wrong.iter().map(|&number| (score(weights, number), number)).collect();
+        let mut scored: Vec<(f64, u32)> = wrong
+            .iter()
+            .map(|&number| (score(weights, number), number))
+            .collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         selected.extend(scored.iter().take(hardest).map(|&(_, number)| number));
-        wrong = scored[hardest..].iter().map(|&(_, number)| number).collect();
+        wrong = scored[hardest..]
+            .iter()
+            .map(|&(_, number)| number)
+            .collect();
     }
     let missing = drawn + hardest - selected.len();
     for step in 0..missing.min(wrong.len()) {
@@ -304,14 +335,19 @@ fn learn(weights: &mut Weights, choice: &Choice) {
     };
     match &choice.form {
         Form::Value(field) => {
-            let scores: Vec<f64> =
-                (0..choice.ends.len()).map(|index| weights.score(*field, option(index))).collect();
+            let scores: Vec<f64> = (0..choice.ends.len())
+                .map(|index| weights.score(*field, option(index)))
+                .collect();
             let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let shares: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
             let total: f64 = shares.iter().sum();
             let right: f64 = shares[..choice.right].iter().sum::<f64>().max(1e-300);
             for (index, share) in shares.iter().enumerate() {
-                let wanted = if index < choice.right { share / right } else { 0.0 };
+                let wanted = if index < choice.right {
+                    share / right
+                } else {
+                    0.0
+                };
                 weights.move_by(*field, option(index), wanted - share / total);
             }
         }
@@ -345,10 +381,15 @@ struct Seen {
 
 impl Seen {
     fn of(aligned: Aligned, look: &Look) -> Self {
-        let marks: Vec<_> =
-            aligned.marks.keys().map(|&number| &look.candidates[number as usize]).collect();
+        let marks: Vec<_> = aligned
+            .marks
+            .keys()
+            .map(|&number| &look.candidates[number as usize])
+            .collect();
         let nested = marks.iter().enumerate().any(|(index, a)| {
-            marks[..index].iter().any(|b| a.start < b.end && b.start < a.end && a.key() != b.key())
+            marks[..index]
+                .iter()
+                .any(|b| a.start < b.end && b.start < a.end && a.key() != b.key())
         });
         Self {
             nested,
@@ -375,7 +416,9 @@ fn grouping_of(fields: &Fields, seen: &[Seen]) -> Vec<Grouping> {
                 }
             }
             let enough = |count: usize| count * 20 >= items * 19;
-            let most = first.into_iter().max_by_key(|&(field, count)| (count, field));
+            let most = first
+                .into_iter()
+                .max_by_key(|&(field, count)| (count, field));
             match most {
                 _ if enough(in_line) => Grouping::Line,
                 Some((field, count)) if enough(count) => Grouping::From(field),

@@ -34,7 +34,10 @@ fn schema() -> Value {
 fn note(random: &mut Random) -> (String, Value) {
     let pick = |random: &mut Random, words: &[&'static str]| words[random.below(words.len())];
     let number = format!("DN-{}", 10_000 + random.below(90_000));
-    let supplier = pick(random, &["Northwind Seals Ltd", "Talleres Ebro S.L.", "Atlas Belts"]);
+    let supplier = pick(
+        random,
+        &["Northwind Seals Ltd", "Talleres Ebro S.L.", "Atlas Belts"],
+    );
     let (day, month) = (1 + random.below(28), 1 + random.below(12));
     let date = (random.below(4) > 0).then(|| format!("2026-{month:02}-{day:02}"));
     let total = (random.below(3) > 0).then(|| random.below(90_000) as f64 / 4.0);
@@ -45,7 +48,16 @@ fn note(random: &mut Random) -> (String, Value) {
     }
     let mut positions = Vec::new();
     for _ in 0..1 + random.below(4) {
-        let part = pick(random, &["ball bearing", "v-belt", "seal kit", "label roll", "oil filter"]);
+        let part = pick(
+            random,
+            &[
+                "ball bearing",
+                "v-belt",
+                "seal kit",
+                "label roll",
+                "oil filter",
+            ],
+        );
         let quantity = 1 + random.below(400);
         text.push_str(&format!("{part}\t{quantity}\tpcs\n"));
         positions.push(json!({"text": part, "quantity": quantity}));
@@ -70,7 +82,10 @@ fn notes(count: usize) -> Vec<(String, Value)> {
 }
 
 fn pairs(notes: &[(String, Value)]) -> Vec<(&str, &Value)> {
-    notes.iter().map(|(text, expected)| (text.as_str(), expected)).collect()
+    notes
+        .iter()
+        .map(|(text, expected)| (text.as_str(), expected))
+        .collect()
 }
 
 #[test]
@@ -89,10 +104,17 @@ fn a_reader_is_learnt_and_points_at_its_values() {
     assert_eq!(reading.value["date"], "2026-02-09");
     assert_eq!(reading.value["total"], 1024.5);
     assert_eq!(reading.value["supplier"]["name"], "Atlas Belts");
-    assert_eq!(reading.value["positions"], json!([{"text": "seal kit", "quantity": 12}]));
+    assert_eq!(
+        reading.value["positions"],
+        json!([{"text": "seal kit", "quantity": 12}])
+    );
     assert_eq!(reading.value["marks"], json!([]));
     let at = |path: &str| {
-        let pointed = reading.fields.iter().find(|pointed| pointed.path == path).unwrap();
+        let pointed = reading
+            .fields
+            .iter()
+            .find(|pointed| pointed.path == path)
+            .unwrap();
         let (start, end) = pointed.span.unwrap();
         assert!((0.0..=1.0).contains(&pointed.confidence));
         &text[start..end]
@@ -111,7 +133,9 @@ fn a_reader_is_learnt_and_points_at_its_values() {
 #[test]
 fn every_reading_satisfies_the_schema() {
     let notes = notes(40);
-    let reader = learn_reader("note", &schema(), &pairs(&notes), &Default::default).unwrap().reader;
+    let reader = learn_reader("note", &schema(), &pairs(&notes), &Default::default)
+        .unwrap()
+        .reader;
     let fields = Fields::of(&schema()).unwrap();
     let long = "DN-1\tseal kit\t4 pcs 01/02/2026 9.99\n".repeat(600);
     for text in ["x", "-", "1", "12/12", "\n\n\t\t", "ñandú ☂ 4,5", &long] {
@@ -129,19 +153,30 @@ fn every_reading_satisfies_the_schema() {
 #[test]
 fn damage_and_foreign_schemas_are_named() {
     let notes = notes(10);
-    let reader = learn_reader("note", &schema(), &pairs(&notes), &Default::default).unwrap().reader;
+    let reader = learn_reader("note", &schema(), &pairs(&notes), &Default::default)
+        .unwrap()
+        .reader;
     let parse = |bytes: &[u8]| Reader::parse(&schema(), bytes).expect_err("refused");
     assert_eq!(parse(b"something else"), ReaderError::NotAReader);
     let bytes = reader.bytes();
-    assert!(matches!(parse(&bytes[..bytes.len() / 2]), ReaderError::Damaged(_)));
+    assert!(matches!(
+        parse(&bytes[..bytes.len() / 2]),
+        ReaderError::Damaged(_)
+    ));
     let mut spoilt = bytes.to_vec();
     spoilt[40] ^= 1;
     assert!(matches!(parse(&spoilt), ReaderError::Damaged(_)));
     let mut newer = bytes.to_vec();
     newer[8] = 9;
-    assert!(matches!(parse(&newer), ReaderError::NewerFormat { found: 9, .. }));
+    assert!(matches!(
+        parse(&newer),
+        ReaderError::NewerFormat { found: 9, .. }
+    ));
     let other = json!({"type": "object", "properties": {"a": {"type": "string"}}});
-    assert_eq!(Reader::parse(&other, bytes).expect_err("refused"), ReaderError::OtherSchema);
+    assert_eq!(
+        Reader::parse(&other, bytes).expect_err("refused"),
+        ReaderError::OtherSchema
+    );
 }
 
 #[test]
@@ -152,23 +187,37 @@ fn wrong_examples_and_schemas_are_named() {
         learnt.err().expect("refused").to_string()
     };
     let error = learn(&schema(), json!({"number": 5}));
-    assert!(error.contains("example 1") && error.contains("expected.number"), "{error}");
+    assert!(
+        error.contains("example 1") && error.contains("expected.number"),
+        "{error}"
+    );
     let odd = json!({"type": "object", "properties": {"a": {"not": {}, "type": "string"}}});
     let error = learn(&odd, json!({}));
-    assert!(error.contains("'not'") && error.contains("#/properties/a"), "{error}");
+    assert!(
+        error.contains("'not'") && error.contains("#/properties/a"),
+        "{error}"
+    );
     let none = learn_reader("note", &schema(), &[], &Default::default);
     assert!(matches!(none, Err(LearnError::NoExamples { .. })));
 }
 
 #[test]
 fn a_schema_of_two_hundred_fields_is_read() {
-    let properties: serde_json::Map<String, Value> =
-        (0..200).map(|n| (format!("f{n}"), json!({"type": ["string", "null"]}))).collect();
+    let properties: serde_json::Map<String, Value> = (0..200)
+        .map(|n| (format!("f{n}"), json!({"type": ["string", "null"]})))
+        .collect();
     let schema = json!({"type": "object", "properties": properties});
     let notes: Vec<(String, Value)> = (0..6)
-        .map(|n| (format!("code: A{n}\nplace: hall {n}"), json!({"f7": format!("A{n}")})))
+        .map(|n| {
+            (
+                format!("code: A{n}\nplace: hall {n}"),
+                json!({"f7": format!("A{n}")}),
+            )
+        })
         .collect();
-    let reader = learn_reader("wide", &schema, &pairs(&notes), &Default::default).unwrap().reader;
+    let reader = learn_reader("wide", &schema, &pairs(&notes), &Default::default)
+        .unwrap()
+        .reader;
     let reading = reader.read("code: A9\nplace: hall 9").unwrap();
     assert_eq!(reading.fields.len(), 200);
     assert_eq!(reading.value["f7"], "A9");

@@ -163,7 +163,10 @@ impl Finder<'_> {
                         && keeps(candidate, page, demand)
                         && within_limits(candidate, page, field)
                 };
-                let fitting = all.iter().enumerate().filter(|(_, candidate)| fits(candidate));
+                let fitting = all
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, candidate)| fits(candidate));
                 fitting.map(|(number, _)| number as u32).collect()
             })
             .collect();
@@ -188,8 +191,9 @@ fn keeps(candidate: &Candidate, page: &Page<'_>, demand: &Demand) -> bool {
 /// as they stand; a remembered or written value is tested again when it is taken.
 fn within_limits(candidate: &Candidate, page: &Page<'_>, field: &Field) -> bool {
     match candidate.source {
-        Source::Point | Source::Comma => read_number(candidate, page, field)
-            .is_some_and(|value| field.admits(&value)),
+        Source::Point | Source::Comma => {
+            read_number(candidate, page, field).is_some_and(|value| field.admits(&value))
+        }
         Source::Remembered | Source::Choice => true,
         _ if field.kind == Type::String && field.pattern().is_some() => {
             field.admits(&Value::from(&page.text[candidate.start..candidate.end]))
@@ -258,7 +262,8 @@ pub(super) fn key_of_number(number: f64) -> u64 {
 const BASE: u64 = 0x9e37_79b9_7f4a_7c15 | 1;
 
 fn roll(sum: u64, c: char) -> u64 {
-    sum.wrapping_mul(BASE).wrapping_add(hash::mix(u64::from(c) + 1))
+    sum.wrapping_mul(BASE)
+        .wrapping_add(hash::mix(u64::from(c) + 1))
 }
 
 /// Sums over the beginnings of a page's letters and digits, from which the key of any place
@@ -321,7 +326,12 @@ fn cells(
         }
         for cell in &line.cells {
             if wanted(Source::Cell) {
-                all.push(place(page, prefix, Source::Cell, (cell.start, cell.end - 1)));
+                all.push(place(
+                    page,
+                    prefix,
+                    Source::Cell,
+                    (cell.start, cell.end - 1),
+                ));
             }
             for first in cell.clone() {
                 for last in first..cell.end.min(first + most) {
@@ -347,13 +357,19 @@ fn can_end(page: &Page<'_>, first: usize, last: usize) -> bool {
         _ => None,
     };
     matches!(sign(first), None | Some('(' | '"' | '<' | '&' | '#'))
-        && matches!(sign(last), None | Some(')' | '"' | '>' | '.' | '%' | '!' | '?' | '+'))
+        && matches!(
+            sign(last),
+            None | Some(')' | '"' | '>' | '.' | '%' | '!' | '?' | '+')
+        )
         && !(first == last && page.tokens[first].class == Class::Sign)
 }
 
 fn lines(page: &Page<'_>, prefix: &Prefixes, most: usize, all: &mut Vec<Candidate>) {
-    let filled: Vec<&page::Line> =
-        page.lines.iter().filter(|line| !line.tokens.is_empty()).collect();
+    let filled: Vec<&page::Line> = page
+        .lines
+        .iter()
+        .filter(|line| !line.tokens.is_empty())
+        .collect();
     for first in 0..filled.len() {
         for last in first + 1..filled.len().min(first + most) {
             let mut ends = vec![filled[last].tokens.end - 1];
@@ -362,7 +378,12 @@ fn lines(page: &Page<'_>, prefix: &Prefixes, most: usize, all: &mut Vec<Candidat
                 ends.push(filled[last].cells[0].end - 1);
             }
             for end in ends {
-                all.push(place(page, prefix, Source::Lines, (filled[first].tokens.start, end)));
+                all.push(place(
+                    page,
+                    prefix,
+                    Source::Lines,
+                    (filled[first].tokens.start, end),
+                ));
             }
         }
     }
@@ -392,9 +413,17 @@ fn numbers(
                 });
             }
         };
-        push(Source::Number, found.start, prefix.key(page, found.start, found.end));
+        push(
+            Source::Number,
+            found.start,
+            prefix.key(page, found.start, found.end),
+        );
         if found.outer < found.start {
-            push(Source::Money, found.outer, prefix.key(page, found.outer, found.end));
+            push(
+                Source::Money,
+                found.outer,
+                prefix.key(page, found.outer, found.end),
+            );
         }
         let point = number::read(text, Decimal::Point);
         let comma = number::read(text, Decimal::Comma);
@@ -447,7 +476,9 @@ fn patterns(page: &Page<'_>, prefix: &Prefixes, field: &Field, all: &mut Vec<Can
     };
     // Patterns with anchors describe a word or cell from end to end, others any place.
     let mut push = |start: usize, end: usize| {
-        let known = all.last().is_some_and(|c| c.source == Source::Pattern && c.start == start && c.end == end);
+        let known = all
+            .last()
+            .is_some_and(|c| c.source == Source::Pattern && c.start == start && c.end == end);
         if let Some((first, last)) = page.around(start, end).filter(|_| start < end && !known) {
             all.push(Candidate {
                 source: Source::Pattern,

@@ -16,9 +16,26 @@ pub(super) enum Order {
 /// Months by their first three or four letters, in English and Spanish and what is close to
 /// them.
 const MONTHS: [(&str, u32); 20] = [
-    ("jan", 1), ("ene", 1), ("feb", 2), ("mar", 3), ("apr", 4), ("abr", 4), ("may", 5),
-    ("mai", 5), ("jun", 6), ("jul", 7), ("aug", 8), ("ago", 8), ("sep", 9), ("set", 9),
-    ("oct", 10), ("okt", 10), ("nov", 11), ("dec", 12), ("dic", 12), ("dez", 12),
+    ("jan", 1),
+    ("ene", 1),
+    ("feb", 2),
+    ("mar", 3),
+    ("apr", 4),
+    ("abr", 4),
+    ("may", 5),
+    ("mai", 5),
+    ("jun", 6),
+    ("jul", 7),
+    ("aug", 8),
+    ("ago", 8),
+    ("sep", 9),
+    ("set", 9),
+    ("oct", 10),
+    ("okt", 10),
+    ("nov", 11),
+    ("dec", 12),
+    ("dic", 12),
+    ("dez", 12),
 ];
 
 static WRITTEN: LazyLock<Regex> = LazyLock::new(|| {
@@ -47,7 +64,10 @@ pub(super) fn find(text: &str) -> Vec<(usize, usize)> {
             && before.is_some_and(char::is_alphabetic);
         // 19-10/03 is a part of something else.
         let written = place.as_str();
-        let signs: Vec<char> = written.chars().filter(|c| matches!(c, '-' | '/' | '.')).collect();
+        let signs: Vec<char> = written
+            .chars()
+            .filter(|c| matches!(c, '-' | '/' | '.'))
+            .collect();
         let one_sign = signs.windows(2).all(|pair| pair[0] == pair[1])
             || written.chars().any(char::is_alphabetic);
         let sound = !is_inside(before)
@@ -55,12 +75,19 @@ pub(super) fn find(text: &str) -> Vec<(usize, usize)> {
             && !letter_before
             && one_sign
             && !written.contains(['\t', '\n']);
-        if sound && read(place.as_str(), Order::DayFirst).or_else(|| read(place.as_str(), Order::MonthFirst)).is_some() {
+        if sound
+            && read(place.as_str(), Order::DayFirst)
+                .or_else(|| read(place.as_str(), Order::MonthFirst))
+                .is_some()
+        {
             found.push((place.start(), place.end()));
             from = place.end();
         } else {
             // One character on: a date may begin inside of what was none.
-            let step = text[place.start()..].chars().next().map_or(1, char::len_utf8);
+            let step = text[place.start()..]
+                .chars()
+                .next()
+                .map_or(1, char::len_utf8);
             from = place.start() + step;
         }
     }
@@ -83,7 +110,9 @@ pub(super) fn read(text: &str, order: Order) -> Option<String> {
             let (piece, behind) = rest.split_at(end);
             if digits {
                 parts.push(piece);
-            } else if let Some((_, number)) = MONTHS.iter().find(|(name, _)| piece.starts_with(name)) {
+            } else if let Some((_, number)) =
+                MONTHS.iter().find(|(name, _)| piece.starts_with(name))
+            {
                 month.get_or_insert((*number, parts.len()));
             }
             rest = behind;
@@ -92,7 +121,9 @@ pub(super) fn read(text: &str, order: Order) -> Option<String> {
     let number = |text: &str| text.parse::<u32>().ok();
     let (year, month, day) = match (month, parts.as_slice()) {
         (Some((month, _)), [day, year]) => (year_of(year)?, month, number(day)?),
-        (None, [year, month, day]) if year.len() == 4 => (number(year)?, number(month)?, number(day)?),
+        (None, [year, month, day]) if year.len() == 4 => {
+            (number(year)?, number(month)?, number(day)?)
+        }
         (None, [first, second, year]) => {
             let year = year_of(year)?;
             match order {
@@ -100,9 +131,11 @@ pub(super) fn read(text: &str, order: Order) -> Option<String> {
                 Order::MonthFirst => (year, number(first)?, number(second)?),
             }
         }
-        (None, [compact]) if compact.len() == 8 => {
-            (number(&compact[..4])?, number(&compact[4..6])?, number(&compact[6..])?)
-        }
+        (None, [compact]) if compact.len() == 8 => (
+            number(&compact[..4])?,
+            number(&compact[4..6])?,
+            number(&compact[6..])?,
+        ),
         _ => return None,
     };
     is_date(year, month, day).then(|| format!("{year:04}-{month:02}-{day:02}"))

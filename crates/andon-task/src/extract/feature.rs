@@ -81,7 +81,8 @@ pub(super) struct Sink<'s>(pub(super) &'s mut Vec<u32>);
 
 impl Sink<'_> {
     fn see(&mut self, what: See, value: u64) {
-        self.0.push((hash::pair(1000 + what as u64, value) >> 32) as u32);
+        self.0
+            .push((hash::pair(1000 + what as u64, value) >> 32) as u32);
     }
 }
 
@@ -134,7 +135,10 @@ fn inside(page: &Page<'_>, candidate: &Candidate, tokens: &[Token], sink: &mut S
     };
     one(page, candidate, first, last, tokens, sink);
     sink.see(See::FirstTwo, hash::pair(first.word, tokens[1].word));
-    sink.see(See::LastTwo, hash::pair(tokens[tokens.len() - 2].word, last.word));
+    sink.see(
+        See::LastTwo,
+        hash::pair(tokens[tokens.len() - 2].word, last.word),
+    );
 }
 
 fn one(
@@ -148,7 +152,10 @@ fn one(
     let source = candidate.source as u64;
     sink.see(See::Size, hash::pair(source, bucket(tokens.len())));
     sink.see(See::Lines, (last.line - first.line) as u64);
-    let shape = tokens.iter().take(12).fold(5, |sum, t| hash::pair(sum, t.shape));
+    let shape = tokens
+        .iter()
+        .take(12)
+        .fold(5, |sum, t| hash::pair(sum, t.shape));
     sink.see(See::Shape, shape);
     let whole = tokens.iter().fold(6, |sum, t| hash::pair(sum, t.word));
     sink.see(See::Whole, whole);
@@ -167,13 +174,20 @@ fn one(
     let digits = tokens.iter().filter(|t| t.class == Class::Digits).count();
     let mixed = tokens.iter().filter(|t| t.class == Class::Mixed).count();
     sink.see(See::Digits, hash::pair(bucket(digits), bucket(mixed)));
-    sink.see(See::Digits, hash::pair(100, (digits * 5 / tokens.len()) as u64));
+    sink.see(
+        See::Digits,
+        hash::pair(100, (digits * 5 / tokens.len()) as u64),
+    );
     let length = candidate.end - candidate.start;
     sink.see(See::Length, hash::pair(source, bucket(length / 4)));
     if first.line < last.line {
         for line in first.line + 1..=last.line {
             let line = &page.lines[line];
-            if let Some(token) = page.tokens.get(line.tokens.start).filter(|_| !line.tokens.is_empty()) {
+            if let Some(token) = page
+                .tokens
+                .get(line.tokens.start)
+                .filter(|_| !line.tokens.is_empty())
+            {
                 let before = &page.tokens[line.tokens.start - 1];
                 sink.see(See::Inner, token.word);
                 sink.see(See::Inner, hash::pair(1, line.words));
@@ -205,8 +219,14 @@ fn beside(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
     sink.see(See::RightTwo, hash::pair(word(r1), word(r2)));
     let first = &tokens[candidate.first];
     let last = &tokens[candidate.last];
-    sink.see(See::EdgeShapes, hash::pair(hash::pair(1, shape(l1)), first.shape));
-    sink.see(See::EdgeShapes, hash::pair(hash::pair(2, last.shape), shape(r1)));
+    sink.see(
+        See::EdgeShapes,
+        hash::pair(hash::pair(1, shape(l1)), first.shape),
+    );
+    sink.see(
+        See::EdgeShapes,
+        hash::pair(hash::pair(2, last.shape), shape(r1)),
+    );
     sink.see(See::Into, hash::pair(word(l1), first.word));
     sink.see(See::OutOf, hash::pair(last.word, word(r1)));
     sink.see(See::PairWords, hash::pair(word(l1), word(r1)));
@@ -239,7 +259,9 @@ fn label(page: &Page<'_>, candidate: &Candidate) -> u64 {
         page.tokens[range]
             .iter()
             .filter(|token| token.class == Class::Letters)
-            .fold((13, 0), |(sum, count), token| (hash::pair(sum, token.word), count + 1))
+            .fold((13, 0), |(sum, count), token| {
+                (hash::pair(sum, token.word), count + 1)
+            })
     };
     match letters(range) {
         (sum, 1..) => sum,
@@ -257,7 +279,10 @@ fn around(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
     sink.see(See::Label, label);
     let line = &page.lines[first.line];
     let last_line = &page.lines[last.line];
-    sink.see(See::Column, hash::pair(first.cell as u64, line.cells.len() as u64));
+    sink.see(
+        See::Column,
+        hash::pair(first.cell as u64, line.cells.len() as u64),
+    );
     sink.see(See::Columns, line.cells.len() as u64);
     sink.see(See::LineShape, line.shape);
     let mut near = 0;
@@ -274,7 +299,9 @@ fn around(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
             near += 1;
         }
     }
-    let above = (0..first.line).rev().find(|&l| !page.lines[l].tokens.is_empty());
+    let above = (0..first.line)
+        .rev()
+        .find(|&l| !page.lines[l].tokens.is_empty());
     let below = (last.line + 1..page.lines.len()).find(|&l| !page.lines[l].tokens.is_empty());
     match above {
         None => sink.see(See::Above, 1),
@@ -286,7 +313,11 @@ fn around(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
                 sink.see(See::AboveWord, token.word);
             }
             let same_column = above.cells.get(first.cell);
-            for token in same_column.into_iter().flat_map(|cell| &page.tokens[cell.clone()]).take(6) {
+            for token in same_column
+                .into_iter()
+                .flat_map(|cell| &page.tokens[cell.clone()])
+                .take(6)
+            {
                 sink.see(See::AboveWords, token.word);
             }
         }
@@ -318,9 +349,15 @@ fn around(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
     sink.see(See::FromBottom, bucket(from_bottom));
     sink.see(See::Part, (first.line * 10 / page.lines.len()) as u64);
     let starts = u64::from(line.tokens.start == candidate.first);
-    sink.see(See::LineStart, hash::pair(starts, page.tokens[line.tokens.start].word));
+    sink.see(
+        See::LineStart,
+        hash::pair(starts, page.tokens[line.tokens.start].word),
+    );
     let previous = above.map_or(1, |above| page.lines[above].words);
-    sink.see(See::Previous, hash::pair(previous, hash::pair(first.shape, label)));
+    sink.see(
+        See::Previous,
+        hash::pair(previous, hash::pair(first.shape, label)),
+    );
 }
 
 fn of_number(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
@@ -343,12 +380,24 @@ fn of_number(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
             sink.see(See::LabelRank, hash::pair(label, rank));
             sink.see(See::LabelTimes, hash::pair(label, times));
             sink.see(See::Decimals, decimals);
-            sink.see(See::Order, hash::pair(amount.before.min(4) as u64, later.min(4) as u64));
+            sink.see(
+                See::Order,
+                hash::pair(amount.before.min(4) as u64, later.min(4) as u64),
+            );
             let difference = u64::from(amount.difference);
             sink.see(See::Difference, difference);
-            sink.see(See::Difference, hash::pair(hash::pair(rank, times), difference));
-            let near = candidate.first.checked_sub(1).map_or(1, |index| page.tokens[index].word);
-            sink.see(See::LabelRank, hash::pair(hash::pair(near, rank), difference));
+            sink.see(
+                See::Difference,
+                hash::pair(hash::pair(rank, times), difference),
+            );
+            let near = candidate
+                .first
+                .checked_sub(1)
+                .map_or(1, |index| page.tokens[index].word);
+            sink.see(
+                See::LabelRank,
+                hash::pair(hash::pair(near, rank), difference),
+            );
             let zero = u64::from(amount.value == 0.0);
             let negative = u64::from(amount.value < 0.0);
             sink.see(See::Decimals, hash::pair(zero, negative));
@@ -381,7 +430,10 @@ pub(super) fn of_memory(candidate: &Candidate, times: u32, near: f32, sink: &mut
         _ => 0,
     };
     sink.see(See::Likeness, hash::pair(is_remembered * 2 + known, alike));
-    sink.see(See::Near, hash::pair(is_remembered, hash::pair(often, alike)));
+    sink.see(
+        See::Near,
+        hash::pair(is_remembered, hash::pair(often, alike)),
+    );
 }
 
 /// The features of a field that has no value.

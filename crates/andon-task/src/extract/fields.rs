@@ -15,7 +15,9 @@ const MOST_DEPTH: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// A keyword that fields cannot be held to.
-    #[error("the schema has '{keyword}' at {place}, which extraction does not support: leave it out")]
+    #[error(
+        "the schema has '{keyword}' at {place}, which extraction does not support: leave it out"
+    )]
     Keyword {
         /// The keyword, with its value where that matters.
         keyword: String,
@@ -231,8 +233,20 @@ impl Place {
 
 /// Keywords that say nothing about whether a value is right.
 const ANNOTATIONS: [&str; 15] = [
-    "$schema", "$id", "$comment", "$defs", "$anchor", "definitions", "title", "description",
-    "default", "examples", "deprecated", "readOnly", "writeOnly", "contentMediaType",
+    "$schema",
+    "$id",
+    "$comment",
+    "$defs",
+    "$anchor",
+    "definitions",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "contentMediaType",
     "contentEncoding",
 ];
 
@@ -319,7 +333,10 @@ impl Reader<'_> {
             Some(Value::Object(properties)) => properties,
             Some(_) => return Err(place.wrong("'properties' must be an object")),
         };
-        if let Some(name) = required.iter().find(|name| !properties.contains_key(**name)) {
+        if let Some(name) = required
+            .iter()
+            .find(|name| !properties.contains_key(**name))
+        {
             return Err(place.wrong(&format!("'{name}' is required but is no property")));
         }
         let mut children = Vec::new();
@@ -428,9 +445,8 @@ impl Reader<'_> {
                 "const" => field.choices.push(value.clone()),
                 "pattern" if text => {
                     let pattern = value.as_str().unwrap_or_default();
-                    let compiled = Regex::new(pattern).map_err(|_| {
-                        place.unsupported(format!("pattern: {pattern}"))
-                    })?;
+                    let compiled = Regex::new(pattern)
+                        .map_err(|_| place.unsupported(format!("pattern: {pattern}")))?;
                     field.pattern = Some(compiled);
                 }
                 "format" if text && value == "date" => field.kind = Type::Date,
@@ -490,7 +506,11 @@ fn optional<'s>(
     Ok(None)
 }
 
-fn merge(schema: &Map<String, Value>, keyword: &str, inner: &Map<String, Value>) -> Map<String, Value> {
+fn merge(
+    schema: &Map<String, Value>,
+    keyword: &str,
+    inner: &Map<String, Value>,
+) -> Map<String, Value> {
     let mut merged = inner.clone();
     for (key, value) in schema {
         if key != keyword {
@@ -501,10 +521,7 @@ fn merge(schema: &Map<String, Value>, keyword: &str, inner: &Map<String, Value>)
 }
 
 /// The type that a schema names, and whether it may be null.
-fn kind<'s>(
-    schema: &'s Map<String, Value>,
-    place: &Place,
-) -> Result<(&'s str, bool), SchemaError> {
+fn kind<'s>(schema: &'s Map<String, Value>, place: &Place) -> Result<(&'s str, bool), SchemaError> {
     let has_null = |key| {
         let values = schema.get(key).and_then(Value::as_array);
         values.is_some_and(|values| values.contains(&Value::Null))
@@ -544,7 +561,12 @@ fn count(
     };
     let count = value
         .as_u64()
-        .or_else(|| value.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0).map(|n| n as u64))
+        .or_else(|| {
+            value
+                .as_f64()
+                .filter(|n| n.fract() == 0.0 && *n >= 0.0)
+                .map(|n| n as u64)
+        })
         .ok_or_else(|| place.wrong(&format!("'{keyword}' must be a whole number")))?;
     Ok(Some(usize::try_from(count).unwrap_or(usize::MAX)))
 }

@@ -53,18 +53,24 @@ impl Gold {
             Shape::Field(number) => {
                 let field = &fields.all[*number];
                 if !field.admits(value) {
-                    return Err(format!("{} is {value}, which the schema does not admit", at()));
+                    return Err(format!(
+                        "{} is {value}, which the schema does not admit",
+                        at()
+                    ));
                 }
                 found.push((*number, value.clone()));
                 Ok(())
             }
             Shape::Object(properties) => {
-                let object = value
-                    .as_object()
-                    .ok_or_else(|| format!("{} is {value}, but the schema has an object there", at()))?;
+                let object = value.as_object().ok_or_else(|| {
+                    format!("{} is {value}, but the schema has an object there", at())
+                })?;
                 let known = |name: &&String| properties.iter().all(|p| p.name != **name);
                 if let Some(name) = object.keys().find(known) {
-                    return Err(format!("{} has '{name}', which the schema does not know", at()));
+                    return Err(format!(
+                        "{} has '{name}', which the schema does not know",
+                        at()
+                    ));
                 }
                 for property in properties {
                     let inner = match path {
@@ -74,7 +80,11 @@ impl Gold {
                     match object.get(&property.name) {
                         Some(value) => self.node(fields, &property.node, value, &inner, found)?,
                         None if property.required => {
-                            return Err(format!("{} has no '{}', which the schema requires", at(), property.name));
+                            return Err(format!(
+                                "{} has no '{}', which the schema requires",
+                                at(),
+                                property.name
+                            ));
                         }
                         None => {}
                     }
@@ -83,11 +93,15 @@ impl Gold {
             }
             Shape::List(number) => {
                 let list = &fields.lists[*number];
-                let items = value
-                    .as_array()
-                    .ok_or_else(|| format!("{} is {value}, but the schema has a list there", at()))?;
+                let items = value.as_array().ok_or_else(|| {
+                    format!("{} is {value}, but the schema has a list there", at())
+                })?;
                 if items.len() < list.least || items.len() > list.most {
-                    return Err(format!("{} has {} items, which the schema does not admit", at(), items.len()));
+                    return Err(format!(
+                        "{} has {} items, which the schema does not admit",
+                        at(),
+                        items.len()
+                    ));
                 }
                 for (index, item) in items.iter().enumerate() {
                     let mut inner = Vec::new();
@@ -130,7 +144,10 @@ impl Gold {
                         others.sort_by_key(key);
                     }
                     own.len() == others.len()
-                        && own.iter().zip(&others).all(|(a, b)| same(a.as_ref(), b.as_ref()))
+                        && own
+                            .iter()
+                            .zip(&others)
+                            .all(|(a, b)| same(a.as_ref(), b.as_ref()))
                 }
             })
             .collect()
@@ -142,7 +159,10 @@ impl Field {
     pub fn key(&self, value: &Value) -> Option<u64> {
         match (self.kind, value) {
             (Type::Boolean | Type::Choice, value) => {
-                let which = self.choices.iter().position(|choice| same(Some(choice), Some(value)))?;
+                let which = self
+                    .choices
+                    .iter()
+                    .position(|choice| same(Some(choice), Some(value)))?;
                 Some(hash::pair(77, which as u64))
             }
             (Type::Number | Type::Integer, value) => value.as_f64().map(key_of_number),

@@ -10,7 +10,9 @@ pub(super) fn mix(mut bits: u64) -> u64 {
 
 /// The number of two numbers in order.
 pub(super) fn pair(first: u64, second: u64) -> u64 {
-    mix(first.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(second))
+    mix(first
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(second))
 }
 
 /// The number of a text.

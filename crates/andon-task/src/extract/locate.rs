@@ -17,13 +17,17 @@ pub fn locate(text: &str, value: &Value) -> Option<(usize, usize)> {
                     .into_iter()
                     .any(|decimal| number::read(&text[start..end], decimal) == Some(wanted))
             };
-            let found = number::find(text).into_iter().find(|found| says(found.start, found.end));
+            let found = number::find(text)
+                .into_iter()
+                .find(|found| says(found.start, found.end));
             found.map(|found| (found.start, found.end))
         }
         Value::String(wanted) => words(text, wanted).or_else(|| {
             let says = |&(start, end): &(usize, usize)| {
                 let orders = [date::Order::DayFirst, date::Order::MonthFirst];
-                orders.into_iter().any(|order| date::read(&text[start..end], order).as_ref() == Some(wanted))
+                orders
+                    .into_iter()
+                    .any(|order| date::read(&text[start..end], order).as_ref() == Some(wanted))
             };
             date::find(text).into_iter().find(says)
         }),
@@ -38,13 +42,17 @@ fn words(text: &str, wanted: &str) -> Option<(usize, usize)> {
         return None;
     }
     let page = Page::new(text);
-    let at = page.compact.windows(wanted.len()).enumerate().find_map(|(at, window)| {
-        let (start, end) = (page.origin[at], page.origin[at + wanted.len() - 1]);
-        let before = text[..start].chars().next_back();
-        let behind = text[end..].chars().nth(1);
-        let is_whole = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
-        (window == wanted && is_whole(before) && is_whole(behind)).then_some((start, end))
-    });
+    let at = page
+        .compact
+        .windows(wanted.len())
+        .enumerate()
+        .find_map(|(at, window)| {
+            let (start, end) = (page.origin[at], page.origin[at + wanted.len() - 1]);
+            let before = text[..start].chars().next_back();
+            let behind = text[end..].chars().nth(1);
+            let is_whole = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
+            (window == wanted && is_whole(before) && is_whole(behind)).then_some((start, end))
+        });
     let (start, last) = at?;
     let end = last + text[last..].chars().next().map_or(1, char::len_utf8);
     Some((start, end))

@@ -136,7 +136,9 @@ pub struct Look {
 impl Look {
     /// What is seen of a candidate whatever the field.
     pub fn common(&self, candidate: usize) -> &[u32] {
-        let start = candidate.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let start = candidate
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before]);
         &self.features[start..self.ends[candidate]]
     }
 }

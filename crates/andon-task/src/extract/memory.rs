@@ -71,7 +71,11 @@ impl Memory {
 
     /// In how many examples the value with this key was.
     pub(super) fn times_of(&self, field: usize, key: u64) -> u32 {
-        let known = self.by_field.get(field).map(Vec::as_slice).unwrap_or_default();
+        let known = self
+            .by_field
+            .get(field)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let place = known.binary_search_by_key(&key, |known| known.key);
         place.map_or(0, |place| known[place].remembered.times)
     }
@@ -85,7 +89,8 @@ impl Memory {
         for (which, known) in known.iter().enumerate() {
             let has = |word: &&u64| page.vocabulary.binary_search(word).is_ok();
             let shared = known.words.iter().filter(has).count();
-            if known.compact.len() >= LEAST_LENGTH && shared * 2 >= known.words.len() && shared > 0 {
+            if known.compact.len() >= LEAST_LENGTH && shared * 2 >= known.words.len() && shared > 0
+            {
                 likely.push((shared * 1000 / known.words.len(), which));
             }
         }
@@ -116,7 +121,11 @@ pub fn remember<'v>(values: impl IntoIterator<Item = &'v str>) -> Vec<Remembered
     let mut known: std::collections::BTreeMap<u64, std::collections::BTreeMap<&str, u32>> =
         std::collections::BTreeMap::new();
     for value in values {
-        *known.entry(key_of_text(value)).or_default().entry(value).or_default() += 1;
+        *known
+            .entry(key_of_text(value))
+            .or_default()
+            .entry(value)
+            .or_default() += 1;
     }
     known
         .into_values()
@@ -164,6 +173,8 @@ fn locate(value: &[char], page: &Page<'_>) -> Option<(usize, usize, f32)> {
     let end = page.origin[last];
     let end = end + page.text[end..].chars().next().map_or(1, char::len_utf8);
     let (first, last) = page.around(start, end)?;
-    let sound = page.tokens[first..=last].iter().any(|t| t.class != Class::Sign);
+    let sound = page.tokens[first..=last]
+        .iter()
+        .any(|t| t.class != Class::Sign);
     sound.then_some((start, end, 1.0 - edits as f32 / value.len() as f32))
 }

@@ -102,7 +102,11 @@ pub(super) fn read(text: &str, decimal: Decimal) -> Option<f64> {
     if !sound {
         return None;
     }
-    let written = format!("{}.{}", groups.concat(), if parts.is_empty() { "0" } else { parts });
+    let written = format!(
+        "{}.{}",
+        groups.concat(),
+        if parts.is_empty() { "0" } else { parts }
+    );
     let number: f64 = written.parse().ok()?;
     Some(if negative { -number } else { number })
 }

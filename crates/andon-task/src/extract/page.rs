@@ -88,7 +88,21 @@ pub struct Page<'t> {
 fn is_sign(c: char) -> bool {
     matches!(
         c,
-        ':' | '(' | ')' | ',' | ';' | '#' | '=' | '[' | ']' | '{' | '}' | '"' | '|' | '*' | '“' | '”'
+        ':' | '('
+            | ')'
+            | ','
+            | ';'
+            | '#'
+            | '='
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '"'
+            | '|'
+            | '*'
+            | '“'
+            | '”'
     )
 }
 
@@ -168,7 +182,9 @@ impl<'t> Page<'t> {
         let tokens = first..self.tokens.len();
         let of = |value: fn(&Token) -> u64| {
             let tokens = &self.tokens[tokens.clone()];
-            tokens.iter().fold(7, |sum, token| hash::pair(sum, value(token)))
+            tokens
+                .iter()
+                .fold(7, |sum, token| hash::pair(sum, value(token)))
         };
         let words = self.tokens[tokens.clone()]
             .iter()
@@ -211,7 +227,9 @@ impl<'t> Page<'t> {
             (false, false) => Class::Sign,
         };
         let piece = |characters: &[char]| {
-            characters.iter().fold(3, |sum, &c| hash::pair(sum, u64::from(c)))
+            characters
+                .iter()
+                .fold(3, |sum, &c| hash::pair(sum, u64::from(c)))
         };
         let three = characters.len().min(3);
         self.tokens.push(Token {
@@ -233,7 +251,9 @@ impl<'t> Page<'t> {
         for index in 0..self.lines.len() {
             let line = &self.lines[index];
             let tokens = &self.tokens[line.tokens.clone()];
-            let digits = tokens.iter().any(|t| matches!(t.class, Class::Digits | Class::Mixed));
+            let digits = tokens
+                .iter()
+                .any(|t| matches!(t.class, Class::Digits | Class::Mixed));
             let several = line.cells.len() >= 2;
             self.lines[index].header = header;
             if several && !digits {
@@ -250,9 +270,7 @@ impl<'t> Page<'t> {
                 continue;
             };
             let text = &self.text[found.start..found.end];
-            let decimals = text
-                .rfind(['.', ','])
-                .map_or(0, |at| text.len() - at - 1);
+            let decimals = text.rfind(['.', ',']).map_or(0, |at| text.len() - at - 1);
             let value = number::read(text, number::Decimal::Point)
                 .or_else(|| number::read(text, number::Decimal::Comma))
                 .unwrap_or(f64::NAN);
@@ -277,7 +295,8 @@ impl<'t> Page<'t> {
         distinct.dedup();
         for index in 0..amounts.len() {
             let value = amounts[index].value;
-            let same = |other: &Amount| other.value == value && other.decimals == amounts[index].decimals;
+            let same =
+                |other: &Amount| other.value == value && other.decimals == amounts[index].decimals;
             let times = amounts.iter().filter(|other| same(other)).count();
             let before = amounts[..index].iter().filter(|other| same(other)).count();
             let own = cents(value);
@@ -318,7 +337,13 @@ pub(super) fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text
             .chars()
-            .map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_lowercase() })
+            .map(|c| {
+                if c.is_ascii_digit() {
+                    '0'
+                } else {
+                    c.to_ascii_lowercase()
+                }
+            })
             .collect();
     }
     text.nfkd()
@@ -340,7 +365,11 @@ pub(super) fn shape(text: &str) -> String {
             c if c.is_whitespace() => ' ',
             c => c,
         };
-        last = if class == last.0 { (class, last.1 + 1) } else { (class, 1) };
+        last = if class == last.0 {
+            (class, last.1 + 1)
+        } else {
+            (class, 1)
+        };
         // Up to four digits are told apart, of letters only the kind.
         let most = if class == '9' { 4 } else { 1 };
         if last.1 <= most {

@@ -112,7 +112,11 @@ impl Reader {
         digest: Digest,
     ) -> Result<Self, ReaderError> {
         let count = fields.all().len();
-        let lengths = [parts.demands.len(), parts.remembered.len(), parts.spelling.len()];
+        let lengths = [
+            parts.demands.len(),
+            parts.remembered.len(),
+            parts.spelling.len(),
+        ];
         if lengths != [count; 3] || parts.grouping.len() != fields.lists.len() {
             return Err(ReaderError::Damaged("its fields are others"));
         }
@@ -200,7 +204,10 @@ impl Reader {
         for &candidate in own {
             let candidate = candidate as usize;
             features.clear();
-            if !self.search.features(look, (number, candidate), None, &mut features) {
+            if !self
+                .search
+                .features(look, (number, candidate), None, &mut features)
+            {
                 continue;
             }
             let score = self.score(number, &features);
@@ -227,7 +234,10 @@ impl Reader {
             false => f64::NEG_INFINITY,
         };
         let top = answers.first().map_or(absent, |best| best.1.max(absent));
-        let total: f64 = answers.iter().map(|answer| (answer.1 - top).exp()).sum::<f64>()
+        let total: f64 = answers
+            .iter()
+            .map(|answer| (answer.1 - top).exp())
+            .sum::<f64>()
             + (absent - top).exp();
         for (_, score, candidate, _) in &answers {
             if *score <= absent {
@@ -265,7 +275,9 @@ impl Reader {
         (candidate, value): (&Candidate, Value),
         share: f64,
     ) -> Pointed {
-        let span = candidate.has_place().then_some((candidate.start, candidate.end));
+        let span = candidate
+            .has_place()
+            .then_some((candidate.start, candidate.end));
         let verbatim = match (&value, span) {
             (Value::String(value), Some((start, end))) => {
                 super::spelling::compact(value) == super::spelling::compact(&page.text[start..end])
@@ -326,7 +338,8 @@ impl Reader {
             };
             last_line[list] = Some(line);
             let field = marked.field;
-            let pointed = self.pointed(page, field, (&marked.candidate, marked.value), marked.share);
+            let pointed =
+                self.pointed(page, field, (&marked.candidate, marked.value), marked.share);
             match filled.items[list].last_mut().filter(|_| !begins) {
                 // A second value on the line is a second reading of the same thing.
                 Some(item) if item.iter().any(|other| other.field == field) => {}
@@ -349,7 +362,10 @@ impl Reader {
             for &candidate in &look.own[field] {
                 let candidate = candidate as usize;
                 features.clear();
-                if self.search.features(look, (field, candidate), None, &mut features) {
+                if self
+                    .search
+                    .features(look, (field, candidate), None, &mut features)
+                {
                     let score = self.score(field, &features);
                     scores.entry(candidate).or_default().push((field, score));
                 }

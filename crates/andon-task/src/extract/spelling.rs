@@ -22,7 +22,10 @@ pub(super) fn compact(text: &str) -> Vec<char> {
 }
 
 pub(super) fn compact_char(c: char) -> impl Iterator<Item = char> {
-    c.is_alphanumeric().then(|| c.to_uppercase()).into_iter().flatten()
+    c.is_alphanumeric()
+        .then(|| c.to_uppercase())
+        .into_iter()
+        .flatten()
 }
 
 /// Whether two values of a field are the same: texts as [`folded`], numbers as numbers,
@@ -179,7 +182,8 @@ fn gaps(text: &str) -> Vec<(Gap, usize, usize)> {
 /// Whether there is a blank before each letter or digit of a text but the first sign.
 fn has_blanks(text: &str) -> Vec<bool> {
     let gaps = gaps(text).into_iter();
-    gaps.map(|(gap, _, _)| gap.between != Between::Nothing).collect()
+    gaps.map(|(gap, _, _)| gap.between != Between::Nothing)
+        .collect()
 }
 
 #[cfg(test)]

@@ -37,7 +37,9 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
     let task = super::task(&plant, &typed.task)?;
     if let Kind::Extract(schema) = &task.kind {
         if typed.report.is_some() || typed.with.is_some() || !typed.against.is_empty() {
-            bail!("a task that extracts is measured alone: leave out `--report`, `--with` and `--against`");
+            bail!(
+                "a task that extracts is measured alone: leave out `--report`, `--with` and `--against`"
+            );
         }
         let file = typed.examples.as_deref();
         let measured = reading::measure(settings, &plant, (task, schema), file)?;

@@ -24,9 +24,13 @@ fn example(number: usize) -> (String, Value) {
         4100 + number * 7,
         quantity * 2
     );
-    let positions = json!([{"part": part, "quantity": quantity}, {"part": other, "quantity": quantity * 2}]);
+    let positions =
+        json!([{"part": part, "quantity": quantity}, {"part": other, "quantity": quantity * 2}]);
     let number = format!("S-{}", 4100 + number * 7);
-    (text, json!({"number": number, "total": total, "positions": positions}))
+    (
+        text,
+        json!({"number": number, "total": total, "positions": positions}),
+    )
 }
 
 fn lines(range: std::ops::Range<usize>) -> String {
@@ -61,7 +65,11 @@ fn parsed(ended: &Ended) -> Value {
 fn a_reader_is_learned_measured_and_run() {
     let home = Home::new();
     let plant = plant(&home, &lines(0..40));
-    let learned = parsed(&run(&home, &["learn", "slip", "--plant", &plant, "--json"], b""));
+    let learned = parsed(&run(
+        &home,
+        &["learn", "slip", "--plant", &plant, "--json"],
+        b"",
+    ));
     assert_eq!(learned["promoted"], true);
     let fields = &learned["evaluation"]["field_accuracy"];
     assert!(fields["value"].as_f64() > Some(0.9), "{learned}");
@@ -69,27 +77,52 @@ fn a_reader_is_learned_measured_and_run() {
     let file = home.beside("fresh.jsonl");
     fs::write(&file, lines(100..120)).expect("writable");
     let file = file.to_str().expect("UTF-8");
-    let arguments = ["eval", "slip", "--plant", &plant, "--examples", file, "--json"];
+    let arguments = [
+        "eval",
+        "slip",
+        "--plant",
+        &plant,
+        "--examples",
+        file,
+        "--json",
+    ];
     let measured = parsed(&run(&home, &arguments, b""));
     assert_eq!(measured["n"], 20);
     for key in ["field_accuracy", "record_accuracy", "ece", "coverage"] {
         let figure = &measured[key];
-        assert!(figure["low"].as_f64() <= figure["high"].as_f64(), "{key}: {measured}");
+        assert!(
+            figure["low"].as_f64() <= figure["high"].as_f64(),
+            "{key}: {measured}"
+        );
     }
     assert!(measured["p50_ms"].as_f64() > Some(0.0));
 
     let (text, expected) = example(77);
-    let answered = parsed(&run(&home, &["run", "slip", &text, "--plant", &plant, "--json"], b""));
+    let answered = parsed(&run(
+        &home,
+        &["run", "slip", &text, "--plant", &plant, "--json"],
+        b"",
+    ));
     assert_eq!(answered["answer"], expected);
     assert_eq!(answered["answered_by"], "reader");
     assert_eq!(answered["digests"]["reader"], learned["reader"]);
     let evidence = answered["evidence"].as_array().expect("a list");
-    let total = evidence.iter().find(|field| field["path"] == "total").expect("there");
+    let total = evidence
+        .iter()
+        .find(|field| field["path"] == "total")
+        .expect("there");
     let at = |key: &str| total["span"][key].as_u64().expect("a number") as usize;
-    assert_eq!(text[at("start")..at("end")].parse::<f64>().ok(), expected["total"].as_f64());
+    assert_eq!(
+        text[at("start")..at("end")].parse::<f64>().ok(),
+        expected["total"].as_f64()
+    );
 
     // A text that is something else: nothing is found, and a person looks at it.
-    let other = parsed(&run(&home, &["run", "slip", "good morning", "--plant", &plant, "--json"], b""));
+    let other = parsed(&run(
+        &home,
+        &["run", "slip", "good morning", "--plant", &plant, "--json"],
+        b"",
+    ));
     assert_eq!(other["route"], "human");
     assert_eq!(other["answer"]["total"], Value::Null);
 }
@@ -98,7 +131,11 @@ fn a_reader_is_learned_measured_and_run() {
 fn examples_that_do_not_satisfy_the_schema_are_named() {
     let home = Home::new();
     let sound = plant(&home, &lines(0..3));
-    let wrong = format!("{}{}\n", lines(0..3), json!({"input": "x", "expected": {"number": 5, "total": null, "positions": []}}));
+    let wrong = format!(
+        "{}{}\n",
+        lines(0..3),
+        json!({"input": "x", "expected": {"number": 5, "total": null, "positions": []}})
+    );
     let file = home.beside("fresh.jsonl");
     fs::write(&file, format!("\n{wrong}")).expect("writable");
     let file = file.to_str().expect("UTF-8");

@@ -11,9 +11,21 @@ fn check(text: &str, value: Value, says: Option<&str>) {
 fn finds_where_a_text_says_a_value() {
     check("Total: 1.234,50 EUR", json!(1234.5), Some("1.234,50"));
     check("Total: 1,234.50 EUR", json!(1234.5), Some("1,234.50"));
-    check("fecha 3 de marzo de 2026", json!("2026-03-03"), Some("3 de marzo de 2026"));
-    check("12,JALAN TAMPOI\n81200 JOHOR", json!("12, Jalan Tampoi 81200 Johor"), Some("12,JALAN TAMPOI\n81200 JOHOR"));
-    check("café Ñandú S.L.", json!("CAFÉ ÑANDÚ SL"), Some("café Ñandú S.L"));
+    check(
+        "fecha 3 de marzo de 2026",
+        json!("2026-03-03"),
+        Some("3 de marzo de 2026"),
+    );
+    check(
+        "12,JALAN TAMPOI\n81200 JOHOR",
+        json!("12, Jalan Tampoi 81200 Johor"),
+        Some("12,JALAN TAMPOI\n81200 JOHOR"),
+    );
+    check(
+        "café Ñandú S.L.",
+        json!("CAFÉ ÑANDÚ SL"),
+        Some("café Ñandú S.L"),
+    );
 }
 
 #[test]

@@ -3,19 +3,29 @@ use serde_json::json;
 use super::{Decimal, find, json as as_json, read};
 
 fn check(text: &str, numbers: &[&str]) {
-    let found: Vec<&str> = find(text).into_iter().map(|found| &text[found.start..found.end]).collect();
+    let found: Vec<&str> = find(text)
+        .into_iter()
+        .map(|found| &text[found.start..found.end])
+        .collect();
     assert_eq!(found, numbers, "{text:?}");
 }
 
 #[test]
 fn finds_numbers() {
-    check("TOTAL RM33.90, 2 x 1,234.50 and 1.234,5.", &["33.90", "2", "1,234.50", "1.234,5"]);
+    check(
+        "TOTAL RM33.90, 2 x 1,234.50 and 1.234,5.",
+        &["33.90", "2", "1,234.50", "1.234,5"],
+    );
     check("-5.59 or 07-350", &["-5.59", "07", "350"]);
 }
 
 #[test]
 fn finds_the_currency() {
-    for (text, whole) in [("RM 9.00", "RM 9.00"), ("€12", "€12"), ("FORM 9.00", "9.00")] {
+    for (text, whole) in [
+        ("RM 9.00", "RM 9.00"),
+        ("€12", "€12"),
+        ("FORM 9.00", "9.00"),
+    ] {
         let found = find(text)[0];
         assert_eq!(&text[found.outer..found.end], whole);
     }

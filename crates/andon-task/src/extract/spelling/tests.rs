@@ -20,7 +20,10 @@ fn compares_without_case_and_punctuation() {
 #[test]
 fn writes_blanks_as_the_examples_do() {
     let mut spelling = Spelling::default();
-    assert_eq!(spelling.write("27,JALAN\n81100 JOHOR"), "27,JALAN 81100 JOHOR");
+    assert_eq!(
+        spelling.write("27,JALAN\n81100 JOHOR"),
+        "27,JALAN 81100 JOHOR"
+    );
     for _ in 0..3 {
         spelling.learn("27,JALAN DEDAP", "27, JALAN DEDAP");
     }
@@ -33,6 +36,9 @@ fn writes_blanks_as_the_examples_do() {
 #[test]
 fn counts_edits() {
     let characters = |text: &str| text.chars().collect::<Vec<_>>();
-    assert_eq!(distance(&characters("kitten"), &characters("sitting")), 3.0 / 7.0);
+    assert_eq!(
+        distance(&characters("kitten"), &characters("sitting")),
+        3.0 / 7.0
+    );
     assert_eq!(distance(&[], &[]), 0.0);
 }
