@@ -14,6 +14,7 @@ pub mod answer;
 pub mod choose;
 pub mod comparison;
 pub mod evaluate;
+pub mod extract;
 pub mod interval;
 pub mod mend;
 pub mod normalise;

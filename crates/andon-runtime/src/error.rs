@@ -1,4 +1,5 @@
 use andon_task::engine::EngineError;
+use andon_task::extract::ReaderError;
 
 use crate::answer::MAX_QUESTION;
 use crate::intake::MAX_TEXT_BYTES;
@@ -75,6 +76,14 @@ pub enum Error {
         "the task '{0}' has no documents to answer from: put Markdown, text, HTML or PDF files into manuals/"
     )]
     NoDocuments(String),
+    /// The text has no value for a field that must have one.
+    #[error(transparent)]
+    Reader(#[from] ReaderError),
+    /// The language model did not end its answer within what it may write.
+    #[error(
+        "the language model wrote {0} tokens and no whole object: give examples and learn a reader with 'andon learn', or divide the schema"
+    )]
+    Unfinished(usize),
     /// A model did not answer.
     #[error(transparent)]
     Engine(#[from] EngineError),

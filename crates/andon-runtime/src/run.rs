@@ -89,10 +89,10 @@ impl Node {
     fn perform(&self, asked: Asked<'_>) -> Result<Run, Error> {
         match &asked.task.kind {
             Kind::Decide(labels) => self.decide(labels, asked),
+            Kind::Extract(schema) => self.extract(schema, asked),
             Kind::Normalise => self.normalise(&asked),
             Kind::Summarise => self.summarise(&asked),
             Kind::Answer => self.answer(asked),
-            Kind::Extract(_) => Err(Error::NothingAnswers(asked.task.name.clone())),
         }
     }
 

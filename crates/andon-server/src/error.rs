@@ -353,6 +353,12 @@ impl From<NodeError> for ApiError {
             | NodeError::Refused { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }
+            NodeError::Reader(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing_found", message)
+            }
+            NodeError::Unfinished(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unfinished", message)
+            }
             NodeError::Engine(error) => error.into(),
             NodeError::Store(error) => from_store(&error),
         }

@@ -28,6 +28,8 @@ pub enum Kind {
     Normaliser,
     /// What ranks sections and picks sentences for a task that answers, by its digest.
     Ranker,
+    /// A reader of an `extract` task, by its digest.
+    Reader,
 }
 
 /// A word that is no kind of artefact.
@@ -42,6 +44,7 @@ impl Kind {
             Self::Adapter => "adapter",
             Self::Normaliser => "normaliser",
             Self::Ranker => "ranker",
+            Self::Reader => "reader",
         }
     }
 }
@@ -56,6 +59,7 @@ impl FromStr for Kind {
             Self::Adapter,
             Self::Normaliser,
             Self::Ranker,
+            Self::Reader,
         ]
         .into_iter()
         .find(|kind| kind.name() == word)

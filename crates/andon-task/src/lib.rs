@@ -21,6 +21,7 @@ pub mod drift;
 pub mod duplicate;
 pub mod engine;
 pub mod example;
+pub mod extract;
 pub mod glossary;
 pub mod head;
 pub mod label;

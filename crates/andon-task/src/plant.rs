@@ -393,6 +393,13 @@ fn parse_examples(files: &Files, tasks: &BTreeMap<String, Task>) -> Result<Examp
                     examples.map_err(|error| fail(path, error))?,
                 );
             }
+            Kind::Extract(schema) => {
+                let examples = example::parse_extracted(text, schema);
+                expected.insert(
+                    stem.to_owned(),
+                    examples.map_err(|error| fail(path, error))?,
+                );
+            }
             _ => {
                 let examples = example::parse(text).map_err(|error| fail(path, error))?;
                 let examples = examples.into_iter().map(|(_, example)| example).collect();

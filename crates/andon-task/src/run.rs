@@ -82,6 +82,9 @@ pub struct Digests {
     /// The schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Digest>,
+    /// The reader that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<Digest>,
     /// The adapter that the model was used with, at its scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<Digest>,
@@ -128,6 +131,10 @@ pub enum Answerer {
     WordedComputation,
     /// The plant's documents, word for word.
     Passages,
+    /// A reader, trained on the plant's examples.
+    Reader,
+    /// The language model, by writing what the schema allows.
+    Generation,
 }
 
 /// What stands behind an answer.
@@ -211,6 +218,8 @@ pub enum Evidence {
         /// The same as a sentence.
         note: String,
     },
+    /// A value of the answer, and where the text says it.
+    Field(FieldEvidence),
 }
 
 /// A token of the text that a normaliser wrote anew.
@@ -256,6 +265,22 @@ pub struct Passage {
     /// Where they stand.
     #[serde(flatten)]
     pub citation: Citation,
+}
+
+/// A value of an extracted object, and where the text says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldEvidence {
+    /// Where the value belongs, as `total` or `positions[2].quantity`.
+    pub path: String,
+    /// The value; null where the text has none.
+    pub value: Value,
+    /// How probable it is that the value is right; null where that is not known.
+    pub confidence: Option<f64>,
+    /// Its place in the record's text; null where no place says it.
+    pub span: Option<Span>,
+    /// Whether the place says the value as it stands, but for blanks and punctuation. If
+    /// not, the value is the form that examples had, or what the model wrote.
+    pub verbatim: bool,
 }
 
 /// A run as the store keeps it.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{AdapterFiles, HeadFiles, RankerFiles};
+use andon_runtime::{AdapterFiles, HeadFiles, RankerFiles, ReaderFiles};
 use andon_store::Kind;
 use andon_task::digest::Digest;
 use andon_task::engine::Embed as _;
 use andon_task::plant::Plant;
-use andon_task::task::Task;
+use andon_task::task::{self, Task};
 
 use crate::engine::Loader;
 use crate::settings::Settings;
@@ -23,6 +23,7 @@ pub(crate) struct Artefacts<'a> {
     pub(crate) heads: HeadFiles,
     pub(crate) adapters: AdapterFiles,
     rankers: RankerFiles,
+    pub(crate) readers: ReaderFiles,
 }
 
 impl<'a> Artefacts<'a> {
@@ -43,6 +44,7 @@ impl<'a> Artefacts<'a> {
             heads: node::heads(&settings.state, encoder),
             adapters: node::adapters(&settings.state),
             rankers: asking::rankers(&settings.state),
+            readers: node::readers(&settings.state),
         }
     }
 
@@ -68,6 +70,10 @@ impl<'a> Artefacts<'a> {
                 )?;
                 self.adapters.open(digest, task, model).map(drop)
             }
+            Kind::Reader => match &task.kind {
+                task::Kind::Extract(schema) => self.readers.open(digest, schema).map(drop),
+                _ => Err("a reader answers tasks that extract".to_owned()),
+            },
         }
     }
 }

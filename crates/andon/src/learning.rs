@@ -205,6 +205,7 @@ pub(crate) fn learn_task(
 
 /// Trains the heads of tasks that have examples and no head that serves.
 pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Result<()> {
+    crate::reading::learn_missing(settings, plant)?;
     let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let store = node::store(&settings.state)?;

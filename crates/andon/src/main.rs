@@ -25,6 +25,7 @@ mod output;
 mod plant;
 mod progress;
 mod reach;
+mod reading;
 mod remote;
 mod service;
 mod settings;

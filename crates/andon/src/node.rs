@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts};
+use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts, ReaderFiles};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
@@ -54,6 +54,7 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             store: store.clone(),
             heads: heads(&settings.state, &encoder),
             adapters: adapters(&settings.state),
+            readers: readers(&settings.state),
             clock: Box::new(clock::now),
         };
         let egress = match needs {
@@ -126,6 +127,7 @@ pub(crate) fn without_models(settings: &Settings, plant: Plant) -> anyhow::Resul
         store: store(&settings.state)?,
         heads: HeadFiles::new(settings.state.join("heads")),
         adapters: adapters(&settings.state),
+        readers: readers(&settings.state),
         clock: Box::new(clock::now),
     };
     Node::new(parts).context("cannot read what is promoted")
@@ -202,6 +204,11 @@ pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
 /// Where the files of heads and normalisers of a state directory are.
 pub(crate) fn heads_folder(state: &Path) -> PathBuf {
     state.join("heads")
+}
+
+/// The files of the readers of a state directory.
+pub(crate) fn readers(state: &Path) -> ReaderFiles {
+    ReaderFiles::new(state.join("readers"))
 }
 
 /// The files of the adapters of a state directory.

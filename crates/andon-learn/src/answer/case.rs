@@ -60,7 +60,7 @@ impl Cases {
             lost: Vec::new(),
         };
         for (number, example) in examples.iter().enumerate() {
-            let (answer, sources) = expected(&example.expected).ok_or(LearnError::Expected {
+            let (answer, sources) = expected(&example.expected).ok_or(LearnError::Question {
                 example: number + 1,
             })?;
             let mut gold: Vec<usize> = Vec::new();

@@ -173,6 +173,7 @@ impl Bench {
             store: store.clone(),
             heads: HeadFiles::new(directory.path().join("heads")),
             adapters: AdapterFiles::new(directory.path().join("adapters")),
+            readers: andon_runtime::ReaderFiles::new(directory.path().join("readers")),
             clock: tells(&clock),
         });
         Self {

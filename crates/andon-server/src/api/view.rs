@@ -87,8 +87,9 @@ pub struct RunView {
     /// was one and it may not hold any more.
     #[schemars(with = "Value")]
     pub certificate: Guarantee,
-    /// `head`, `label_scoring`, `upstream`, `normaliser`, `computation`, or `worded_computation`:
-    /// computed, with some of its sentences in the language model's words; `passages`.
+    /// `head`, `label_scoring`, `upstream`, `reader`, `generation`, `normaliser`,
+    /// `computation`, `worded_computation` (computed, with some of its sentences in the
+    /// language model's words) or `passages`.
     #[schemars(with = "String")]
     pub answered_by: Answerer,
     /// SHA-256 digests of all that shaped the answer.

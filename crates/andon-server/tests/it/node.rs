@@ -71,6 +71,7 @@ impl Bench {
             store: Store::open(directory.path().join("andon.db")).expect("a store"),
             heads: HeadFiles::new(directory.path().join("heads")),
             adapters: AdapterFiles::new(directory.path().join("adapters")),
+            readers: andon_runtime::ReaderFiles::new(directory.path().join("readers")),
             clock: Box::new(|| Timestamp(1_767_225_600_000)),
         });
         Self {

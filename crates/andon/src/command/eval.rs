@@ -18,7 +18,7 @@ use crate::asking;
 use crate::cli::Eval;
 use crate::learning::all_examples;
 use crate::settings::Settings;
-use crate::{node, output, plant};
+use crate::{node, output, plant, reading};
 
 mod artefact;
 mod contender;
@@ -39,41 +39,68 @@ const FEW: usize = 30;
 pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
-    let of_kind = match task.kind {
-        Kind::Normalise => Some(normalise::measure(settings, &plant, task, typed)?),
-        Kind::Summarise => Some(summarise::measure(settings, &plant, task, typed)?),
-        _ => None,
-    };
-    if let Some(report) = of_kind {
-        let page = typed.report.as_deref().map(Page::reserve).transpose()?;
-        return show(settings, page, &report);
+    let is_compared = typed.with.is_some() || !typed.against.is_empty();
+    if is_compared && !matches!(task.kind, Kind::Decide(_)) {
+        bail!("`--with` and `--against` are for tasks that decide: leave them out");
     }
-    if task.kind == Kind::Answer {
-        if !typed.against.is_empty() || typed.with.is_some() || typed.report.is_some() {
-            bail!("`--with`, `--against` and `--report` are for tasks that decide: leave them out");
-        }
-        let measured = asking::measure(settings, &plant, task, typed.examples.as_deref())?;
-        settings.output.print(&measured, |measured| {
-            let warnings = measured
-                .warnings
-                .iter()
-                .map(|warning| format!("{warning}\n"));
-            let warnings: String = warnings.collect();
-            format!(
-                "{}{}\n{}",
-                answers(&measured.evaluation),
-                measured.measured,
-                warnings
+    match &task.kind {
+        Kind::Decide(_) => decide(settings, &plant, task, typed),
+        Kind::Normalise => {
+            let page = typed.report.as_deref().map(Page::reserve).transpose()?;
+            show(
+                settings,
+                page,
+                &normalise::measure(settings, &plant, task, typed)?,
             )
-        })?;
-        return Ok(ExitCode::SUCCESS);
+        }
+        Kind::Summarise => {
+            let page = typed.report.as_deref().map(Page::reserve).transpose()?;
+            show(
+                settings,
+                page,
+                &summarise::measure(settings, &plant, task, typed)?,
+            )
+        }
+        Kind::Answer => {
+            without_page(typed)?;
+            let measured = asking::measure(settings, &plant, task, typed.examples.as_deref())?;
+            settings.output.print(&measured, |measured| {
+                let mut text = format!("{}{}", answers(&measured.evaluation), measured.measured);
+                for warning in &measured.warnings {
+                    text.push_str(&format!("\n{warning}"));
+                }
+                text
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Kind::Extract(schema) => {
+            without_page(typed)?;
+            let file = typed.examples.as_deref();
+            let measured = reading::measure(settings, &plant, (task, schema), file)?;
+            settings.output.print(&measured, reading::Measured::human)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
-    super::decides(task, "eval")?;
+}
+
+fn without_page(typed: &Eval) -> anyhow::Result<()> {
+    match &typed.report {
+        None => Ok(()),
+        Some(_) => bail!("there is no page for a task of this kind: leave out `--report`"),
+    }
+}
+
+fn decide(
+    settings: &Settings,
+    plant: &Plant,
+    task: &Task,
+    typed: &Eval,
+) -> anyhow::Result<ExitCode> {
     // What can be wrong with the files is said before anything is computed.
     let (labelled, on) = match &typed.examples {
         Some(path) => (read(path, task)?, On::File),
         None => (
-            all_examples(&node::store(&settings.state)?, &plant, task)?,
+            all_examples(&node::store(&settings.state)?, plant, task)?,
             On::Plant,
         ),
     };
@@ -83,7 +110,7 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
         1 => Beside::Nobody,
         _ => Beside::Others,
     };
-    let bench = Bench::new(settings, &plant, task, &labelled, on)?;
+    let bench = Bench::new(settings, plant, task, &labelled, on)?;
     for contender in &contenders {
         bench.check(contender, beside)?;
     }

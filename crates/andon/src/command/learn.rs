@@ -14,6 +14,7 @@ use crate::asking::{self, LearnedRanker};
 use crate::cli::Learn;
 use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
+use crate::reading::{self, LearnedReader};
 use crate::settings::Settings;
 use crate::training::{self, EncoderTuner, LearnedAdapter};
 use crate::{normalising, plant};
@@ -27,6 +28,9 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         false => Promote::IfNotWorse,
     };
     let promote = (promote, typed.who.name());
+    if (typed.adapter || typed.tune) && !matches!(task.kind, Kind::Decide(_)) {
+        bail!("`--adapter` and `--tune` are for tasks that decide: leave them out");
+    }
     match &task.kind {
         Kind::Decide(_) => learn_to_decide(settings, &plant, task, typed, promote)?,
         Kind::Answer => {
@@ -41,7 +45,10 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
             "there is nothing to learn for '{}': a summary is computed",
             task.name
         ),
-        Kind::Extract(_) => super::decides(task, "learn")?,
+        Kind::Extract(schema) => {
+            let learned = reading::learn(settings, &plant, (task, schema), promote)?;
+            settings.output.print(&learned, reader)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -110,6 +117,17 @@ fn ranker(learned: &LearnedRanker) -> String {
         "{}\n\nranker {} of {} {}\n  learned in {:.1} s",
         super::eval::answers(&learned.evaluation),
         learned.ranker.short(),
+        learned.task,
+        promotion(learned.promoted, &learned.comparison),
+        learned.took_s
+    )
+}
+
+fn reader(learned: &LearnedReader) -> String {
+    format!(
+        "{}\n\nreader {} of {} {}\n  learned in {:.1} s",
+        reading::shown(&learned.evaluation),
+        learned.reader.short(),
         learned.task,
         promotion(learned.promoted, &learned.comparison),
         learned.took_s

@@ -12,6 +12,7 @@ mod node;
 mod overload;
 mod plant;
 mod pull;
+mod reading;
 mod remote;
 mod server;
 mod state;

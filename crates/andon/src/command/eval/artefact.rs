@@ -31,6 +31,7 @@ impl Artefact {
             Kind::Ranker => "ranker",
             Kind::Head | Kind::TunedEncoder => "head",
             Kind::Normaliser => "normaliser",
+            Kind::Reader => "reader",
         };
         format!("{kind}:{}", self.digest.short())
     }
