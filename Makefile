@@ -11,7 +11,7 @@ PEERS := $(CARGO_TARGET_DIR)/peers
 LARGE := random-1b-q4_0 random-1b-q4_k_m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo up test test-arm lint bench bench-peers bfcl eval-data reach fuzz sanitize audit
+.PHONY: help setup build demo up test test-arm test-llama lint bench bench-peers bfcl eval-data fuzz sanitize audit bench-hybrid reach
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ test: setup $(VENV)/stamp ## all tests, with the default models and the real cli
 test-arm: ## the kernels' tests for 64-bit Arm, in an emulator
 	@sh scripts/test-arm
 
+# llama.cpp is built once, in some minutes; `FEATURES=cuda` builds it for a GPU.
+FEATURES ?=
+test-llama: setup ## the engine over llama.cpp; needs cmake, libclang and a C++ compiler
+	cargo test --release --manifest-path crates/andon-llama/Cargo.toml \
+		--target-dir $(CARGO_TARGET_DIR)/llama --features "$(FEATURES)"
+
 lint: setup ## format, clippy, the project's own rules
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -49,6 +55,9 @@ reach: build ## make the head that recognises what small models are bad at
 
 bench: build ## measure speed on this machine, as JSON
 	@$(PEOPLE) bench
+
+bench-hybrid: setup ## the way to upstreams under a link that comes and goes, and what it costs
+	cargo test --locked -p andon-runtime --test it -- --ignored --nocapture --test-threads 1
 
 # The peer is built once; so are the models of random weights. `FLAGS=--quick` sees
 # in a minute or two whether everything works.

@@ -14,7 +14,7 @@ pub(crate) const TOLERANCE: f64 = 5e-5;
 
 /// The labels, and what is known of them.
 #[derive(Debug)]
-pub(crate) struct Labels {
+pub struct Labels {
     nodes: Vec<Node>,
     /// The node that each label ends at.
     ends: Vec<usize>,
@@ -37,17 +37,17 @@ struct Node {
 
 /// A label's path to evaluate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Branch {
+pub struct Branch {
     /// The label.
-    pub(crate) label: usize,
+    pub label: usize,
     /// How many of its tokens lead to the node where the model has to choose.
-    pub(crate) depth: usize,
+    pub depth: usize,
 }
 
 impl Labels {
     /// Labels of at least one token each, the last of which ends the turn, so that
     /// no label is the beginning of another.
-    pub(crate) fn new(tokens: Vec<Vec<u32>>) -> Self {
+    pub fn new(tokens: Vec<Vec<u32>>) -> Self {
         let root = Node {
             token: 0,
             depth: 0,
@@ -92,19 +92,19 @@ impl Labels {
     }
 
     /// The tokens of a label.
-    pub(crate) fn tokens(&self, label: usize) -> &[u32] {
+    pub fn tokens(&self, label: usize) -> &[u32] {
         &self.tokens[label]
     }
 
     /// The tokens among which the model has to choose at a node.
-    pub(crate) fn choices(&self, at: Branch) -> Vec<u32> {
+    pub fn choices(&self, at: Branch) -> Vec<u32> {
         let children = self.nodes[self.node(at)].children.iter();
         children.map(|&child| self.nodes[child].token).collect()
     }
 
     /// The nodes behind the first tokens where the model has to choose, whatever it
     /// thinks of them.
-    pub(crate) fn inner(&self) -> Vec<Branch> {
+    pub fn inner(&self) -> Vec<Branch> {
         let inner = self.nodes.iter().skip(1);
         let inner = inner.filter(|node| node.children.len() > 1);
         inner
@@ -125,7 +125,7 @@ impl Labels {
 
     /// Notes what the model thinks of the tokens that may follow at a node: their
     /// logits.
-    pub(crate) fn learn(&mut self, at: Branch, logit: impl Fn(u32) -> f32) {
+    pub fn learn(&mut self, at: Branch, logit: impl Fn(u32) -> f32) {
         let node = self.node(at);
         let Some(share) = self.nodes[node].share else {
             return;
@@ -155,7 +155,7 @@ impl Labels {
 
     /// The nodes to evaluate next; none when the shares are known, or when what was
     /// learned is no number. What is asked depends on what was learned alone.
-    pub(crate) fn next_round(&self) -> Vec<Branch> {
+    pub fn next_round(&self) -> Vec<Branch> {
         let mut open: Vec<(usize, f64)> = self.open().collect();
         open.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let mut left: f64 = open.iter().map(|(_, share)| share).sum();
@@ -174,7 +174,7 @@ impl Labels {
 
     /// The share of every label among all of them. Labels that were not evaluated
     /// have equal parts of what is left for them.
-    pub(crate) fn shares(&self) -> Vec<f64> {
+    pub fn shares(&self) -> Vec<f64> {
         let mut shares = vec![0.0; self.nodes.len()];
         let ends = self.nodes.iter().enumerate();
         let ends = ends.filter(|(_, node)| node.children.is_empty());

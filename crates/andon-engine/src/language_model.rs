@@ -16,12 +16,13 @@ use andon_task::engine::{
 use crate::adapter::{Applied, Variant};
 use crate::chat::{CUT, Template, with_texts};
 use crate::decoder::Decoder;
+use crate::drive::{self, Drive, Event, Told, Work, wait};
 use crate::error::LoadError;
 use crate::gguf::Gguf;
 use crate::grammar::{Constraint, Grammars};
 use crate::prefix::Prefixes;
 use crate::tokenizer::{Controls, Tokenizer};
-use crate::worker::{self, Event, Told, Work, Worker};
+use crate::worker::Worker;
 
 mod adapters;
 mod stream;
@@ -74,7 +75,7 @@ pub struct LanguageModel {
     grammars: Arc<OnceLock<Result<Grammars, EngineError>>>,
     template: Option<Template>,
     vocabulary: usize,
-    worker: Worker,
+    drive: Box<dyn Drive>,
     adapters: Adapters,
     prefixes: Option<Prefixes>,
     /// Beginnings that are pinned, and what computed them.
@@ -121,6 +122,54 @@ impl LanguageModel {
         let gguf = Gguf::parse(file)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         let model = decoder(&gguf, &tokenizer, &options)?;
+        let block_bytes: usize = model
+            .new_cache(0)
+            .iter()
+            .map(|layer| layer.block_bytes())
+            .sum();
+        let blocks = (options.cache_bytes / block_bytes)
+            .min(MOST_CONTEXTS * model.context().div_ceil(kv::BLOCK))
+            .max(FEWEST_BLOCKS);
+        let context_tokens = model.context().min((blocks - SPARE_BLOCKS) * kv::BLOCK);
+        let (adapters, vocabulary) = (Adapters::new(Some(model.layout())), model.vocabulary());
+        let worker = Worker::start(model, kernels, blocks, options.patience)?;
+        let mut model = Self::with(
+            name,
+            file,
+            (&gguf, tokenizer),
+            context_tokens,
+            Box::new(worker),
+        )?;
+        let digest = model.identity.digest;
+        model.adapters = adapters;
+        model.vocabulary = vocabulary;
+        model.prefixes = options.prefixes.map(|folder| Prefixes::new(folder, digest));
+        Ok(model)
+    }
+
+    /// The model of a GGUF file whose jobs are computed by something else, which holds so
+    /// many tokens. It takes no adapters.
+    ///
+    /// # Errors
+    /// If the file is damaged, or its vocabulary or chat template is not supported.
+    pub fn driven(
+        name: &str,
+        file: &[u8],
+        context_tokens: usize,
+        drive: Box<dyn Drive>,
+    ) -> Result<Self, LoadError> {
+        let gguf = Gguf::parse(file)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+        Self::with(name, file, (&gguf, tokenizer), context_tokens, drive)
+    }
+
+    fn with(
+        name: &str,
+        file: &[u8],
+        (gguf, tokenizer): (&Gguf<'_>, Tokenizer),
+        context_tokens: usize,
+        drive: Box<dyn Drive>,
+    ) -> Result<Self, LoadError> {
         let template = match gguf.get(CHAT_TEMPLATE) {
             None => None,
             Some(_) => {
@@ -135,29 +184,20 @@ impl LanguageModel {
                 Some(Template::new(source, begin, end)?)
             }
         };
-        let block_bytes: usize = model
-            .new_cache(0)
-            .iter()
-            .map(|layer| layer.block_bytes())
-            .sum();
-        let blocks = (options.cache_bytes / block_bytes)
-            .min(MOST_CONTEXTS * model.context().div_ceil(kv::BLOCK))
-            .max(FEWEST_BLOCKS);
-        let digest = Digest::of(file);
         let tokenizer = Arc::new(tokenizer);
         Ok(Self {
             identity: Identity {
                 name: name.to_owned(),
-                digest,
-                context_tokens: model.context().min((blocks - SPARE_BLOCKS) * kv::BLOCK),
+                digest: Digest::of(file),
+                context_tokens,
             },
             grammars: prepare_grammars(&tokenizer),
+            vocabulary: tokenizer.size(),
             tokenizer,
             template,
-            vocabulary: model.vocabulary(),
-            adapters: Adapters::new(model.layout()),
-            worker: Worker::start(model, kernels, blocks, options.patience)?,
-            prefixes: options.prefixes.map(|folder| Prefixes::new(folder, digest)),
+            adapters: Adapters::new(None),
+            drive,
+            prefixes: None,
             pinned: Mutex::new(Vec::new()),
         })
     }
@@ -259,13 +299,13 @@ impl LanguageModel {
             return Err(EngineError::Invalid(format!("there is no token {token}")));
         }
         let (outcome, logits) = sync_channel(1);
-        let work = Work::Evaluate(worker::Evaluate {
+        let work = Work::Evaluate(drive::Evaluate {
             tokens: tokens.to_vec(),
             outcome,
         });
         let terms = Terms::default();
-        self.worker.submit(work, applied, &terms)?;
-        let logits = self.worker.wait(&logits, &terms)??;
+        self.drive.submit(work, applied, &terms)?;
+        let logits = wait(&*self.drive, &logits, &terms)??;
         Ok(logits
             .chunks_exact(self.vocabulary)
             .map(<[f32]>::to_vec)
@@ -304,7 +344,7 @@ impl Generate for LanguageModel {
     }
 
     fn statistics(&self) -> Statistics {
-        self.worker.statistics()
+        self.drive.statistics()
     }
 
     fn generate(
@@ -335,7 +375,7 @@ impl Generate for LanguageModel {
         let prompt_tokens = tokens.len();
         let kind = kind_of(&tokens);
         let (events, incoming) = sync_channel(most + 1);
-        let work = Work::Generate(worker::Generate {
+        let work = Work::Generate(drive::Generate {
             tokens,
             most,
             ends: self.tokenizer.ends().to_vec(),
@@ -346,7 +386,7 @@ impl Generate for LanguageModel {
             progress: None,
             events,
         });
-        self.worker.submit(work, applied, &request.terms)?;
+        self.drive.submit(work, applied, &request.terms)?;
         let mut stream = TextStream::new(&request.stop);
         let mut usage = Usage {
             prompt_tokens,
@@ -354,7 +394,7 @@ impl Generate for LanguageModel {
         };
         // Dropping `incoming` ends the work: the thread finds nobody listening.
         loop {
-            match self.worker.wait(&incoming, &request.terms)? {
+            match wait(&*self.drive, &incoming, &request.terms)? {
                 Event::Token {
                     token,
                     told,
@@ -395,7 +435,7 @@ impl Score for LanguageModel {
                 let (outcome, scores) = sync_channel(1);
                 let applied = self.applied(request.adapter.as_ref())?;
                 let work = Work::Score(self.to_score(request, outcome)?);
-                self.worker.submit(work, applied, &request.terms)?;
+                self.drive.submit(work, applied, &request.terms)?;
                 Ok((scores, &request.terms))
             })
             // All are under way before the first is waited for.
@@ -403,7 +443,7 @@ impl Score for LanguageModel {
         outcomes
             .into_iter()
             .map(|(scores, terms)| {
-                let (shares, usage) = self.worker.wait(&scores, terms)??;
+                let (shares, usage) = wait(&*self.drive, &scores, terms)??;
                 Ok(Scores { shares, usage })
             })
             .collect()
@@ -461,21 +501,21 @@ impl LanguageModel {
         let saved = files.and_then(|files| files.load(variant, tokens));
         if let Some(content) = saved {
             let (outcome, restored) = sync_channel(1);
-            let work = Work::Restore(worker::Restore {
+            let work = Work::Restore(drive::Restore {
                 tokens: tokens.to_vec(),
                 content,
                 outcome,
             });
-            self.worker.submit(work, applied, &terms)?;
-            return self.worker.wait(&restored, &terms)?;
+            self.drive.submit(work, applied, &terms)?;
+            return wait(&*self.drive, &restored, &terms)?;
         }
         let (outcome, content) = sync_channel(1);
-        let work = Work::Pin(worker::Pin {
+        let work = Work::Pin(drive::Pin {
             tokens: tokens.to_vec(),
             outcome,
         });
-        self.worker.submit(work, applied, &terms)?;
-        let content = self.worker.wait(&content, &terms)??;
+        self.drive.submit(work, applied, &terms)?;
+        let content = wait(&*self.drive, &content, &terms)??;
         if let Some(files) = files
             && let Err(error) = files.save(variant, tokens, &content)
         {
@@ -488,7 +528,7 @@ impl LanguageModel {
         &self,
         request: &ScoreRequest,
         outcome: std::sync::mpsc::SyncSender<Result<(Vec<f64>, Usage), EngineError>>,
-    ) -> Result<worker::Score, EngineError> {
+    ) -> Result<drive::Score, EngineError> {
         if request.labels.is_empty() {
             return Err(EngineError::Invalid("there are no labels to score".into()));
         }
@@ -500,7 +540,7 @@ impl LanguageModel {
             .collect();
         let longest = labels.iter().map(Vec::len).max().unwrap_or(0);
         self.check_fit(prompt.len(), longest)?;
-        Ok(worker::Score {
+        Ok(drive::Score {
             prompt,
             labels,
             outcome,

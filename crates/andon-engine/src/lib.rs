@@ -20,6 +20,7 @@ mod block;
 pub mod cache;
 pub mod chat;
 pub mod decoder;
+pub mod drive;
 pub mod encoder;
 pub mod error;
 pub mod gguf;

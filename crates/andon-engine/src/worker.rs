@@ -6,16 +6,16 @@
 //! whoever waits notices it, and a new one takes its place, for the weights never
 //! change and all else is made anew.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use andon_kernels::{Kernels, kv};
 use andon_task::engine::{EngineError, Statistics, Terms};
 
 use crate::adapter::Applied;
 use crate::decoder::{Decoder, Logits, Slot, Workspace};
+use crate::drive::Drive;
 
 mod board;
 mod engine;
@@ -27,13 +27,8 @@ mod sequence;
 
 use board::Board;
 use engine::Engine;
-pub(crate) use job::{Evaluate, Event, Generate, Pin, Restore, Score, Told, Work};
-
-/// How often one who waits looks whether there is still something to wait for.
-const LOOK: Duration = Duration::from_millis(50);
-/// What a deadline may be overdrawn by, so that an answer that is nearly there
-/// is not thrown away.
-const GRACE: Duration = Duration::from_millis(50);
+pub use generating::{Generating, Next};
+pub use job::{Evaluate, Event, Generate, Pin, Restore, Score, Told, Work};
 
 /// What the thread drives: a decoder's weights, never changed.
 pub(crate) trait Model: Send + Sync + 'static {
@@ -111,59 +106,6 @@ impl Worker {
         })
     }
 
-    /// Puts a job before the thread, to be computed with an adapter.
-    ///
-    /// # Errors
-    /// If as many jobs wait as may, the job cannot be done before its deadline, or
-    /// it needs more memory than there is.
-    pub(crate) fn submit(
-        &self,
-        work: Work,
-        adapter: Option<Applied>,
-        terms: &Terms,
-    ) -> Result<(), EngineError> {
-        let blocks = work.blocks();
-        if blocks > self.blocks {
-            return Err(EngineError::Invalid(format!(
-                "the request needs {blocks} blocks of the KV cache, which has {}: shorten it",
-                self.blocks
-            )));
-        }
-        self.board.put(work, adapter, terms)
-    }
-
-    /// The next message of a job. Nobody waits for what cannot come any more: not
-    /// past the deadline, not for a thread that is stuck.
-    ///
-    /// # Errors
-    /// As the job's own, or if there is nothing to wait for.
-    pub(crate) fn wait<T>(&self, messages: &Receiver<T>, terms: &Terms) -> Result<T, EngineError> {
-        let lost = || EngineError::Failed("the engine lost the request".into());
-        loop {
-            match messages.recv_timeout(LOOK) {
-                Ok(message) => return Ok(message),
-                Err(RecvTimeoutError::Disconnected) => return Err(lost()),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            if terms.departure.is_announced() {
-                return Err(EngineError::Cancelled);
-            }
-            if terms
-                .deadline
-                .is_some_and(|deadline| Instant::now() > deadline + GRACE)
-            {
-                return Err(EngineError::DeadlinePassed);
-            }
-            self.replace_if_stuck();
-        }
-    }
-
-    /// What the thread does, and whether it does.
-    pub(crate) fn statistics(&self) -> Statistics {
-        self.replace_if_stuck();
-        self.board.statistics()
-    }
-
     /// Leaves a thread behind that makes no progress. What it ran is lost, and its
     /// callers are told; what waits goes on with a new thread.
     fn replace_if_stuck(&self) {
@@ -179,6 +121,33 @@ impl Worker {
             Ok(new) => drop(std::mem::replace(&mut *thread, new)),
             Err(error) => tracing::error!(%error, "no thread for the engine"),
         }
+    }
+}
+
+impl Drive for Worker {
+    fn submit(
+        &self,
+        work: Work,
+        adapter: Option<Applied>,
+        terms: &Terms,
+    ) -> Result<(), EngineError> {
+        let blocks = work.blocks();
+        if blocks > self.blocks {
+            return Err(EngineError::Invalid(format!(
+                "the request needs {blocks} blocks of the KV cache, which has {}: shorten it",
+                self.blocks
+            )));
+        }
+        self.board.put(work, adapter, terms)
+    }
+
+    fn look_after(&self) {
+        self.replace_if_stuck();
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.replace_if_stuck();
+        self.board.statistics()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why examples did not become a head.
 
 use andon_task::engine::EngineError;
+use andon_task::extract::ReaderError;
 use andon_task::head::HeadError;
 
 /// Why learning or evaluating did not succeed.
@@ -54,6 +55,14 @@ pub enum LearnError {
         /// How many labels the task has.
         labels: usize,
     },
+    /// An expected value has another form than the task's kind asks for.
+    #[error(
+        "example {example}: expected must be {{\"answer\": text, \"sources\": [\"document#section\"]}}, or null where the documents do not say"
+    )]
+    Question {
+        /// The example's position, from 1.
+        example: usize,
+    },
     /// The encoder did not take a text.
     #[error("the encoder did not take {text}")]
     Encoder {
@@ -73,6 +82,17 @@ pub enum LearnError {
     /// The encoder could not be tuned on the examples.
     #[error("the encoder could not be tuned")]
     Tuning(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An example does not satisfy the schema of its task.
+    #[error("example {example}: {reason}: correct the example or the schema")]
+    Expected {
+        /// The example's position, from 1.
+        example: usize,
+        /// Where and why not.
+        reason: String,
+    },
+    /// The reader cannot be made, or does not belong to the task.
+    #[error(transparent)]
+    Reader(#[from] ReaderError),
     /// The head and what it is used with do not belong together.
     #[error(transparent)]
     Head(#[from] HeadError),

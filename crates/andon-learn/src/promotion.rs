@@ -45,6 +45,20 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// The outcome of an example of another kind than `decide`, that was answered while it
+    /// was held out.
+    pub fn of_expected(text: &str, expected: &serde_json::Value, right: bool) -> Self {
+        let expected = expected.to_string();
+        Self {
+            example: Digest::of_parts([text.as_bytes(), expected.as_bytes()]),
+            right,
+            language: None,
+            judged: None,
+        }
+    }
+}
+
 /// The digest of an example's text and right label, by which outcomes know it.
 pub fn identify(task: &Task, example: &LabelledText) -> Digest {
     let label = task.labels().labels()[example.label].label.as_bytes();

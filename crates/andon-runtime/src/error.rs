@@ -1,5 +1,7 @@
 use andon_task::engine::EngineError;
+use andon_task::extract::ReaderError;
 
+use crate::answer::MAX_QUESTION;
 use crate::intake::MAX_TEXT_BYTES;
 
 /// Why the node did not do what it was asked.
@@ -61,6 +63,27 @@ pub enum Error {
     /// The text holds no records of a period.
     #[error(transparent)]
     Period(#[from] andon_task::summarise::PeriodError),
+    /// The question is too long.
+    #[error(
+        "the question has {characters} characters, at most {MAX_QUESTION} are read: ask it in a sentence or two"
+    )]
+    QuestionTooLong {
+        /// Characters of the question.
+        characters: usize,
+    },
+    /// There is nothing to answer from.
+    #[error(
+        "the task '{0}' has no documents to answer from: put Markdown, text, HTML or PDF files into manuals/"
+    )]
+    NoDocuments(String),
+    /// The text has no value for a field that must have one.
+    #[error(transparent)]
+    Reader(#[from] ReaderError),
+    /// The language model did not end its answer within what it may write.
+    #[error(
+        "the language model wrote {0} tokens and no whole object: give examples and learn a reader with 'andon learn', or divide the schema"
+    )]
+    Unfinished(usize),
     /// A model did not answer.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use andon_store::{Counts, Kind, Page, Promotion, RecordFilter, RunFilter, Store};
+use andon_store::{
+    Counts, Kind, Page, Place, Promotion, QueueCounts, QueueFilter, RecordFilter, RunFilter, Store,
+};
 use andon_task::engine::{Embed, EngineError};
 use andon_task::plant::Plant;
 use andon_task::prompt;
@@ -10,10 +12,13 @@ use andon_task::task::{self, Task};
 
 use crate::adapters::{AdapterFiles, AdapterStatus, Adapters};
 use crate::certificates::Certificates;
+use crate::egress::Egress;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
 use crate::normalise::Normalisers;
+use crate::rankers::{RankerFiles, Rankers};
+use crate::readers::{ReaderFiles, ReaderStatus, Readers};
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -32,6 +37,8 @@ pub struct Parts {
     pub heads: HeadFiles,
     /// The files of the adapters that were trained.
     pub adapters: AdapterFiles,
+    /// The files of the readers that were trained.
+    pub readers: ReaderFiles,
     /// The time.
     pub clock: Clock,
 }
@@ -46,8 +53,12 @@ pub struct Node {
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
     pub(crate) normalisers: Normalisers,
+    pub(crate) readers: Readers,
     pub(crate) certificates: Certificates,
+    pub(crate) egress: Option<Arc<Egress>>,
     reach: Option<Reach>,
+    pub(crate) rankers: Rankers,
+    pub(crate) ranker_files: Option<RankerFiles>,
     clock: Clock,
 }
 
@@ -62,8 +73,12 @@ impl Node {
             normalisers: Normalisers::new(parts.heads.clone()),
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
+            readers: Readers::new(parts.readers),
             certificates: Certificates::default(),
+            egress: None,
             reach: None,
+            rankers: Rankers::default(),
+            ranker_files: None,
             clock: parts.clock,
         };
         node.refresh()?;
@@ -129,17 +144,32 @@ impl Node {
         };
         for task in self.plant.tasks.values() {
             let promoted = self.store.promoted(&task.name)?;
-            if matches!(task.kind, task::Kind::Normalise) {
-                let of_kind = promoted.filter(|promotion| promotion.kind == Kind::Normaliser);
-                self.normalisers
-                    .set(task, of_kind.map(|promotion| promotion.digest));
-                continue;
+            let of = |kinds: &[Kind]| {
+                let fits = |promotion: &&Promotion| kinds.contains(&promotion.kind);
+                let promoted = promoted.as_ref().filter(fits);
+                promoted.map(|promotion| promotion.digest)
+            };
+            match &task.kind {
+                task::Kind::Decide(_) => {}
+                task::Kind::Extract(schema) => {
+                    self.readers.set(&task.name, schema, of(&[Kind::Reader]));
+                    continue;
+                }
+                task::Kind::Normalise => {
+                    self.normalisers.set(task, of(&[Kind::Normaliser]));
+                    continue;
+                }
+                task::Kind::Answer => {
+                    if let (Some(files), Some(encoder)) = (&self.ranker_files, beside.encoder) {
+                        let ranker = of(&[Kind::Ranker]);
+                        self.rankers.set(task, ranker, files, encoder.digest);
+                    }
+                    continue;
+                }
+                task::Kind::Summarise => continue,
             }
-            let is_adapter = |promotion: &Promotion| promotion.kind == Kind::Adapter;
-            let adapter = promoted.as_ref().filter(|promotion| is_adapter(promotion));
-            let adapter = adapter.map(|promotion| promotion.digest);
-            let head = promoted.filter(|promotion| !is_adapter(promotion));
-            let head = head.map(|promotion| promotion.digest);
+            let adapter = of(&[Kind::Adapter]);
+            let head = of(&[Kind::Head, Kind::TunedEncoder]);
             let set_adapter = || {
                 let model = self.language_model.as_ref();
                 self.adapters.set(task, adapter, model);
@@ -179,9 +209,11 @@ impl Node {
     /// text that fits it. No language model stands in for a normaliser.
     pub fn serves_alone(&self, task: &str) -> bool {
         let serves = |status: HeadStatus| status.refused.is_none();
+        let reads = |status: ReaderStatus| status.refused.is_none();
         let known = self.plant.tasks.get(task);
-        known.is_some_and(|task| matches!(task.kind, task::Kind::Normalise))
+        known.is_some_and(|task| matches!(task.kind, task::Kind::Normalise | task::Kind::Answer))
             || self.head_status(task).is_some_and(serves)
+            || self.reader_status(task).is_some_and(reads)
     }
 
     /// The tasks that a note is run through where its sender names none: those that
@@ -206,6 +238,11 @@ impl Node {
     /// The adapter that is promoted for a task, and whether it serves.
     pub fn adapter_status(&self, task: &str) -> Option<AdapterStatus> {
         self.adapters.status(task)
+    }
+
+    /// The reader that is promoted for a task, and whether it serves.
+    pub fn reader_status(&self, task: &str) -> Option<ReaderStatus> {
+        self.readers.status(task)
     }
 
     /// The record of this number.
@@ -247,6 +284,15 @@ impl Node {
     /// All that was promoted for a task, newest first; the first is current.
     pub fn promotions(&self, task: &str) -> Result<Vec<Promotion>, Error> {
         Ok(self.store.promotions(&self.task(task)?.name)?)
+    }
+
+    /// A page of what waits for an upstream's link, newest first, and how much does.
+    pub fn queue(
+        &self,
+        filter: &QueueFilter,
+        page: Page,
+    ) -> Result<(Vec<Place>, QueueCounts), Error> {
+        Ok((self.store.queue(filter, page)?, self.store.queue_counts()?))
     }
 
     /// How much the store holds.

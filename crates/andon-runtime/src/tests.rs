@@ -157,6 +157,7 @@ fn bench(encoder: Option<&str>, language_model: Option<&str>) -> Bench {
         store: Store::open(directory.path().join("andon.db")).expect("a store"),
         heads: heads.clone(),
         adapters: AdapterFiles::new(directory.path().join("adapters")),
+        readers: crate::ReaderFiles::new(directory.path().join("readers")),
         clock: Box::new(|| Timestamp(5)),
     });
     Bench {

@@ -26,6 +26,10 @@ pub enum Kind {
     Adapter,
     /// A normaliser, by its digest.
     Normaliser,
+    /// What ranks sections and picks sentences for a task that answers, by its digest.
+    Ranker,
+    /// A reader of an `extract` task, by its digest.
+    Reader,
 }
 
 /// A word that is no kind of artefact.
@@ -39,6 +43,8 @@ impl Kind {
             Self::TunedEncoder => "tuned_encoder",
             Self::Adapter => "adapter",
             Self::Normaliser => "normaliser",
+            Self::Ranker => "ranker",
+            Self::Reader => "reader",
         }
     }
 }
@@ -52,6 +58,8 @@ impl FromStr for Kind {
             Self::TunedEncoder,
             Self::Adapter,
             Self::Normaliser,
+            Self::Ranker,
+            Self::Reader,
         ]
         .into_iter()
         .find(|kind| kind.name() == word)

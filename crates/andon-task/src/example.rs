@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::certificate::Severity;
+use crate::extract::{Fields, Gold};
 use crate::label::{Label, LabelSet};
+use crate::schema::Schema;
 
 /// One labelled example, a line of `examples/<task>.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +52,14 @@ pub enum ExampleError {
         line: usize,
         /// What is expected there.
         label: String,
+    },
+    /// The expected object does not satisfy the task's schema.
+    #[error("line {line}: {reason}: correct the example or the schema")]
+    Expected {
+        /// Line of the file, from 1.
+        line: usize,
+        /// Where and why not.
+        reason: String,
     },
     /// The expected labels are not one or two different ones.
     #[error(
@@ -112,6 +122,24 @@ pub fn parse(jsonl: &str) -> Result<Vec<(usize, Example)>, ExampleError> {
                 return Err(ExampleError::Empty { line });
             }
             Ok((line, example))
+        })
+        .collect()
+}
+
+/// Reads the examples of an `extract` task: every expected object satisfies the schema. A
+/// schema that readers do not support is not checked here: learning says so.
+pub fn parse_extracted(jsonl: &str, schema: &Schema) -> Result<Vec<Example>, ExampleError> {
+    let fields = Fields::of(schema.value()).ok();
+    parse(jsonl)?
+        .into_iter()
+        .map(|(line, example)| {
+            let checked = fields
+                .iter()
+                .try_for_each(|fields| Gold::of(fields, &example.expected).map(drop));
+            match checked {
+                Ok(()) => Ok(example),
+                Err(reason) => Err(ExampleError::Expected { line, reason }),
+            }
         })
         .collect()
 }

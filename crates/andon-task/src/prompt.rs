@@ -3,12 +3,26 @@
 use crate::digest::Digest;
 use crate::engine::{Message, Prompt, Role};
 use crate::label::LabelSet;
+use crate::schema::Schema;
 use crate::task::Task;
 
 /// The prompt of a `decide` task, to be continued by one of its labels. What is
 /// the same for every note comes first, so that it is a shared prefix.
 pub fn decide(task: &Task, input: &str) -> Prompt {
     let system = format!("{}\n\n{}", task.instructions, list(task.labels()));
+    Prompt::chat(vec![
+        Message::new(Role::System, system),
+        Message::new(Role::User, input),
+    ])
+}
+
+/// The prompt of an `extract` task, to be continued by an object of the schema.
+pub fn extract(task: &Task, schema: &Schema, input: &str) -> Prompt {
+    let system = format!(
+        "{}\n\nAnswer with one JSON object of this schema and nothing else. Copy values from the text; never make one up.\n{}",
+        task.instructions,
+        schema.value()
+    );
     Prompt::chat(vec![
         Message::new(Role::System, system),
         Message::new(Role::User, input),

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::answer::Citation;
 use crate::certificate::Mark;
 use crate::digest::Digest;
 use crate::procedure::Procedure;
 use crate::route::{Reason, Route};
+use crate::upstream::Egress;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,12 +82,21 @@ pub struct Digests {
     /// The schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Digest>,
+    /// The reader that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<Digest>,
     /// The adapter that the model was used with, at its scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<Digest>,
     /// The glossary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glossary: Option<Digest>,
+    /// The ranker, where one was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<Digest>,
+    /// The documents that were searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<Digest>,
     /// The policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
@@ -110,12 +121,20 @@ pub enum Answerer {
     Head,
     /// The language model, by scoring the labels.
     LabelScoring,
+    /// A larger model elsewhere.
+    Upstream,
     /// A normaliser, trained on the plant's examples.
     Normaliser,
     /// Nobody: the answer was computed.
     Computation,
     /// The answer was computed, and the language model put some of it into words.
     WordedComputation,
+    /// The plant's documents, word for word.
+    Passages,
+    /// A reader, trained on the plant's examples.
+    Reader,
+    /// The language model, by writing what the schema allows.
+    Generation,
 }
 
 /// What stands behind an answer.
@@ -173,10 +192,34 @@ pub enum Evidence {
     Procedure(Procedure),
     /// The open record that this one repeats.
     Repeats(Repeat),
+    /// What left the plant, and for which answer.
+    Egress(Egress),
+    /// What waits to leave: the number of its place in the queue. The run's answer is
+    /// provisional until another run of the record has what comes back.
+    Queued {
+        /// Its number.
+        place: i64,
+    },
+    /// What was answered here before somebody else was asked.
+    Edge {
+        /// The answer.
+        answer: Value,
+        /// Its probability, or its score.
+        confidence: f64,
+    },
     /// A token that was written anew.
     Change(Change),
     /// A sentence of a summary.
     Sentence(Sentence),
+    /// A place in the plant's documents: first the quoted one, then others that were found.
+    Passage(Passage),
+    /// The documents do not hold the answer, as far as can be said.
+    Unsaid {
+        /// The same as a sentence.
+        note: String,
+    },
+    /// A value of the answer, and where the text says it.
+    Field(FieldEvidence),
 }
 
 /// A token of the text that a normaliser wrote anew.
@@ -212,6 +255,32 @@ pub struct Sentence {
     pub text: String,
     /// The records that it rests on, by their identifiers.
     pub records: Vec<String>,
+}
+
+/// Words of a document, with the place that they stand in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The words.
+    pub text: String,
+    /// Where they stand.
+    #[serde(flatten)]
+    pub citation: Citation,
+}
+
+/// A value of an extracted object, and where the text says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldEvidence {
+    /// Where the value belongs, as `total` or `positions[2].quantity`.
+    pub path: String,
+    /// The value; null where the text has none.
+    pub value: Value,
+    /// How probable it is that the value is right; null where that is not known.
+    pub confidence: Option<f64>,
+    /// Its place in the record's text; null where no place says it.
+    pub span: Option<Span>,
+    /// Whether the place says the value as it stands, but for blanks and punctuation. If
+    /// not, the value is the form that examples had, or what the model wrote.
+    pub verbatim: bool,
 }
 
 /// A run as the store keeps it.

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{AdapterFiles, HeadFiles};
+use andon_runtime::{AdapterFiles, HeadFiles, RankerFiles, ReaderFiles};
 use andon_store::Kind;
 use andon_task::digest::Digest;
 use andon_task::engine::Embed as _;
 use andon_task::plant::Plant;
-use andon_task::task::Task;
+use andon_task::task::{self, Task};
 
 use crate::engine::Loader;
-use crate::node;
 use crate::settings::Settings;
+use crate::{asking, node};
 
 /// The files of a state, beside the models and the glossary of a plant.
 pub(crate) struct Artefacts<'a> {
@@ -22,6 +22,8 @@ pub(crate) struct Artefacts<'a> {
     model: Option<Digest>,
     pub(crate) heads: HeadFiles,
     pub(crate) adapters: AdapterFiles,
+    rankers: RankerFiles,
+    pub(crate) readers: ReaderFiles,
 }
 
 impl<'a> Artefacts<'a> {
@@ -41,6 +43,8 @@ impl<'a> Artefacts<'a> {
             model,
             heads: node::heads(&settings.state, encoder),
             adapters: node::adapters(&settings.state),
+            rankers: asking::rankers(&settings.state),
+            readers: node::readers(&settings.state),
         }
     }
 
@@ -56,12 +60,20 @@ impl<'a> Artefacts<'a> {
                 opened.map(drop)
             }
             Kind::Normaliser => self.heads.normaliser(digest).map(drop),
+            Kind::Ranker => {
+                let encoder = self.encoder.identity().digest;
+                self.rankers.open(digest, encoder).map(drop)
+            }
             Kind::Adapter => {
                 let model = self.model.ok_or(
                     "the language model that it was trained for is not on this node: fetch it with `andon model pull`, and leave out `--language-model`",
                 )?;
                 self.adapters.open(digest, task, model).map(drop)
             }
+            Kind::Reader => match &task.kind {
+                task::Kind::Extract(schema) => self.readers.open(digest, schema).map(drop),
+                _ => Err("a reader answers tasks that extract".to_owned()),
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Models from the store, loaded into the engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use andon_task::digest::Digest;
 use anyhow::{Context, bail};
 
 use crate::model::{Check, Located, ModelName, State, Store};
+use crate::settings::Settings;
 
 /// An adapter on disk and the name that requests are to use, typed as `NAME=PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,31 +55,52 @@ pub(crate) fn add_adapters(model: &LanguageModel, files: &[AdapterFile]) -> anyh
     Ok(())
 }
 
+/// What computes a language model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Computes {
+    /// Andon's own engine, on the processor.
+    #[default]
+    Own,
+    /// llama.cpp, on a GPU if it was built for one.
+    Llama,
+}
+
 /// Loads models by name; all share one set of threads.
 pub(crate) struct Loader {
     store: Store,
     kernels: Arc<Kernels>,
+    computes: Computes,
 }
 
 impl Loader {
-    /// A loader for the models of `store`, with a thread for each core.
-    pub(crate) fn new(store: Store) -> Self {
+    /// A loader for the models of the home, with a thread for each core.
+    pub(crate) fn new(settings: &Settings) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let kernels = Arc::new(Kernels::new(Isa::detect(), threads));
-        Self { store, kernels }
+        Self {
+            store: settings.store(),
+            kernels: Arc::new(Kernels::new(Isa::detect(), threads)),
+            computes: settings.engine,
+        }
     }
 
     /// The language model that a plant names.
     pub(crate) fn language_model(&self, name: &str) -> anyhow::Result<LanguageModel> {
         let located = self.locate(name)?;
         let cannot_load = || format!("cannot load the model '{name}'");
-        let options = Options {
-            prefixes: Some(located.folder.join("prefixes")),
-            ..Options::default()
-        };
         let kernels = Arc::clone(&self.kernels);
-        let model = LanguageModel::load_with(name, &located.weights, kernels, options)
-            .with_context(cannot_load)?;
+        let model = match self.computes {
+            Computes::Own => {
+                let options = Options {
+                    prefixes: Some(located.folder.join("prefixes")),
+                    ..Options::default()
+                };
+                LanguageModel::load_with(name, &located.weights, kernels, options)
+                    .with_context(cannot_load)?
+            }
+            Computes::Llama => {
+                by_llama(name, &located.weights, kernels).with_context(cannot_load)?
+            }
+        };
         // What answers is what was verified when it came, to the last byte.
         let digest = andon_task::engine::Generate::identity(&model).digest;
         if digest != located.manifest.digest() {
@@ -133,6 +155,23 @@ impl Loader {
         let name: ModelName = name.parse().context("plant.toml names a model")?;
         self.store.locate(&name)
     }
+}
+
+#[cfg(feature = "llama")]
+fn by_llama(name: &str, path: &Path, kernels: Arc<Kernels>) -> anyhow::Result<LanguageModel> {
+    Ok(andon_llama::load(
+        name,
+        path,
+        kernels,
+        andon_llama::Options::default(),
+    )?)
+}
+
+#[cfg(not(feature = "llama"))]
+fn by_llama(_: &str, _: &Path, _: Arc<Kernels>) -> anyhow::Result<LanguageModel> {
+    bail!(
+        "this program was built without llama.cpp: leave out `--engine llama`, or build with `cargo build --release -p andon --features llama`"
+    )
 }
 
 #[cfg(test)]

@@ -205,7 +205,8 @@ pub(crate) fn learn_task(
 
 /// Trains the heads of tasks that have examples and no head that serves.
 pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Result<()> {
-    let loader = Loader::new(settings.store());
+    crate::reading::learn_missing(settings, plant)?;
+    let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let store = node::store(&settings.state)?;
     let artefacts = Artefacts::of(settings, plant, &loader, &encoder);

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts};
+use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts, ReaderFiles};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
-use andon_task::task::Kind;
+use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
 use crate::engine::{self, AdapterFile, Loader};
 use crate::progress::line;
 use crate::settings::Settings;
-use crate::{clock, reach};
+use crate::{asking, clock, reach};
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +30,21 @@ pub(crate) enum Needs<'a> {
     Heads,
 }
 
+impl Needs<'_> {
+    /// Whether it is about a task.
+    fn covers(self, task: &str) -> bool {
+        match self {
+            Self::Everything(_) => true,
+            Self::Tasks(tasks) => tasks.contains(&task),
+            Self::Heads | Self::Words => false,
+        }
+    }
+}
+
 /// The node of `settings`, ready to answer.
 pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyhow::Result<Node> {
     let store = store(&settings.state)?;
-    let loader = Loader::new(settings.store());
+    let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let assemble = |plant: Plant, language_model: Option<Arc<dyn LanguageModel>>| {
         let parts = Parts {
@@ -43,13 +54,29 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             store: store.clone(),
             heads: heads(&settings.state, &encoder),
             adapters: adapters(&settings.state),
+            readers: readers(&settings.state),
             clock: Box::new(clock::now),
         };
+        let egress = match needs {
+            Needs::Heads => None,
+            _ => crate::egress::open(settings, &parts.plant, store.clone())?,
+        };
         let node = Node::new(parts).context("cannot read what is promoted")?;
-        Ok(match reach::of(encoder.identity()) {
+        let node = match egress {
+            Some(egress) => node.with_egress(egress),
+            None => node,
+        };
+        let node = match reach::of(encoder.identity()) {
             Some(reach) => node.with_reach(reach),
             None => node,
-        })
+        };
+        let asks = |task: &&Task| task.kind == Kind::Answer && needs.covers(&task.name);
+        if !node.plant().tasks.values().any(|task| asks(&task)) {
+            return Ok(node);
+        }
+        let corpus = asking::corpus(node.plant(), &store, &*encoder)?;
+        let node = node.with_corpus(&corpus, asking::rankers(&settings.state));
+        node.context("cannot read what is promoted")
     };
     if needs == Needs::Heads {
         return assemble(plant, None);
@@ -89,6 +116,21 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         }
     };
     assemble(plant, Some(language_model))
+}
+
+/// A node without models, to look at what is kept.
+pub(crate) fn without_models(settings: &Settings, plant: Plant) -> anyhow::Result<Node> {
+    let parts = Parts {
+        plant,
+        encoder: None,
+        language_model: None,
+        store: store(&settings.state)?,
+        heads: HeadFiles::new(settings.state.join("heads")),
+        adapters: adapters(&settings.state),
+        readers: readers(&settings.state),
+        clock: Box::new(clock::now),
+    };
+    Node::new(parts).context("cannot read what is promoted")
 }
 
 /// The language model, to put a summary into words; a summary without one is told in
@@ -162,6 +204,11 @@ pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
 /// Where the files of heads and normalisers of a state directory are.
 pub(crate) fn heads_folder(state: &Path) -> PathBuf {
     state.join("heads")
+}
+
+/// The files of the readers of a state directory.
+pub(crate) fn readers(state: &Path) -> ReaderFiles {
+    ReaderFiles::new(state.join("readers"))
 }
 
 /// The files of the adapters of a state directory.

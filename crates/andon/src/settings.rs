@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use etcetera::BaseStrategy;
 
 use crate::cli::Common;
+use crate::engine::Computes;
 use crate::model::Store;
 use crate::output::Output;
 use crate::remote::Remote;
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) home: PathBuf,
     /// The server whose language model is used; `None` for a model of the home.
     pub(crate) language_model: Option<Remote>,
+    /// What computes the plant's language model.
+    pub(crate) engine: Computes,
     /// How answers are printed.
     pub(crate) output: Output,
 }
@@ -47,6 +50,7 @@ impl Settings {
             .transpose()?;
         Ok(Self {
             language_model,
+            engine: typed.engine,
             plant: typed.plant,
             state,
             home,

@@ -9,11 +9,12 @@ use andon_task::engine::{self, EngineError};
 
 use super::LanguageModel;
 use crate::adapter::{Adapter, Applied, Files, Layout};
-use crate::error::LoadError;
+use crate::error::{LoadError, unsupported};
 
 /// All that were loaded.
 pub(super) struct Adapters {
-    layout: Layout,
+    /// What an adapter has to fit; `None`: there are none.
+    layout: Option<Layout>,
     /// Those with a name that people gave them, in the order of loading.
     loaded: RwLock<Vec<(String, Arc<Adapter>)>>,
     /// Those that answer tasks, by digest, and how often each is held.
@@ -21,12 +22,19 @@ pub(super) struct Adapters {
 }
 
 impl Adapters {
-    pub(super) fn new(layout: Layout) -> Self {
+    pub(super) fn new(layout: Option<Layout>) -> Self {
         Self {
             layout,
             loaded: RwLock::default(),
             held: RwLock::default(),
         }
+    }
+
+    fn layout(&self) -> Result<&Layout, LoadError> {
+        let layout = self.layout.as_ref();
+        layout.ok_or_else(|| {
+            unsupported!("what computes this model takes no adapters: load it without llama.cpp")
+        })
     }
 
     fn add(&self, name: &str, adapter: Adapter) -> Result<(), LoadError> {
@@ -48,7 +56,7 @@ impl Adapters {
         }
         // Requests go on meanwhile: they wait for no adapter that is being read.
         drop(held);
-        let adapter = Arc::new(Adapter::read(Files::Gguf(file), &self.layout)?);
+        let adapter = Arc::new(Adapter::read(Files::Gguf(file), self.layout()?)?);
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         held.entry(digest).or_insert((adapter, 0)).1 += 1;
         Ok(())
@@ -90,7 +98,7 @@ impl LanguageModel {
     /// If a file cannot be read, is damaged or not supported, is for another model
     /// as far as its names and shapes show, or if the name is taken.
     pub fn add_adapter(&self, name: &str, path: &Path) -> Result<(), LoadError> {
-        let adapter = Adapter::load(path, &self.adapters.layout)?;
+        let adapter = Adapter::load(path, self.adapters.layout()?)?;
         self.adapters.add(name, adapter)
     }
 
@@ -99,7 +107,7 @@ impl LanguageModel {
     /// # Errors
     /// As there.
     pub fn add_adapter_from(&self, name: &str, files: Files<'_>) -> Result<(), LoadError> {
-        let adapter = Adapter::read(files, &self.adapters.layout)?;
+        let adapter = Adapter::read(files, self.adapters.layout()?)?;
         self.adapters.add(name, adapter)
     }
 

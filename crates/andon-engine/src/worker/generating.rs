@@ -10,7 +10,8 @@ use crate::grammar::{Constraint, Mask};
 use crate::lookup::{Lookup, Reach};
 use crate::sample::Sampler;
 
-pub(crate) struct Generating {
+/// A text under way: what was drawn, what must follow, whom it is told.
+pub struct Generating {
     sampler: Sampler,
     most: usize,
     ends: Vec<u32>,
@@ -30,7 +31,7 @@ pub(crate) struct Generating {
 
 /// How a text goes on after a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub enum Next {
     /// With these tokens: the one that was drawn, and those that must follow it.
     Tokens(Vec<u32>),
     /// Not at all: it has ended, or nobody listens.
@@ -38,7 +39,8 @@ pub(super) enum Next {
 }
 
 impl Generating {
-    pub(super) fn new(work: &mut Generate, usage: Usage) -> Self {
+    /// The text of a job; the usage is that of its prompt.
+    pub fn new(work: &mut Generate, usage: Usage) -> Self {
         Self {
             sampler: Sampler::new(work.sampling),
             most: work.most,
@@ -61,7 +63,7 @@ impl Generating {
     }
 
     /// What the answer must begin with.
-    pub(super) fn begin(&mut self) -> Next {
+    pub fn begin(&mut self) -> Next {
         let mut tokens = Vec::new();
         match self.follow(&mut tokens) {
             Ok(None) => Next::Tokens(tokens),
@@ -71,7 +73,7 @@ impl Generating {
     }
 
     /// The next token, and what must follow it, sent on their way.
-    pub(super) fn next(&mut self, kernels: &Kernels, logits: &[f32]) -> Next {
+    pub fn next(&mut self, kernels: &Kernels, logits: &[f32]) -> Next {
         match self.draw(kernels, logits) {
             Ok(Drawing::Tokens(tokens)) => Next::Tokens(tokens),
             Ok(Drawing::Last(finish)) => self.end(Ok((finish, self.usage))),
@@ -163,6 +165,11 @@ impl Generating {
     /// Tokens that were drafted, and how many of these came true.
     pub(super) fn drafts(&self) -> (usize, usize) {
         (self.drafted, self.accepted)
+    }
+
+    /// Tells whoever waits that it failed.
+    pub fn fail(&self, error: EngineError) {
+        self.end(Err(error));
     }
 
     fn end(&self, end: Result<(Finish, Usage), EngineError>) -> Next {

@@ -12,7 +12,7 @@ use crate::schedule::Rank;
 
 /// Work for the model, with the place where its outcome goes. A place that nobody
 /// listens at ends the work.
-pub(crate) enum Work {
+pub enum Work {
     /// Continue a text.
     Generate(Generate),
     /// Weigh labels.
@@ -26,29 +26,29 @@ pub(crate) enum Work {
 }
 
 /// Continue a text.
-pub(crate) struct Generate {
+pub struct Generate {
     /// The text.
-    pub(crate) tokens: Vec<u32>,
+    pub tokens: Vec<u32>,
     /// Tokens to generate, at most.
-    pub(crate) most: usize,
+    pub most: usize,
     /// Tokens that end the text.
-    pub(crate) ends: Vec<u32>,
+    pub ends: Vec<u32>,
     /// How tokens are drawn.
-    pub(crate) sampling: Sampling,
+    pub sampling: Sampling,
     /// How many alternatives are told with each token; `None`: nothing is told.
-    pub(crate) alternatives: Option<usize>,
+    pub alternatives: Option<usize>,
     /// What the text must satisfy.
-    pub(crate) constraint: Option<Box<Constraint>>,
+    pub constraint: Option<Box<Constraint>>,
     /// The kind of work that it is: whether drafts pay is measured for each.
-    pub(crate) kind: u64,
+    pub kind: u64,
     /// What the text has come to, if it was begun and had to wait.
-    pub(crate) progress: Option<Box<Generating>>,
+    pub progress: Option<Box<Generating>>,
     /// Where events go; it has room for all of them.
-    pub(crate) events: SyncSender<Event>,
+    pub events: SyncSender<Event>,
 }
 
 /// What happens while a text is continued.
-pub(crate) enum Event {
+pub enum Event {
     /// The next token.
     Token {
         /// The token.
@@ -64,47 +64,47 @@ pub(crate) enum Event {
 
 /// How probable a token was, and what else there was.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Told {
+pub struct Told {
     /// The natural logarithm of its probability.
-    pub(crate) log_probability: f64,
+    pub log_probability: f64,
     /// The most probable tokens with the same of theirs.
-    pub(crate) alternatives: Vec<(u32, f64)>,
+    pub alternatives: Vec<(u32, f64)>,
 }
 
 /// Weigh labels.
-pub(crate) struct Score {
+pub struct Score {
     /// The text before them.
-    pub(crate) prompt: Vec<u32>,
+    pub prompt: Vec<u32>,
     /// Each label's tokens, with the token that ends the turn.
-    pub(crate) labels: Vec<Vec<u32>>,
+    pub labels: Vec<Vec<u32>>,
     /// Where their shares go.
-    pub(crate) outcome: SyncSender<Result<(Vec<f64>, Usage), EngineError>>,
+    pub outcome: SyncSender<Result<(Vec<f64>, Usage), EngineError>>,
 }
 
 /// The logits after every token.
-pub(crate) struct Evaluate {
+pub struct Evaluate {
     /// The text.
-    pub(crate) tokens: Vec<u32>,
+    pub tokens: Vec<u32>,
     /// Where the logits go, a row for each token.
-    pub(crate) outcome: SyncSender<Result<Vec<f32>, EngineError>>,
+    pub outcome: SyncSender<Result<Vec<f32>, EngineError>>,
 }
 
 /// Compute a beginning and keep it: nobody takes its blocks away.
-pub(crate) struct Pin {
+pub struct Pin {
     /// The beginning.
-    pub(crate) tokens: Vec<u32>,
+    pub tokens: Vec<u32>,
     /// Where the content of its blocks goes, layer after layer.
-    pub(crate) outcome: SyncSender<Result<Vec<u8>, EngineError>>,
+    pub outcome: SyncSender<Result<Vec<u8>, EngineError>>,
 }
 
 /// Take back a beginning that was computed before, and keep it.
-pub(crate) struct Restore {
+pub struct Restore {
     /// The beginning.
-    pub(crate) tokens: Vec<u32>,
+    pub tokens: Vec<u32>,
     /// The content of its blocks, as [`Pin`] gave it.
-    pub(crate) content: Vec<u8>,
+    pub content: Vec<u8>,
     /// Where the outcome goes.
-    pub(crate) outcome: SyncSender<Result<(), EngineError>>,
+    pub outcome: SyncSender<Result<(), EngineError>>,
 }
 
 impl Work {
@@ -134,7 +134,8 @@ impl Work {
         }
     }
 
-    pub(super) fn fail(&self, error: EngineError) {
+    /// Tells whoever waits that it failed.
+    pub fn fail(&self, error: EngineError) {
         // A caller that has left needs no answer: the errors of `send` say no more.
         match self {
             Self::Generate(work) => drop(work.events.send(Event::End(Err(error)))),

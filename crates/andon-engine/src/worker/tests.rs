@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::time::Instant;
 
 use andon_kernels::isa::Isa;
 use andon_kernels::kv::Heads;
@@ -10,6 +11,7 @@ use andon_task::task::Class;
 
 use super::*;
 use crate::decoder::Wants;
+use crate::drive::wait;
 
 /// Tokens: what follows one is the next, and after the last the first.
 const VOCABULARY: usize = 64;
@@ -132,7 +134,7 @@ fn continued(
     worker.submit(work, None, terms)?;
     let mut drawn = Vec::new();
     loop {
-        match worker.wait(&incoming, terms)? {
+        match wait(worker, &incoming, terms)? {
             Event::Token { token, .. } => drawn.push(token),
             Event::End(end) => return end.map(|(finish, usage)| (drawn, finish, usage)),
         }
@@ -292,7 +294,7 @@ fn the_queue_is_bounded() {
     );
     model.is_released.store(true, Ordering::Relaxed);
     for incoming in kept.iter().take(100) {
-        let end = worker.wait(incoming, &terms);
+        let end = wait(&worker, incoming, &terms);
         assert!(end.is_ok(), "all that were taken are answered");
     }
 }
@@ -367,8 +369,7 @@ fn a_beginning_in_common_is_computed_once() {
         waiting.push(shares);
     }
     for shares in waiting {
-        let (shares, _) = worker
-            .wait(&shares, &terms)
+        let (shares, _) = wait(&worker, &shares, &terms)
             .expect("heard")
             .expect("an answer");
         assert!(shares[0] > 0.99, "{shares:?}");
@@ -389,7 +390,9 @@ fn what_is_pinned_stays_and_comes_back() {
         outcome,
     };
     worker.submit(Work::Pin(pin), None, &terms).expect("taken");
-    let content = worker.wait(&content, &terms).expect("heard").expect("kept");
+    let content = wait(&worker, &content, &terms)
+        .expect("heard")
+        .expect("kept");
     assert_eq!(content.len(), 2 * HEADS.token_bytes() * kv::BLOCK);
     let cached = |prompt: &[u32]| {
         let prompt = [prompt, &[3]].concat();
@@ -415,8 +418,7 @@ fn what_is_pinned_stays_and_comes_back() {
     worker
         .submit(Work::Restore(restore), None, &terms)
         .expect("taken");
-    worker
-        .wait(&restored, &terms)
+    wait(&worker, &restored, &terms)
         .expect("heard")
         .expect("kept");
     let restored: Vec<u32> = (10..42).collect();

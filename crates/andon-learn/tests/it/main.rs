@@ -5,6 +5,7 @@ mod certificates;
 mod choice;
 mod data;
 mod encoder;
+mod extract;
 mod fmc;
 mod learning;
 mod maintnorm;

@@ -13,6 +13,7 @@ use super::generation::{self, Answered, Order};
 use super::logprobs::{self, ChatLogprobs};
 use super::parameters::{self, OneOrMany, Rest, StreamOptions};
 use super::{Head, UsageView, finish_word};
+use crate::access::Caller;
 use crate::app::{AUTO, AdapterChoice, App};
 use crate::asked::{Asked, ServiceTier};
 use crate::error::ApiError;
@@ -124,12 +125,13 @@ struct FunctionView {
 pub(crate) async fn create(
     State(app): State<App>,
     asked: Asked,
+    caller: Caller,
     Body(request): Body<ChatRequest>,
 ) -> Result<Answered<ChatCompletion>, ApiError> {
     parameters::refuse(&request.rest)?;
     let streams = request.stream.unwrap_or(false);
     let wants_usage = StreamOptions::usage_wanted(request.stream_options, streams)?;
-    let chosen = app.language_model(&request.model, request.adapter.clone())?;
+    let chosen = app.chat_model(&request.model, request.adapter.clone(), &caller)?;
     let head = Head::new(&app, "chatcmpl", &chosen);
     let judged = (request.model == AUTO).then(|| chosen.model.model().name.clone());
     let (order, form) = order(request, chosen, asked)?;

@@ -48,7 +48,7 @@ struct Measured {
 /// Measures and prints JSON, whatever the form that was asked for.
 pub(super) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
-    let loader = Loader::new(settings.store());
+    let loader = Loader::new(settings);
     let model = loader.language_model(&plant.settings.language_model)?;
     let prefill = prefill(&model)?;
     let decode = decode(&model)?;

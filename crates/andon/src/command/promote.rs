@@ -67,7 +67,7 @@ pub(super) fn run(settings: &Settings, typed: &PromoteCandidate) -> anyhow::Resu
         return Ok(ExitCode::SUCCESS);
     };
     let chosen = choose(&candidates, prefix, &task.name)?;
-    let loader = Loader::new(settings.store());
+    let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let artefacts = Artefacts::of(settings, &plant, &loader, &encoder);
     artefacts

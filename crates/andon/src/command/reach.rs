@@ -32,7 +32,7 @@ const DELTA: f64 = 0.05;
 pub(super) fn run(settings: &Settings, typed: &MakeReach) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, TASK)?;
-    let loader = Loader::new(settings.store());
+    let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let glossary = Glossary::default();
     let local = task

@@ -9,7 +9,7 @@ use andon_server::RunView;
 use andon_task::engine::Terms;
 use andon_task::mapping::Mapping;
 use andon_task::plant::Plant;
-use andon_task::run::NewRecord;
+use andon_task::run::{Answerer, NewRecord};
 use andon_task::summarise::Period;
 use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
@@ -177,6 +177,9 @@ fn next_line(input: &mut impl BufRead, number: usize) -> anyhow::Result<Option<S
 }
 
 fn human(run: &RunView) -> String {
+    if run.answered_by == Answerer::Passages {
+        return super::ask::human(run);
+    }
     let share = |value: f64| format!("{:.1} %", 100.0 * value);
     let answer = match &run.answer {
         Value::String(answer) => answer.clone(),

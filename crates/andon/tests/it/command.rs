@@ -1,5 +1,6 @@
 //! The command line itself: exit codes, help, output.
 
+use crate::models::run;
 use crate::node::Home;
 
 #[test]
@@ -27,6 +28,14 @@ fn an_argument_that_is_not_utf_8_is_mistyped() {
     let output = command.output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("invalid UTF-8"));
+}
+
+#[cfg(not(feature = "llama"))]
+#[test]
+fn an_engine_that_was_not_built_is_named() {
+    let home = Home::new();
+    let ended = run(&home, &["run", "failure", "oil", "--engine", "llama"], b"");
+    ended.failed(&["was built without llama.cpp", "--features llama"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The binary as a user runs it: real processes, real files, real sockets.
 
+mod access;
 mod bombs;
 mod command;
 mod cycle;
@@ -11,6 +12,7 @@ mod node;
 mod overload;
 mod plant;
 mod pull;
+mod reading;
 mod remote;
 mod server;
 mod state;

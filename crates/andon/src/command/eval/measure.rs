@@ -114,7 +114,7 @@ impl<'a> Bench<'a> {
                 .filter(|candidate| candidate.kind == Kind::Adapter)
                 .map(Artefact::from)
                 .collect(),
-            loader: Loader::new(settings.store()),
+            loader: Loader::new(settings),
             encoder: OnceCell::new(),
             began: Instant::now(),
         })

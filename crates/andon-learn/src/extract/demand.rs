@@ -1,0 +1,168 @@
+//! Where the values of each field are looked for, as the examples show it.
+
+use std::collections::BTreeMap;
+
+use andon_task::extract::{
+    Demand, Fields, Gold, OF_TEXTS, Page, Remembered, Search, Source, Spelling, Type, remember,
+};
+
+/// The largest values that are considered.
+const MOST_TOKENS: usize = 16;
+const MOST_LINES: usize = 10;
+
+/// A further source has to have this share of the values that others have not.
+const LEAST_SHARE: f64 = 0.02;
+
+/// Where to look, and how values are written.
+pub(super) struct Surveyed {
+    pub(super) demands: Vec<Demand>,
+    pub(super) spelling: Vec<Spelling>,
+}
+
+/// What of each field's values is where: looks at every text once for everything.
+pub(super) fn survey(fields: &Fields, lessons: &[(&str, &Gold)]) -> Surveyed {
+    let all: Vec<Demand> = fields
+        .all()
+        .iter()
+        .map(|field| {
+            let mut demand = Demand::all(field, MOST_TOKENS, MOST_LINES);
+            demand
+                .sources
+                .retain(|&source| source != Source::Remembered);
+            demand
+        })
+        .collect();
+    let count = fields.all().len();
+    let search = Search::new(fields.clone(), all, &vec![Vec::new(); count]);
+    let mut spelling = vec![Spelling::default(); count];
+    // For each field and value: the sources that have it, each with its least size.
+    let mut found: Vec<Vec<BTreeMap<Source, (usize, usize)>>> = vec![Vec::new(); count];
+    for (text, gold) in lessons {
+        let page = Page::new(text);
+        let candidates = search.find(&page);
+        let mut by_key: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (number, candidate) in candidates.iter().enumerate() {
+            by_key.entry(candidate.key()).or_default().push(number);
+        }
+        let listed = gold.items.iter().flatten().flatten();
+        let single = gold.values.iter().enumerate();
+        let single = single.filter_map(|(field, value)| Some((field, value.as_ref()?)));
+        for (field, value) in single.chain(listed.map(|(field, value)| (*field, value))) {
+            let definition = search.field(field);
+            let mut sources = BTreeMap::new();
+            let key = definition.key(value);
+            let same = key.and_then(|key| by_key.get(&key)).into_iter().flatten();
+            for &number in same {
+                let candidate = &candidates[number];
+                let (first, last) = candidate.lines(&page);
+                let size = (candidate.tokens(), last - first + 1);
+                let least = sources.entry(candidate.source).or_insert(size);
+                *least = size.min(*least);
+                if let Some(written) = value.as_str().filter(|_| definition.kind == Type::String) {
+                    spelling[field].learn(&page.text[candidate.start..candidate.end], written);
+                }
+            }
+            found[field].push(sources);
+        }
+    }
+    let demands = (fields.all().iter().zip(&found))
+        .map(|(field, found)| match field.kind {
+            Type::String => demand_of(found, field.pattern().is_some()),
+            _ => Demand::all(field, 0, 0),
+        })
+        .collect();
+    Surveyed { demands, spelling }
+}
+
+fn demand_of(found: &[BTreeMap<Source, (usize, usize)>], has_pattern: bool) -> Demand {
+    let mut demand = Demand {
+        sources: Vec::new(),
+        tokens: 1,
+        lines: 1,
+    };
+    let total = found.iter().filter(|sources| !sources.is_empty()).count();
+    let least = ((total as f64 * LEAST_SHARE).ceil() as usize).max(if total < 20 { 1 } else { 2 });
+    let mut left: Vec<&BTreeMap<Source, (usize, usize)>> =
+        found.iter().filter(|sources| !sources.is_empty()).collect();
+    for source in OF_TEXTS {
+        let has = left
+            .iter()
+            .filter(|sources| sources.contains_key(&source))
+            .count();
+        if has < least.min(left.len().max(1)) {
+            continue;
+        }
+        // What is a number or a date in a text of examples that are something else, is so
+        // by chance.
+        let by_chance = matches!(
+            source,
+            Source::Number | Source::Money | Source::Date | Source::DayFirst | Source::MonthFirst
+        ) && has * 10 < total;
+        if by_chance {
+            continue;
+        }
+        demand.sources.push(source);
+        for sources in &left {
+            if let Some(&(tokens, lines)) = sources.get(&source) {
+                match source {
+                    Source::Head | Source::Tail | Source::Words => {
+                        demand.tokens = demand.tokens.max(tokens + 1)
+                    }
+                    Source::Lines => demand.lines = demand.lines.max(lines),
+                    _ => {}
+                }
+            }
+        }
+        left.retain(|sources| !sources.contains_key(&source));
+    }
+    if demand.sources.is_empty() {
+        demand.sources = match has_pattern {
+            true => vec![Source::Pattern],
+            false => vec![Source::Cell, Source::Head, Source::Tail, Source::Words],
+        };
+        demand.tokens = 6;
+    }
+    demand
+}
+
+/// The values that are worth remembering: words that come again.
+pub(super) fn memories(
+    fields: &Fields,
+    demands: &mut [Demand],
+    golds: &[&Gold],
+) -> Vec<Vec<Remembered>> {
+    (fields.all().iter().zip(demands).enumerate())
+        .map(|(number, (field, demand))| {
+            if field.kind != Type::String {
+                return Vec::new();
+            }
+            let values = golds.iter().flat_map(|gold| {
+                let single = gold.values[number].as_ref();
+                let listed = gold.items.iter().flatten().flatten();
+                let listed = listed
+                    .filter(|(field, _)| *field == number)
+                    .map(|(_, value)| value);
+                single.into_iter().chain(listed)
+            });
+            let texts: Vec<&str> = values.filter_map(serde_json::Value::as_str).collect();
+            let known = remember(texts.iter().copied());
+            let again: u32 = known
+                .iter()
+                .filter(|known| known.times > 1)
+                .map(|known| known.times)
+                .sum();
+            let words = known
+                .iter()
+                .filter(|known| known.value.chars().any(char::is_alphabetic))
+                .count();
+            let is_words = words * 10 >= known.len() * 9;
+            if !is_words {
+                return Vec::new();
+            }
+            if field.list.is_none() && f64::from(again) >= 0.1 * texts.len() as f64 {
+                demand.sources.push(Source::Remembered);
+            }
+            known
+        })
+        .collect()
+}

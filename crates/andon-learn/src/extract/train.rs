@@ -1,0 +1,429 @@
+//! The weights of a reader: logistic regression over each choice, by AdaGrad (Duchi, Hazan
+//! and Singer, 2011). First among random candidates, then among those that were taken for
+//! right ones.
+
+use std::collections::BTreeMap;
+
+use andon_task::extract::{
+    Fields, Gold, Grouping, Look, PLACES, Page, Parts, Reader, Search, digest_of, place,
+};
+use serde_json::Value;
+
+use super::align::{Aligned, Target, align};
+use super::demand::{memories, survey};
+use crate::error::LearnError;
+use crate::random::Random;
+
+/// Passes over the examples before and after the hard candidates are sought.
+const PASSES: [usize; 2] = [3, 8];
+
+/// How far a weight moves at first.
+const RATE: f32 = 0.2;
+
+/// Wrong candidates that a choice is learnt against: drawn ones, and hard ones.
+const DRAWN: usize = 24;
+const HARD: usize = 24;
+
+/// The same for a document's lists.
+const DRAWN_IN_LISTS: usize = 120;
+const HARD_IN_LISTS: usize = 120;
+
+/// An example of which the expected object was read.
+#[derive(Clone, Copy)]
+pub(super) struct Lesson<'a> {
+    pub(super) text: &'a str,
+    pub(super) gold: &'a Gold,
+}
+
+/// A choice that is learnt: features of each option one after the other.
+struct Choice {
+    features: Vec<u32>,
+    ends: Vec<u32>,
+    /// The options that are right are the first ones.
+    right: usize,
+    /// The field; of an option of a list any of its fields, or none.
+    form: Form,
+}
+
+enum Form {
+    /// One of the options is the value of the field.
+    Value(usize),
+    /// Each option is the value of one of these fields or of none.
+    Marks {
+        /// The fields that each option may be.
+        fields: Vec<Vec<u16>>,
+        /// The field that each option is.
+        right: Vec<Option<u16>>,
+    },
+}
+
+/// Weights while they are learnt.
+struct Weights {
+    values: Vec<f32>,
+    squares: Vec<f32>,
+}
+
+impl Weights {
+    fn score(&self, field: usize, features: &[u32]) -> f64 {
+        let weight = |&feature: &u32| f64::from(self.values[place(feature, field)]);
+        features.iter().map(weight).sum()
+    }
+
+    fn move_by(&mut self, field: usize, features: &[u32], slope: f64) {
+        let slope = slope as f32;
+        if slope.abs() < 1e-3 {
+            return;
+        }
+        for &feature in features {
+            let place = place(feature, field);
+            self.squares[place] += slope * slope;
+            self.values[place] += RATE * slope / (self.squares[place].sqrt() + 1e-3);
+        }
+    }
+}
+
+/// Trains a reader on lessons. It is not calibrated.
+pub(super) fn train(
+    schema: &Value,
+    fields: &Fields,
+    lessons: &[Lesson<'_>],
+) -> Result<Reader, LearnError> {
+    let pairs: Vec<(&str, &Gold)> = lessons
+        .iter()
+        .map(|lesson| (lesson.text, lesson.gold))
+        .collect();
+    let mut surveyed = survey(fields, &pairs);
+    let golds: Vec<&Gold> = lessons.iter().map(|lesson| lesson.gold).collect();
+    let remembered = memories(fields, &mut surveyed.demands, &golds);
+    let search = Search::new(fields.clone(), surveyed.demands.clone(), &remembered);
+    let mut weights = Weights {
+        values: vec![0.0; PLACES],
+        squares: vec![0.0; PLACES],
+    };
+    let mut random = Random::seeded(1);
+    let mut seen = Vec::new();
+    for (round, passes) in PASSES.into_iter().enumerate() {
+        let mut choices = Vec::new();
+        for lesson in lessons {
+            let page = Page::new(lesson.text);
+            let look = search.look(&page);
+            let aligned = align(&search, &page, &look, lesson.gold);
+            let hard = (round > 0).then_some(&weights);
+            choose_among(
+                &search,
+                (&page, &look),
+                (lesson.gold, &aligned),
+                hard,
+                &mut random,
+                &mut choices,
+            );
+            if round == 0 {
+                seen.push(Seen::of(aligned, &look));
+            }
+        }
+        let mut order: Vec<usize> = (0..choices.len()).collect();
+        for _ in 0..passes {
+            random.shuffle(&mut order);
+            for &index in &order {
+                learn(&mut weights, &choices[index]);
+            }
+        }
+    }
+    let weights = weights
+        .values
+        .iter()
+        .enumerate()
+        .filter(|(_, weight)| weight.abs() > 1e-4);
+    let parts = Parts {
+        schema: digest_of(schema),
+        demands: surveyed.demands,
+        remembered,
+        spelling: surveyed.spelling,
+        grouping: grouping_of(fields, &seen),
+        nested: seen.iter().any(|seen| seen.nested),
+        weights: weights
+            .map(|(place, &weight)| (place as u32, weight))
+            .collect(),
+        trust: andon_task::extract::Trust::default(),
+    };
+    Ok(Reader::new(fields.clone(), parts)?)
+}
+
+/// The choices that a document teaches.
+fn choose_among(
+    search: &Search,
+    (page, look): (&Page<'_>, &Look),
+    (gold, aligned): (&Gold, &Aligned),
+    hard: Option<&Weights>,
+    random: &mut Random,
+    choices: &mut Vec<Choice>,
+) {
+    for (field, target) in aligned.values.iter().enumerate() {
+        let definition = search.field(field);
+        let key = gold.values[field]
+            .as_ref()
+            .and_then(|value| definition.key(value));
+        let mut choice = Choice {
+            features: Vec::new(),
+            ends: Vec::new(),
+            right: 0,
+            form: Form::Value(field),
+        };
+        let absence = |choice: &mut Choice| {
+            if definition.may_be_absent {
+                search.absence(page, look.own[field].len(), &mut choice.features);
+                choice.ends.push(choice.features.len() as u32);
+            }
+        };
+        let push = |choice: &mut Choice, candidate: u32| {
+            let at = (field, candidate as usize);
+            let has = search.features(look, at, key, &mut choice.features);
+            if has {
+                choice.ends.push(choice.features.len() as u32);
+            }
+            has
+        };
+        let right: &[u32] = match target {
+            Target::Unknown => continue,
+            Target::Absent => {
+                absence(&mut choice);
+                choice.right = choice.ends.len();
+                &[]
+            }
+            Target::Candidates(right) => {
+                for &candidate in right {
+                    choice.right += usize::from(push(&mut choice, candidate));
+                }
+                absence(&mut choice);
+                right
+            }
+        };
+        if choice.right == 0 {
+            continue;
+        }
+        let wrong: Vec<u32> = look.own[field]
+            .iter()
+            .copied()
+            .filter(|number| !right.contains(number))
+            .collect();
+        let mut features = Vec::new();
+        let score = |weights: &Weights, number: u32| {
+            features.clear();
+            match search.features(look, (field, number as usize), key, &mut features) {
+                true => weights.score(field, &features),
+                false => f64::NEG_INFINITY,
+            }
+        };
+        for number in select(wrong, hard, (DRAWN, HARD), random, score) {
+            push(&mut choice, number);
+        }
+        choices.push(choice);
+    }
+    mark_among(search, look, &aligned.marks, hard, random, choices);
+}
+
+/// The choices that the values of a document's lists teach.
+fn mark_among(
+    search: &Search,
+    look: &Look,
+    marks: &BTreeMap<u32, usize>,
+    hard: Option<&Weights>,
+    random: &mut Random,
+    choices: &mut Vec<Choice>,
+) {
+    let mut may_be: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
+    for field in 0..search.fields.all().len() {
+        if search.field(field).list.is_some() {
+            for &candidate in &look.own[field] {
+                may_be.entry(candidate).or_default().push(field as u16);
+            }
+        }
+    }
+    if may_be.is_empty() {
+        return;
+    }
+    let mut choice = Choice {
+        features: Vec::new(),
+        ends: Vec::new(),
+        right: 0,
+        form: Form::Value(0),
+    };
+    let keys: std::collections::BTreeSet<u64> = marks
+        .keys()
+        .map(|&number| look.candidates[number as usize].key())
+        .collect();
+    let wrong: Vec<u32> = may_be
+        .keys()
+        .copied()
+        .filter(|number| !marks.contains_key(number))
+        .collect();
+    let left_out = |number: u32| {
+        let key = look.candidates[number as usize].key();
+        keys.contains(&key).then_some(key)
+    };
+    let mut features = Vec::new();
+    let score = |weights: &Weights, number: u32| {
+        let fields = &may_be[&number];
+        let mut best = f64::NEG_INFINITY;
+        for &field in fields {
+            features.clear();
+            let at = (usize::from(field), number as usize);
+            if search.features(look, at, left_out(number), &mut features) {
+                best = best.max(weights.score(usize::from(field), &features));
+            }
+        }
+        best
+    };
+    let selected = select(wrong, hard, (DRAWN_IN_LISTS, HARD_IN_LISTS), random, score);
+    let (mut fields, mut right) = (Vec::new(), Vec::new());
+    for number in marks.keys().copied().chain(selected) {
+        // What is remembered differs by field, but the same features serve all: the
+        // field is part of a weight's place.
+        let Some(first) = may_be.get(&number) else {
+            continue;
+        };
+        let options: Vec<u16> = first.clone();
+        fields.push(options);
+        right.push(marks.get(&number).map(|&field| field as u16));
+        for &field in first {
+            let at = (usize::from(field), number as usize);
+            search.features(look, at, left_out(number), &mut choice.features);
+            choice.ends.push(choice.features.len() as u32);
+        }
+    }
+    choice.form = Form::Marks { fields, right };
+    choices.push(choice);
+}
+
+/// Some of the wrong candidates: drawn ones, and those that score highest.
+fn select(
+    mut wrong: Vec<u32>,
+    hard: Option<&Weights>,
+    (drawn, hardest): (usize, usize),
+    random: &mut Random,
+    mut score: impl FnMut(&Weights, u32) -> f64,
+) -> Vec<u32> {
+    if wrong.len() <= drawn + hardest {
+        return wrong;
+    }
+    let mut selected = Vec::new();
+    if let Some(weights) = hard {
+        let mut scored: Vec<(f64, u32)> = wrong
+            .iter()
+            .map(|&number| (score(weights, number), number))
+            .collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        selected.extend(scored.iter().take(hardest).map(|&(_, number)| number));
+        wrong = scored[hardest..]
+            .iter()
+            .map(|&(_, number)| number)
+            .collect();
+    }
+    let missing = drawn + hardest - selected.len();
+    for step in 0..missing.min(wrong.len()) {
+        let other = step + random.below(wrong.len() - step);
+        wrong.swap(step, other);
+        selected.push(wrong[step]);
+    }
+    selected
+}
+
+fn learn(weights: &mut Weights, choice: &Choice) {
+    let option = |index: usize| {
+        let start = index.checked_sub(1).map_or(0, |before| choice.ends[before]);
+        &choice.features[start as usize..choice.ends[index] as usize]
+    };
+    match &choice.form {
+        Form::Value(field) => {
+            let scores: Vec<f64> = (0..choice.ends.len())
+                .map(|index| weights.score(*field, option(index)))
+                .collect();
+            let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let shares: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
+            let total: f64 = shares.iter().sum();
+            let right: f64 = shares[..choice.right].iter().sum::<f64>().max(1e-300);
+            for (index, share) in shares.iter().enumerate() {
+                let wanted = if index < choice.right {
+                    share / right
+                } else {
+                    0.0
+                };
+                weights.move_by(*field, option(index), wanted - share / total);
+            }
+        }
+        Form::Marks { fields, right } => {
+            let mut first = 0;
+            for (fields, right) in fields.iter().zip(right) {
+                let scores: Vec<f64> = (fields.iter().enumerate())
+                    .map(|(index, &field)| weights.score(usize::from(field), option(first + index)))
+                    .collect();
+                let top = scores.iter().copied().fold(0.0, f64::max);
+                let total: f64 =
+                    scores.iter().map(|score| (score - top).exp()).sum::<f64>() + (-top).exp();
+                for (index, (&field, score)) in fields.iter().zip(&scores).enumerate() {
+                    let share = (score - top).exp() / total;
+                    let wanted = f64::from(u8::from(*right == Some(field)));
+                    weights.move_by(usize::from(field), option(first + index), wanted - share);
+                }
+                first += fields.len();
+            }
+        }
+    }
+}
+
+/// What an example shows of how its lists are written.
+struct Seen {
+    /// For each list and item the lines of its values and the field that comes first.
+    items: Vec<Vec<(Vec<usize>, usize)>>,
+    /// Whether a value lies within another.
+    nested: bool,
+}
+
+impl Seen {
+    fn of(aligned: Aligned, look: &Look) -> Self {
+        let marks: Vec<_> = aligned
+            .marks
+            .keys()
+            .map(|&number| &look.candidates[number as usize])
+            .collect();
+        let nested = marks.iter().enumerate().any(|(index, a)| {
+            marks[..index]
+                .iter()
+                .any(|b| a.start < b.end && b.start < a.end && a.key() != b.key())
+        });
+        Self {
+            nested,
+            items: aligned.items,
+        }
+    }
+}
+
+/// How values become items, as the examples show it.
+fn grouping_of(fields: &Fields, seen: &[Seen]) -> Vec<Grouping> {
+    let lists = fields.all().iter().filter_map(|field| field.list).max();
+    (0..lists.map_or(0, |last| last + 1))
+        .map(|list| {
+            let (mut items, mut in_line) = (0, 0);
+            let mut first: BTreeMap<usize, usize> = BTreeMap::new();
+            for seen in seen {
+                let mut last = None;
+                for (lines, field) in &seen.items[list] {
+                    items += 1;
+                    let own = lines[0];
+                    in_line += usize::from(lines.iter().all(|&l| l == own) && last != Some(own));
+                    last = Some(own);
+                    *first.entry(*field).or_default() += 1;
+                }
+            }
+            let enough = |count: usize| count * 20 >= items * 19;
+            let most = first
+                .into_iter()
+                .max_by_key(|&(field, count)| (count, field));
+            match most {
+                _ if enough(in_line) => Grouping::Line,
+                Some((field, count)) if enough(count) => Grouping::From(field),
+                _ => Grouping::Repeat,
+            }
+        })
+        .collect()
+}

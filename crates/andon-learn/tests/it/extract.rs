@@ -1,0 +1,224 @@
+//! Readers, learnt from notes that are written here.
+
+use andon_learn::LearnError;
+use andon_learn::extract::{figures, learn_reader};
+use andon_task::extract::{Fields, Reader, ReaderError};
+use serde_json::{Value, json};
+
+use crate::random::Random;
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "number": {"type": "string"},
+            "date": {"type": ["string", "null"], "format": "date"},
+            "total": {"type": ["number", "null"]},
+            "supplier": {
+                "type": "object",
+                "properties": {"name": {"type": ["string", "null"]}},
+                "required": ["name"]
+            },
+            "positions": {"type": "array", "items": {
+                "type": "object",
+                "properties": {"text": {"type": "string"}, "quantity": {"type": "integer"}},
+                "required": ["text", "quantity"]
+            }},
+            "marks": {"type": "array", "items": {"type": "string"}}
+        },
+        "required": ["number", "date", "total", "supplier", "positions", "marks"]
+    })
+}
+
+/// A delivery note with what it says.
+fn note(random: &mut Random) -> (String, Value) {
+    let pick = |random: &mut Random, words: &[&'static str]| words[random.below(words.len())];
+    let number = format!("DN-{}", 10_000 + random.below(90_000));
+    let supplier = pick(
+        random,
+        &["Northwind Seals Ltd", "Talleres Ebro S.L.", "Atlas Belts"],
+    );
+    let (day, month) = (1 + random.below(28), 1 + random.below(12));
+    let date = (random.below(4) > 0).then(|| format!("2026-{month:02}-{day:02}"));
+    let total = (random.below(3) > 0).then(|| random.below(90_000) as f64 / 4.0);
+    let mut text = format!("{supplier}\nDelivery note: {number}\n");
+    if date.is_some() {
+        let label = pick(random, &["Date", "Fecha"]);
+        text.push_str(&format!("{label}: {day:02}/{month:02}/2026\n"));
+    }
+    let mut positions = Vec::new();
+    for _ in 0..1 + random.below(4) {
+        let part = pick(
+            random,
+            &[
+                "ball bearing",
+                "v-belt",
+                "seal kit",
+                "label roll",
+                "oil filter",
+            ],
+        );
+        let quantity = 1 + random.below(400);
+        text.push_str(&format!("{part}\t{quantity}\tpcs\n"));
+        positions.push(json!({"text": part, "quantity": quantity}));
+    }
+    if let Some(total) = total {
+        text.push_str(&format!("Total: {total:.2} EUR\n"));
+    }
+    let mark = (random.below(2) > 0).then(|| pick(random, &["fragile", "keep dry"]));
+    if let Some(mark) = mark {
+        text.push_str(&format!("Handle: {mark}\n"));
+    }
+    let expected = json!({
+        "number": number, "date": date, "total": total, "supplier": {"name": supplier},
+        "positions": positions, "marks": mark.into_iter().collect::<Vec<_>>()
+    });
+    (text, expected)
+}
+
+fn notes(count: usize) -> Vec<(String, Value)> {
+    let mut random = Random::seeded(3);
+    (0..count).map(|_| note(&mut random)).collect()
+}
+
+fn pairs(notes: &[(String, Value)]) -> Vec<(&str, &Value)> {
+    notes
+        .iter()
+        .map(|(text, expected)| (text.as_str(), expected))
+        .collect()
+}
+
+#[test]
+fn a_reader_is_learnt_and_points_at_its_values() {
+    let notes = notes(60);
+    let learnt = learn_reader("note", &schema(), &pairs(&notes), &Default::default).unwrap();
+    let fields = Fields::of(&schema()).unwrap();
+    let (figures, _) = figures(&fields, &learnt.held_out, 0.6).unwrap();
+    assert!(figures.field_accuracy.value > 0.95, "{figures:?}");
+    assert!(figures.field_accuracy.low <= figures.field_accuracy.value);
+    assert_eq!(figures.per_field.len(), fields.all().len());
+
+    let text = "Atlas Belts\nDelivery note: DN-77123\nFecha: 09/02/2026\nseal kit\t12\tpcs\nTotal: 1,024.50 EUR\n";
+    let reading = learnt.reader.read(text).unwrap();
+    assert_eq!(reading.value["number"], "DN-77123");
+    assert_eq!(reading.value["date"], "2026-02-09");
+    assert_eq!(reading.value["total"], 1024.5);
+    assert_eq!(reading.value["supplier"]["name"], "Atlas Belts");
+    assert_eq!(
+        reading.value["positions"],
+        json!([{"text": "seal kit", "quantity": 12}])
+    );
+    assert_eq!(reading.value["marks"], json!([]));
+    let at = |path: &str| {
+        let pointed = reading
+            .fields
+            .iter()
+            .find(|pointed| pointed.path == path)
+            .unwrap();
+        let (start, end) = pointed.span.unwrap();
+        assert!((0.0..=1.0).contains(&pointed.confidence));
+        &text[start..end]
+    };
+    assert_eq!(at("number"), "DN-77123");
+    assert_eq!(at("date"), "09/02/2026");
+    assert_eq!(at("positions[0].quantity"), "12");
+
+    // The same examples give the same bytes, and the file gives the same reader.
+    let again = learn_reader("note", &schema(), &pairs(&notes), &Default::default).unwrap();
+    assert_eq!(again.reader.digest(), learnt.reader.digest());
+    let parsed = Reader::parse(&schema(), learnt.reader.bytes()).unwrap();
+    assert_eq!(parsed.read(text).unwrap(), reading);
+}
+
+#[test]
+fn every_reading_satisfies_the_schema() {
+    let notes = notes(40);
+    let reader = learn_reader("note", &schema(), &pairs(&notes), &Default::default)
+        .unwrap()
+        .reader;
+    let fields = Fields::of(&schema()).unwrap();
+    let long = "DN-1\tseal kit\t4 pcs 01/02/2026 9.99\n".repeat(600);
+    for text in ["x", "-", "1", "12/12", "\n\n\t\t", "ñandú ☂ 4,5", &long] {
+        match reader.read(text) {
+            Ok(reading) => {
+                let sound = andon_task::extract::Gold::of(&fields, &reading.value);
+                assert!(sound.is_ok(), "{text:?}: {sound:?}");
+            }
+            // `number` must be there, and a text may have nothing like it.
+            Err(error) => assert_eq!(error, ReaderError::NothingFound("number".to_owned())),
+        }
+    }
+}
+
+#[test]
+fn damage_and_foreign_schemas_are_named() {
+    let notes = notes(10);
+    let reader = learn_reader("note", &schema(), &pairs(&notes), &Default::default)
+        .unwrap()
+        .reader;
+    let parse = |bytes: &[u8]| Reader::parse(&schema(), bytes).expect_err("refused");
+    assert_eq!(parse(b"something else"), ReaderError::NotAReader);
+    let bytes = reader.bytes();
+    assert!(matches!(
+        parse(&bytes[..bytes.len() / 2]),
+        ReaderError::Damaged(_)
+    ));
+    let mut spoilt = bytes.to_vec();
+    spoilt[40] ^= 1;
+    assert!(matches!(parse(&spoilt), ReaderError::Damaged(_)));
+    let mut newer = bytes.to_vec();
+    newer[8] = 9;
+    assert!(matches!(
+        parse(&newer),
+        ReaderError::NewerFormat { found: 9, .. }
+    ));
+    let other = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    assert_eq!(
+        Reader::parse(&other, bytes).expect_err("refused"),
+        ReaderError::OtherSchema
+    );
+}
+
+#[test]
+fn wrong_examples_and_schemas_are_named() {
+    let learn = |schema: &Value, expected: Value| {
+        let examples = [("a text", &expected)];
+        let learnt = learn_reader("note", schema, &examples, &Default::default);
+        learnt.err().expect("refused").to_string()
+    };
+    let error = learn(&schema(), json!({"number": 5}));
+    assert!(
+        error.contains("example 1") && error.contains("expected.number"),
+        "{error}"
+    );
+    let odd = json!({"type": "object", "properties": {"a": {"not": {}, "type": "string"}}});
+    let error = learn(&odd, json!({}));
+    assert!(
+        error.contains("'not'") && error.contains("#/properties/a"),
+        "{error}"
+    );
+    let none = learn_reader("note", &schema(), &[], &Default::default);
+    assert!(matches!(none, Err(LearnError::NoExamples { .. })));
+}
+
+#[test]
+fn a_schema_of_two_hundred_fields_is_read() {
+    let properties: serde_json::Map<String, Value> = (0..200)
+        .map(|n| (format!("f{n}"), json!({"type": ["string", "null"]})))
+        .collect();
+    let schema = json!({"type": "object", "properties": properties});
+    let notes: Vec<(String, Value)> = (0..6)
+        .map(|n| {
+            (
+                format!("code: A{n}\nplace: hall {n}"),
+                json!({"f7": format!("A{n}")}),
+            )
+        })
+        .collect();
+    let reader = learn_reader("wide", &schema, &pairs(&notes), &Default::default)
+        .unwrap()
+        .reader;
+    let reading = reader.read("code: A9\nplace: hall 9").unwrap();
+    assert_eq!(reading.fields.len(), 200);
+    assert_eq!(reading.value["f7"], "A9");
+}

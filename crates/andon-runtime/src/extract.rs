@@ -1,0 +1,130 @@
+//! The `extract` kind: by the reader that serves the task, otherwise by the language model
+//! under the schema.
+
+use std::ops::ControlFlow;
+
+use andon_task::certificate::Severity;
+use andon_task::engine::{Finish, GenerateRequest, Grammar};
+use andon_task::extract::{Reader, is_empty, locate};
+use andon_task::prompt;
+use andon_task::run::{Answerer, Digests, Evidence, FieldEvidence, Run, Span};
+use andon_task::schema::Schema;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::node::Node;
+use crate::run::{Asked, Outcome};
+
+/// The most tokens of a written object.
+const MOST_TOKENS: usize = 1024;
+
+impl Node {
+    /// An object of the schema, its values from the text.
+    pub(crate) fn extract(&self, schema: &Schema, asked: Asked<'_>) -> Result<Run, Error> {
+        let outcome = match self.readers.serving(&asked.task.name) {
+            Some(reader) => self.extract_by_reader(schema, &reader, &asked)?,
+            None => self.extract_by_generation(schema, &asked)?,
+        };
+        Ok(self.routed(&asked, outcome))
+    }
+
+    fn extract_by_reader(
+        &self,
+        schema: &Schema,
+        reader: &Reader,
+        asked: &Asked<'_>,
+    ) -> Result<Outcome, Error> {
+        let reading = reader.read(asked.text)?;
+        let field = |pointed: andon_task::extract::Pointed| {
+            Evidence::Field(FieldEvidence {
+                path: pointed.path,
+                value: pointed.value.unwrap_or(Value::Null),
+                confidence: Some(pointed.confidence),
+                span: pointed.span.map(|(start, end)| Span { start, end }),
+                verbatim: pointed.verbatim,
+            })
+        };
+        // A document in which nothing is found is one of another kind: somebody looks.
+        let nothing = is_empty(&reading.value);
+        Ok(Outcome {
+            confidence: if nothing { 0.0 } else { reading.confidence },
+            calibrated: true,
+            said: Severity::Ordinary,
+            answer: reading.value,
+            answered_by: Answerer::Reader,
+            evidence: reading.fields.into_iter().map(field).collect(),
+            digests: Digests {
+                reader: Some(reader.digest()),
+                schema: Some(schema.digest()),
+                policy: self.plant.policy,
+                ..Digests::default()
+            },
+        })
+    }
+
+    fn extract_by_generation(&self, schema: &Schema, asked: &Asked<'_>) -> Result<Outcome, Error> {
+        let model = self
+            .language_model
+            .as_ref()
+            .ok_or_else(|| Error::NothingAnswers(asked.task.name.clone()))?;
+        let request = GenerateRequest {
+            grammar: Some(Grammar::Json(schema.value().clone())),
+            max_tokens: Some(MOST_TOKENS),
+            terms: asked.terms.clone(),
+            ..GenerateRequest::new(prompt::extract(asked.task, schema, asked.text))
+        };
+        let generation = model.generate(&request, &mut |_| ControlFlow::Continue(()))?;
+        let tokens = generation.usage.completion_tokens;
+        let whole = (generation.finish == Finish::Stop)
+            .then(|| serde_json::from_str::<Value>(&generation.text).ok())
+            .flatten();
+        let answer = whole.ok_or(Error::Unfinished(tokens))?;
+        let mut evidence = Vec::new();
+        leaves(&answer, String::new(), &mut |path, value| {
+            let place = locate(asked.text, value);
+            evidence.push(Evidence::Field(FieldEvidence {
+                path,
+                value: value.clone(),
+                confidence: None,
+                span: place.map(|(start, end)| Span { start, end }),
+                verbatim: place.is_some(),
+            }));
+        });
+        Ok(Outcome {
+            confidence: 0.0,
+            calibrated: false,
+            said: Severity::Ordinary,
+            answer,
+            answered_by: Answerer::Generation,
+            evidence,
+            digests: Digests {
+                model: Some(model.model().digest),
+                prompt: Some(prompt::digest(&prompt::extract(asked.task, schema, ""))),
+                schema: Some(schema.digest()),
+                policy: self.plant.policy,
+                ..Digests::default()
+            },
+        })
+    }
+}
+
+/// Each value of an object that is neither an object nor a list, with its path.
+fn leaves(value: &Value, path: String, see: &mut impl FnMut(String, &Value)) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let path = match path.is_empty() {
+                    true => name.clone(),
+                    false => format!("{path}.{name}"),
+                };
+                leaves(value, path, see);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                leaves(value, format!("{path}[{index}]"), see);
+            }
+        }
+        value => see(path, value),
+    }
+}

@@ -1,0 +1,413 @@
+//! A trained reader: from a text to an object, with the place of each value.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::assemble::{self, Filled, Item};
+use super::candidate::{Candidate, Demand};
+use super::fields::{Fields, SchemaError};
+use super::look::{Look, PLACES, Search, place};
+use super::memory::Remembered;
+use super::page::Page;
+use super::spelling::Spelling;
+use super::trust::{Trust, log_odds};
+use super::{ReaderError, format};
+use crate::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+/// How the values of a list become items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Grouping {
+    /// An item is on one line, and no line has two.
+    Line,
+    /// An item begins with the field of this number.
+    From(usize),
+    /// An item ends where one of its fields comes again.
+    Repeat,
+}
+
+/// What a reader is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    /// The digest of the schema that it was trained for.
+    pub schema: Digest,
+    /// Where each field is looked for.
+    pub demands: Vec<Demand>,
+    /// What each field has been.
+    pub remembered: Vec<Vec<Remembered>>,
+    /// How each field is written.
+    pub spelling: Vec<Spelling>,
+    /// How the values of each list become items.
+    pub grouping: Vec<Grouping>,
+    /// Whether a value of a list may lie within another.
+    pub nested: bool,
+    /// The weights that are not zero, by ascending place.
+    pub weights: Vec<(u32, f32)>,
+    /// From shares to probabilities.
+    pub trust: Trust,
+}
+
+/// Reads the fields of one schema out of texts.
+#[derive(Debug)]
+pub struct Reader {
+    search: Search,
+    parts: Parts,
+    weights: Vec<f32>,
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+/// A value that was read, or that there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pointed {
+    /// Where it belongs, as `total` or `positions[2].quantity`.
+    pub path: String,
+    /// The field.
+    pub field: usize,
+    /// The value; `None` where the text has none.
+    pub value: Option<Value>,
+    /// Its place in the text, in bytes; `None` where nothing there says it.
+    pub span: Option<(usize, usize)>,
+    /// Whether the place says the value as it is, but for blanks and punctuation.
+    pub verbatim: bool,
+    /// How probable it is that the value is right.
+    pub confidence: f64,
+}
+
+/// What a text says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The object; it satisfies the schema.
+    pub value: Value,
+    /// Each value with its place.
+    pub fields: Vec<Pointed>,
+    /// How probable it is that all of them are right.
+    pub confidence: f64,
+    /// What `confidence` was made of, for calibration: the sum and the least of the
+    /// logarithms.
+    pub raw: Vec<f64>,
+}
+
+impl Reader {
+    /// A reader of these parts for the schema with these fields.
+    pub fn new(fields: Fields, parts: Parts) -> Result<Self, ReaderError> {
+        let (bytes, digest) = format::write(&parts);
+        Self::build(fields, parts, bytes, digest)
+    }
+
+    /// Reads the file of a reader for a schema.
+    pub fn parse(schema: &Value, bytes: &[u8]) -> Result<Self, ReaderError> {
+        let (parts, digest) = format::read(bytes)?;
+        if parts.schema != digest_of(schema) {
+            return Err(ReaderError::OtherSchema);
+        }
+        Self::build(Fields::of(schema)?, parts, bytes.to_vec(), digest)
+    }
+
+    fn build(
+        fields: Fields,
+        parts: Parts,
+        bytes: Vec<u8>,
+        digest: Digest,
+    ) -> Result<Self, ReaderError> {
+        let count = fields.all().len();
+        let lengths = [
+            parts.demands.len(),
+            parts.remembered.len(),
+            parts.spelling.len(),
+        ];
+        if lengths != [count; 3] || parts.grouping.len() != fields.lists.len() {
+            return Err(ReaderError::Damaged("its fields are others"));
+        }
+        let mut weights = vec![0.0; PLACES];
+        for &(place, weight) in &parts.weights {
+            match weights.get_mut(place as usize) {
+                Some(slot) if weight.is_finite() => *slot = weight,
+                _ => return Err(ReaderError::Damaged("a weight is no number")),
+            }
+        }
+        Ok(Self {
+            search: Search::new(fields, parts.demands.clone(), &parts.remembered),
+            parts,
+            weights,
+            bytes,
+            digest,
+        })
+    }
+
+    /// Its file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The digest that it is known by.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The digest of the schema that it was trained for.
+    pub fn schema(&self) -> Digest {
+        self.parts.schema
+    }
+
+    /// The fields that it reads.
+    pub fn fields(&self) -> &Fields {
+        &self.search.fields
+    }
+
+    /// The same reader with other calibration.
+    pub fn trusting(self, trust: Trust) -> Result<Self, ReaderError> {
+        let parts = Parts {
+            trust,
+            ..self.parts
+        };
+        Self::new(self.search.fields, parts)
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// If a field must have a value and the text has none that the schema admits.
+    pub fn read(&self, text: &str) -> Result<Reading, ReaderError> {
+        let page = Page::new(text);
+        let look = self.search.look(&page);
+        let mut filled = Filled::new(&self.search.fields);
+        for (number, field) in self.search.fields.all().iter().enumerate() {
+            if field.list.is_none() {
+                filled.values[number] = Some(self.choose(&page, &look, number)?);
+            }
+        }
+        self.collect(&page, &look, &mut filled);
+        let (value, fields, raw) = assemble::object(&self.search.fields, filled)?;
+        Ok(Reading {
+            value,
+            fields,
+            confidence: self.parts.trust.record(&raw),
+            raw,
+        })
+    }
+
+    fn score(&self, field: usize, features: &[u32]) -> f64 {
+        let weight = |&feature: &u32| f64::from(self.weights[place(feature, field)]);
+        features.iter().map(weight).sum()
+    }
+
+    /// The value of a field that a document has once.
+    fn choose(&self, page: &Page<'_>, look: &Look, number: usize) -> Result<Pointed, ReaderError> {
+        let field = self.search.field(number);
+        let own = &look.own[number];
+        let mut features = Vec::new();
+        // Places that say the same are one answer: key, score, best place and its score.
+        let mut answers: Vec<(u64, f64, usize, f64)> = Vec::new();
+        let mut known = std::collections::HashMap::new();
+        for &candidate in own {
+            let candidate = candidate as usize;
+            features.clear();
+            if !self
+                .search
+                .features(look, (number, candidate), None, &mut features)
+            {
+                continue;
+            }
+            let score = self.score(number, &features);
+            let key = look.candidates[candidate].key();
+            let slot = *known.entry(key).or_insert(answers.len());
+            match answers.get_mut(slot) {
+                None => answers.push((key, score, candidate, score)),
+                Some((_, sum, best, highest)) => {
+                    let top = sum.max(score);
+                    *sum = top + ((*sum - top).exp() + (score - top).exp()).ln();
+                    let better = (look.candidates[candidate].has_place(), score)
+                        > (look.candidates[*best].has_place(), *highest);
+                    if better {
+                        (*best, *highest) = (candidate, score);
+                    }
+                }
+            }
+        }
+        answers.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.2.cmp(&b.2)));
+        features.clear();
+        self.search.absence(page, own.len(), &mut features);
+        let absent = match field.may_be_absent {
+            true => self.score(number, &features),
+            false => f64::NEG_INFINITY,
+        };
+        let top = answers.first().map_or(absent, |best| best.1.max(absent));
+        let total: f64 = answers
+            .iter()
+            .map(|answer| (answer.1 - top).exp())
+            .sum::<f64>()
+            + (absent - top).exp();
+        for (_, score, candidate, _) in &answers {
+            if *score <= absent {
+                break;
+            }
+            let candidate = &look.candidates[*candidate];
+            let spelling = &self.parts.spelling[number];
+            let Some(value) = candidate.value(page, field, &self.search.memory, spelling) else {
+                continue;
+            };
+            let share = (score - top).exp() / total;
+            return Ok(self.pointed(page, number, (candidate, value), share));
+        }
+        if !field.may_be_absent {
+            return Err(ReaderError::NothingFound(field.path.clone()));
+        }
+        let share = match answers.is_empty() {
+            true => 1.0,
+            false => (absent - top).exp() / total,
+        };
+        Ok(Pointed {
+            path: field.path.clone(),
+            field: number,
+            value: None,
+            span: None,
+            verbatim: false,
+            confidence: self.parts.trust.field(number, log_odds(share)),
+        })
+    }
+
+    fn pointed(
+        &self,
+        page: &Page<'_>,
+        number: usize,
+        (candidate, value): (&Candidate, Value),
+        share: f64,
+    ) -> Pointed {
+        let span = candidate
+            .has_place()
+            .then_some((candidate.start, candidate.end));
+        let verbatim = match (&value, span) {
+            (Value::String(value), Some((start, end))) => {
+                super::spelling::compact(value) == super::spelling::compact(&page.text[start..end])
+            }
+            (_, span) => span.is_some(),
+        };
+        Pointed {
+            path: self.search.field(number).path.clone(),
+            field: number,
+            value: Some(value),
+            span,
+            verbatim,
+            confidence: self.parts.trust.field(number, log_odds(share)),
+        }
+    }
+
+    /// The items of all lists: each candidate is a value of one of their fields, or of none.
+    fn collect(&self, page: &Page<'_>, look: &Look, filled: &mut Filled) {
+        let (likely, missed) = self.mark(look);
+        filled.doubt = missed;
+        let mut taken: Vec<Marked> = Vec::new();
+        for (share, candidate, field) in likely {
+            let candidate = look.candidates[candidate];
+            let clash = |other: &Candidate| {
+                let overlap = candidate.start < other.end && other.start < candidate.end;
+                let within = (candidate.start >= other.start && candidate.end <= other.end)
+                    || (other.start >= candidate.start && other.end <= candidate.end);
+                let same = (candidate.first, candidate.last) == (other.first, other.last);
+                overlap && (!self.parts.nested || !within || same)
+            };
+            if taken.iter().any(|other| clash(&other.candidate)) {
+                continue;
+            }
+            let spelling = &self.parts.spelling[field];
+            let definition = self.search.field(field);
+            if let Some(value) = candidate.value(page, definition, &self.search.memory, spelling) {
+                taken.push(Marked {
+                    candidate,
+                    field,
+                    share,
+                    value,
+                });
+            }
+        }
+        taken.sort_by_key(|marked| (marked.candidate.start, marked.candidate.end));
+        let mut last_line = vec![None; filled.items.len()];
+        for marked in taken {
+            let Some(list) = self.search.field(marked.field).list else {
+                continue;
+            };
+            let line = marked.candidate.lines(page).0;
+            let has = |item: &Item| item.iter().any(|pointed| pointed.field == marked.field);
+            let begins = match (self.parts.grouping[list], filled.items[list].last()) {
+                (_, None) => true,
+                (Grouping::Line, _) => last_line[list] != Some(line),
+                (Grouping::From(first), Some(item)) => marked.field == first || has(item),
+                (Grouping::Repeat, Some(item)) => has(item),
+            };
+            last_line[list] = Some(line);
+            let field = marked.field;
+            let pointed =
+                self.pointed(page, field, (&marked.candidate, marked.value), marked.share);
+            match filled.items[list].last_mut().filter(|_| !begins) {
+                // A second value on the line is a second reading of the same thing.
+                Some(item) if item.iter().any(|other| other.field == field) => {}
+                Some(item) => item.push(pointed),
+                None => filled.items[list].push(vec![pointed]),
+            }
+        }
+    }
+
+    /// The candidates that are probably values of lists, most probable first: share,
+    /// candidate and field; and the logarithm of how sure it is that the others are none.
+    fn mark(&self, look: &Look) -> (Vec<(f64, usize, usize)>, f64) {
+        // For each candidate its scores by field, against none at 0.
+        let mut scores: BTreeMap<usize, Vec<(usize, f64)>> = BTreeMap::new();
+        let mut features = Vec::new();
+        for (field, definition) in self.search.fields.all().iter().enumerate() {
+            if definition.list.is_none() {
+                continue;
+            }
+            for &candidate in &look.own[field] {
+                let candidate = candidate as usize;
+                features.clear();
+                if self
+                    .search
+                    .features(look, (field, candidate), None, &mut features)
+                {
+                    let score = self.score(field, &features);
+                    scores.entry(candidate).or_default().push((field, score));
+                }
+            }
+        }
+        let mut likely: Vec<(f64, usize, usize)> = Vec::new();
+        let mut missed = 0.0;
+        for (candidate, scores) in scores {
+            let top = scores.iter().map(|(_, score)| *score).fold(0.0, f64::max);
+            let sum: f64 = scores.iter().map(|(_, score)| (score - top).exp()).sum();
+            let total = sum + (-top).exp();
+            let best = scores.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+            let Some(&(field, score)) = best else {
+                continue;
+            };
+            let share = (score - top).exp() / total;
+            if score > 0.0 {
+                likely.push((share, candidate, field));
+            } else if share > 0.05 {
+                missed += (1.0 - share).ln();
+            }
+        }
+        likely.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        (likely, missed)
+    }
+}
+
+/// A candidate that is taken for a value of a list.
+struct Marked {
+    candidate: Candidate,
+    field: usize,
+    share: f64,
+    value: Value,
+}
+
+/// The digest of a schema.
+pub fn digest_of(schema: &Value) -> Digest {
+    Digest::of(schema.to_string().as_bytes())
+}
+
+impl From<SchemaError> for ReaderError {
+    fn from(error: SchemaError) -> Self {
+        Self::Schema(error)
+    }
+}

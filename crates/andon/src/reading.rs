@@ -1,0 +1,263 @@
+//! Tasks that extract: from examples to a reader that serves, and what it is worth.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use andon_learn::extract::{Extraction, Graded, LearntReader, figures, grade_reader, learn_reader};
+use andon_learn::interval::Estimate;
+use andon_learn::promotion::{Outcome, Verdict};
+use andon_store::Kind;
+use andon_task::digest::Digest;
+use andon_task::example::{self, Example};
+use andon_task::extract::{Fields, Gold};
+use andon_task::plant::Plant;
+use andon_task::schema::Schema;
+use andon_task::task::Task;
+use anyhow::{Context, anyhow, bail};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::artefacts::Artefacts;
+use crate::engine::Loader;
+use crate::learning::{Figures, Promote, Trained, examples_of_people};
+use crate::node;
+use crate::progress::line;
+use crate::settings::Settings;
+
+/// What came of learning a reader.
+#[derive(Debug, Serialize)]
+pub(crate) struct LearnedReader {
+    pub(crate) task: String,
+    /// The digest of the candidate.
+    pub(crate) reader: Digest,
+    /// Whether it serves now.
+    pub(crate) promoted: bool,
+    /// How it compares with the reader that served before.
+    pub(crate) comparison: Verdict,
+    /// Its cross-validated figures.
+    pub(crate) evaluation: Extraction,
+    /// How long it took.
+    pub(crate) took_s: f64,
+}
+
+/// Figures of a task that extracts.
+#[derive(Debug, Serialize)]
+pub(crate) struct Measured {
+    task: String,
+    /// How it was measured, in a sentence.
+    how: &'static str,
+    #[serde(flatten)]
+    figures: Extraction,
+    /// The reader; `None` where each part was read by one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reader: Option<Digest>,
+}
+
+/// Trains a reader on the plant's examples and people's answers, and promotes it if it may be.
+pub(crate) fn learn(
+    settings: &Settings,
+    plant: &Plant,
+    (task, schema): (&Task, &Schema),
+    (promote, by): (Promote, Option<&str>),
+) -> anyhow::Result<LearnedReader> {
+    let began = Instant::now();
+    let store = node::store(&settings.state)?;
+    let examples = examples(settings, plant, task, schema)?;
+    let (learnt, fields) = train(&began, (task, schema), &examples)?;
+    let (evaluation, of_records) = figures(&fields, &learnt.held_out, task.accept)
+        .with_context(|| format!("nothing of '{}' could be measured", task.name))?;
+    let loader = Loader::new(settings);
+    let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
+    let artefacts = Artefacts::of(settings, plant, &loader, &encoder);
+    artefacts
+        .readers
+        .save(&learnt.reader)
+        .with_context(|| format!("cannot keep the reader in '{}'", settings.state.display()))?;
+    let outcomes = (examples.iter().zip(&learnt.held_out)).map(|(example, graded)| {
+        Outcome::of_expected(&example.input, &example.expected, graded.is_right())
+    });
+    let trained = Trained {
+        kind: Kind::Reader,
+        digest: learnt.reader.digest(),
+        figures: Figures {
+            evaluation: of_records,
+            outcomes: outcomes.collect(),
+            trained_on: Vec::new(),
+        },
+    };
+    let (comparison, promoted) = trained.keep(&store, &artefacts, task, (promote, by))?;
+    Ok(LearnedReader {
+        task: task.name.clone(),
+        reader: trained.digest,
+        promoted,
+        comparison,
+        evaluation,
+        took_s: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// Measures the reader that serves on a file, or readers on the plant's examples while those
+/// were held out.
+pub(crate) fn measure(
+    settings: &Settings,
+    plant: &Plant,
+    (task, schema): (&Task, &Schema),
+    file: Option<&Path>,
+) -> anyhow::Result<Measured> {
+    let began = Instant::now();
+    let measured = match file {
+        Some(path) => {
+            let examples = read(path, schema)?;
+            let promoted = node::store(&settings.state)?.promoted(&task.name)?;
+            let promoted = promoted.filter(|promotion| promotion.kind == Kind::Reader);
+            let name = &task.name;
+            let digest = promoted
+                .with_context(|| {
+                    format!(
+                        "no reader is promoted for '{name}': train one with `andon learn {name}`"
+                    )
+                })?
+                .digest;
+            let reader = node::readers(&settings.state)
+                .open(digest, schema)
+                .map_err(|reason| anyhow!("the reader of '{name}' does not serve: {reason}"))?;
+            let pairs: Vec<(&str, &Value)> = examples
+                .iter()
+                .map(|e| (e.input.as_str(), &e.expected))
+                .collect();
+            let graded = grade_reader(&reader, &pairs, &|| began.elapsed())?;
+            ("the promoted reader on the file", graded, Some(digest))
+        }
+        None => {
+            let examples = examples(settings, plant, task, schema)?;
+            let (learnt, _) = train(&began, (task, schema), &examples)?;
+            (
+                "cross-validated on the plant's examples",
+                learnt.held_out,
+                None,
+            )
+        }
+    };
+    let (how, graded, reader): (_, Vec<Graded>, _) = measured;
+    let fields = fields(schema, task)?;
+    let (figures, _) = figures(&fields, &graded, task.accept)
+        .with_context(|| format!("'{}' has no examples to measure on", task.name))?;
+    Ok(Measured {
+        task: task.name.clone(),
+        how,
+        figures,
+        reader,
+    })
+}
+
+/// Trains readers of tasks that have examples and none that serves.
+pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Result<()> {
+    let store = node::store(&settings.state)?;
+    for task in plant.tasks.values() {
+        let andon_task::task::Kind::Extract(schema) = &task.kind else {
+            continue;
+        };
+        let serves = store.promoted(&task.name)?.is_some_and(|promotion| {
+            node::readers(&settings.state)
+                .open(promotion.digest, schema)
+                .is_ok()
+        });
+        if serves || plant.expected.get(&task.name).is_none_or(Vec::is_empty) {
+            continue;
+        }
+        let learned = learn(settings, plant, (task, schema), (Promote::IfNotWorse, None))?;
+        line(&format!(
+            "{}: {:.1} % of fields right on held-out examples, learned in {:.1} s",
+            task.name,
+            100.0 * learned.evaluation.field_accuracy.value,
+            learned.took_s
+        ));
+    }
+    Ok(())
+}
+
+fn train(
+    began: &Instant,
+    (task, schema): (&Task, &Schema),
+    examples: &[Example],
+) -> anyhow::Result<(LearntReader, Fields)> {
+    let pairs: Vec<(&str, &Value)> = examples
+        .iter()
+        .map(|example| (example.input.as_str(), &example.expected))
+        .collect();
+    let learnt = learn_reader(&task.name, schema.value(), &pairs, &|| began.elapsed())
+        .with_context(|| format!("cannot learn '{}'", task.name))?;
+    Ok((learnt, fields(schema, task)?))
+}
+
+fn fields(schema: &Schema, task: &Task) -> anyhow::Result<Fields> {
+    Fields::of(schema.value()).with_context(|| format!("cannot read for '{}'", task.name))
+}
+
+/// The plant's examples, which must be right, and what people's answers have become, as far
+/// as the schema still admits it.
+fn examples(
+    settings: &Settings,
+    plant: &Plant,
+    task: &Task,
+    schema: &Schema,
+) -> anyhow::Result<Vec<Example>> {
+    let fields = fields(schema, task)?;
+    let mut examples = plant.expected.get(&task.name).cloned().unwrap_or_default();
+    let store = node::store(&settings.state)?;
+    let people = examples_of_people(&store, plant, task)?;
+    examples.extend(
+        people
+            .into_iter()
+            .filter(|e| Gold::of(&fields, &e.expected).is_ok()),
+    );
+    Ok(examples)
+}
+
+/// The examples of a file, each of which satisfies the schema.
+fn read(path: &Path, schema: &Schema) -> anyhow::Result<Vec<Example>> {
+    let cannot_read = || format!("cannot read the examples '{}'", path.display());
+    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
+    let examples = example::parse_extracted(&text, schema).with_context(cannot_read)?;
+    if examples.is_empty() {
+        bail!(
+            "the file '{}' has no examples: give a line {{\"input\": …, \"expected\": …}} for each",
+            path.display()
+        );
+    }
+    Ok(examples)
+}
+
+/// The figures as lines for people.
+pub(crate) fn shown(figures: &Extraction) -> String {
+    let percent = |figure: &Estimate| {
+        let [value, low, high] = [figure.value, figure.low, figure.high].map(|x| 100.0 * x);
+        format!("{value:.1} % ({low:.1}–{high:.1})")
+    };
+    let mut text = format!(
+        "{} records\n  fields right: {}\n  records all right: {}\n  calibration error of records: {}\n  accepted at {:.2}: {}\n  time: {:.1} ms (median), {:.1} ms (99th percentile)",
+        figures.n,
+        percent(&figures.field_accuracy),
+        percent(&figures.record_accuracy),
+        percent(&figures.ece),
+        figures.accept,
+        percent(&figures.coverage),
+        figures.p50_ms,
+        figures.p99_ms,
+    );
+    if let Some(error) = &figures.selective_error {
+        text.push_str(&format!("\n  wrong among the accepted: {}", percent(error)));
+    }
+    for (path, right) in &figures.per_field {
+        text.push_str(&format!("\n    {path}: {}", percent(right)));
+    }
+    text
+}
+
+impl Measured {
+    /// As a person reads it.
+    pub(crate) fn human(&self) -> String {
+        format!("{}: {}\n{}", self.task, self.how, shown(&self.figures))
+    }
+}
