@@ -160,7 +160,7 @@ impl Node {
         Ok(Question::new(text, vector, glossary))
     }
 
-    fn digests_of_search(&self, searching: &Searching) -> Digests {
+    pub(crate) fn digests_of_search(&self, searching: &Searching) -> Digests {
         Digests {
             model: self
                 .encoder
