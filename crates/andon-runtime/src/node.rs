@@ -216,6 +216,19 @@ impl Node {
             || self.reader_status(task).is_some_and(reads)
     }
 
+    /// The tasks that a note is run through where its sender names none: those that
+    /// decide, and normalisers that serve. The others are about documents, periods and
+    /// questions.
+    pub fn tasks_of_a_note(&self) -> Vec<String> {
+        let of_a_note = |task: &&Task| match task.kind {
+            task::Kind::Decide(_) => true,
+            task::Kind::Normalise => self.normalisers.serving(&task.name).is_some(),
+            task::Kind::Extract(_) | task::Kind::Summarise | task::Kind::Answer => false,
+        };
+        let tasks = self.plant.tasks.values().filter(of_a_note);
+        tasks.map(|task| task.name.clone()).collect()
+    }
+
     /// The head or the normaliser that is promoted for a task, and whether it serves.
     pub fn head_status(&self, task: &str) -> Option<HeadStatus> {
         let head = self.heads.status(task);

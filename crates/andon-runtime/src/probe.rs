@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 
 use andon_task::engine::{Embed, EngineError, GenerateRequest, Prompt, ScoreRequest, Terms};
-use andon_task::task::Class;
+use andon_task::task::{Class, Kind, Task};
 
 use crate::certificates::Validity;
 use crate::model::LanguageModel;
@@ -113,9 +113,10 @@ impl Node {
 
     /// Whether a head serves every task, so that no labels are scored.
     fn heads_answer_all(&self) -> bool {
-        let mut tasks = self.plant.tasks.keys();
+        let decides = |task: &&Task| matches!(task.kind, Kind::Decide(_));
+        let mut tasks = self.plant.tasks.values().filter(decides);
         tasks.all(|task| {
-            let status = self.heads.status(task);
+            let status = self.heads.status(&task.name);
             status.is_some_and(|status| status.refused.is_none())
         })
     }

@@ -3,7 +3,8 @@
 
 use andon_task::calibration::{self, Scored};
 use andon_task::normalise::{
-    Calibration, Decoded, Normalised, Normaliser, Ranker, Reader, align, decode, log_odds, tokens,
+    Calibration, Decoded, Light, Normalised, Normaliser, Ranker, Reader, align, decode, log_odds,
+    tokens,
 };
 
 use super::evaluate::{Figures, Outcome, evaluate};
@@ -105,7 +106,14 @@ pub fn outcome(
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let targets = match words(expected) == words(&normalised.text) {
         true => answered.clone(),
-        false => align(&tokens, expected, Some(normaliser.memory()), &[]),
+        false => {
+            let light = Light {
+                memory: Some(normaliser.memory()),
+                known: &[],
+                answered: &answered,
+            };
+            align(&tokens, expected, &light)
+        }
     };
     let tokens = tokens.iter().zip(targets).zip(answered);
     Outcome {

@@ -1,6 +1,6 @@
 //! Examples as tokens with what became of each.
 
-use andon_task::normalise::{Memory, Token, align, tokens};
+use andon_task::normalise::{Light, Memory, Token, align, tokens};
 
 /// Rounds of counting and aligning anew.
 const ROUNDS: usize = 3;
@@ -23,7 +23,7 @@ pub fn pairs<'a>(examples: &[(&'a str, &str)]) -> Vec<Pair<'a>> {
         .iter()
         .map(|&(text, expected)| {
             let tokens = tokens(text);
-            let targets = align(&tokens, expected, None, &[]);
+            let targets = align(&tokens, expected, &Light::default());
             Pair {
                 text,
                 tokens,
@@ -34,7 +34,12 @@ pub fn pairs<'a>(examples: &[(&'a str, &str)]) -> Vec<Pair<'a>> {
     for _ in 0..ROUNDS {
         let memory = memory(&pairs);
         for (pair, (_, expected)) in pairs.iter_mut().zip(examples) {
-            pair.targets = align(&pair.tokens, expected, Some(&memory), &pair.targets);
+            let light = Light {
+                memory: Some(&memory),
+                known: &pair.targets,
+                answered: &[],
+            };
+            pair.targets = align(&pair.tokens, expected, &light);
         }
     }
     pairs

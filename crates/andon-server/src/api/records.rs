@@ -31,7 +31,8 @@ pub(crate) struct RecordRequest {
     /// Whatever else is to be kept with it: an object.
     #[serde(default)]
     meta: Value,
-    /// The tasks to run over it; by default all that the caller may run.
+    /// The tasks to run over it; by default those that decide, and normalisers that serve,
+    /// as far as the caller may run them.
     tasks: Option<Vec<String>>,
 }
 
@@ -94,9 +95,9 @@ pub(crate) async fn create(
         let tasks: Vec<String> = match request.tasks {
             Some(tasks) => tasks,
             None => {
-                let all = node.plant().tasks.keys();
-                all.filter(|task| caller.reach(task).is_ok())
-                    .cloned()
+                let of_a_note = node.tasks_of_a_note().into_iter();
+                of_a_note
+                    .filter(|task| caller.reach(task).is_ok())
                     .collect()
             }
         };

@@ -11,15 +11,30 @@ const MERGED: usize = 3;
 /// What each token beyond the first costs.
 const MERGE: f64 = 0.7;
 
+/// In what light an alignment is found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Light<'a> {
+    /// What tokens became elsewhere.
+    pub memory: Option<&'a Memory>,
+    /// What the memory took these tokens for, which does not count; empty where they are
+    /// not in it.
+    pub known: &'a [String],
+    /// What somebody answered for each token: of alignments that are about as good, the one
+    /// nearest to it counts. Empty where nobody did.
+    pub answered: &'a [String],
+}
+
+/// What an answer is worth beside likeness and memory.
+const ANSWERED: f64 = 0.5;
+
 /// What each token became: its words, joined by spaces; nothing where it was merged into
-/// another. The memory, where there is one, knows what tokens became elsewhere; `known`
-/// is what the memory took these tokens for, and does not count.
-pub fn align(
-    tokens: &[Token<'_>],
-    expected: &str,
-    memory: Option<&Memory>,
-    known: &[String],
-) -> Vec<String> {
+/// another.
+pub fn align(tokens: &[Token<'_>], expected: &str, light: &Light<'_>) -> Vec<String> {
+    let Light {
+        memory,
+        known,
+        answered,
+    } = *light;
     let words: Vec<&str> = expected.split_whitespace().collect();
     let columns = words.len() + 1;
     let mut best = vec![f64::INFINITY; (tokens.len() + 1) * columns];
@@ -31,7 +46,9 @@ pub fn align(
         let seen = memory.map(|memory| memory.counts(keys(tokens, at)[1], held));
         let cost = |span: &[&str]| {
             let target = span.join(" ");
+            let is_answer = answered.get(at).is_some_and(|answered| *answered == target);
             let alike = unlikeness(&token.fold, span, &target);
+            let alike = alike - if is_answer { ANSWERED } else { 0.0 };
             let (Some(memory), Some(seen)) = (memory, &seen) else {
                 return alike;
             };

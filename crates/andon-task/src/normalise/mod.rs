@@ -20,7 +20,7 @@ mod ranker;
 mod scene;
 mod token;
 
-pub use align::align;
+pub use align::{Light, align};
 pub use feature::Features;
 pub use format::NormaliserError;
 pub use memory::Memory;

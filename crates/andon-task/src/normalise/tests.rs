@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::{Calibration, Memory, Normaliser, Ranker, Reader, align, tokens};
+use super::{Calibration, Light, Memory, Normaliser, Ranker, Reader, align, tokens};
 use crate::glossary::Glossary;
 
 fn targets(text: &str, expected: &str) -> Vec<String> {
-    align(&tokens(text), expected, None, &[])
+    align(&tokens(text), expected, &Light::default())
 }
 
 fn memory(pairs: &[(&str, &[&str])]) -> Memory {

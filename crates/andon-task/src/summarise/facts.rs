@@ -118,7 +118,11 @@ impl Facts {
             readings: readings(events),
             previous: period.before.as_deref().map(|before| Before {
                 n_events: before.len(),
-                by_group: by_group(before),
+                by_group: {
+                    // A group that is new had none.
+                    let none = by_group(events).into_keys().map(|group| (group, 0));
+                    none.chain(by_group(before)).collect()
+                },
                 by_description: recurrences(before)
                     .into_iter()
                     .map(|found| ((found.group, found.description), found.count))

@@ -77,7 +77,11 @@ fn collect(value: &Value, into: &mut BTreeSet<String>) {
                 collect(value, into);
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, into)),
+        Value::Array(items) => {
+            // How many there are is a fact, too.
+            into.insert(items.len().to_string());
+            items.iter().for_each(|item| collect(item, into));
+        }
         Value::Number(number) => {
             into.insert(number.to_string());
             // 61.0 is written 61 in a sentence.
