@@ -11,7 +11,7 @@ PEERS := $(CARGO_TARGET_DIR)/peers
 LARGE := random-1b-q4_0 random-1b-q4_k_m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo up test test-arm test-llama lint bench bench-peers bfcl eval-data fuzz sanitize audit
+.PHONY: help setup build demo up test test-arm test-llama lint bench bench-peers bfcl eval-data fuzz sanitize audit bench-hybrid reach
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,14 @@ lint: setup ## format, clippy, the project's own rules
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --locked --quiet -p xtask -- tidy
 
+reach: build ## make the head that recognises what small models are bad at
+	$(PEOPLE) --plant plants/reach reach --held-out plants/reach/held-out.jsonl --out crates/andon/assets
+
 bench: build ## measure speed on this machine, as JSON
 	@$(PEOPLE) bench
+
+bench-hybrid: setup ## the way to upstreams under a link that comes and goes, and what it costs
+	cargo test --locked -p andon-runtime --test it -- --ignored --nocapture --test-threads 1
 
 # The peer is built once; so are the models of random weights. `FLAGS=--quick` sees
 # in a minute or two whether everything works.

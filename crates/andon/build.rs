@@ -7,5 +7,6 @@ fn main() {
     )]
     {
         println!("cargo:rerun-if-changed=../../plants/demo");
+        println!("cargo:rerun-if-changed=assets");
     }
 }

@@ -43,6 +43,19 @@ pub(crate) fn estimates<const FIGURES: usize>(
     })
 }
 
+/// The mean of values from 0 to 1. `None` without any.
+pub(crate) fn mean(values: &[f64]) -> Option<Estimate> {
+    estimate(values.len(), |weights| {
+        let total: f64 = weights.iter().sum();
+        let sum: f64 = values
+            .iter()
+            .zip(weights)
+            .map(|(value, weight)| value * weight)
+            .sum();
+        (total > 0.0).then(|| sum / total)
+    })
+}
+
 /// A difference of two figures of the same examples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Difference {

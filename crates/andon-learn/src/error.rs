@@ -13,6 +13,18 @@ pub enum LearnError {
         /// The task.
         task: String,
     },
+    /// There are too few to hold any out.
+    #[error(
+        "task '{task}' has {examples} examples and needs {needed}: add lines to examples/{task}.jsonl"
+    )]
+    FewExamples {
+        /// The task.
+        task: String,
+        /// How many it has.
+        examples: usize,
+        /// How many it needs at least.
+        needed: usize,
+    },
     /// A decision between labels cannot be learned from one of them.
     #[error(
         "the examples of task '{task}' show only the label '{label}': add examples of at least one more"
@@ -42,6 +54,14 @@ pub enum LearnError {
         label: usize,
         /// How many labels the task has.
         labels: usize,
+    },
+    /// An expected value has another form than the task's kind asks for.
+    #[error(
+        "example {example}: expected must be {{\"answer\": text, \"sources\": [\"document#section\"]}}, or null where the documents do not say"
+    )]
+    Question {
+        /// The example's position, from 1.
+        example: usize,
     },
     /// The encoder did not take a text.
     #[error("the encoder did not take {text}")]

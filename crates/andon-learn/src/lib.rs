@@ -10,12 +10,14 @@
 //! [`report::Report`] holds all of it, [`promotion::not_worse`] says whether a candidate may
 //! take the place of the one that serves, and [`choose::choose`] what to label next.
 
+pub mod answer;
 pub mod choose;
 pub mod comparison;
 pub mod evaluate;
 pub mod extract;
 pub mod interval;
 pub mod mend;
+pub mod normalise;
 pub mod paired;
 pub mod promotion;
 pub mod report;

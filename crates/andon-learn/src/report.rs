@@ -16,11 +16,17 @@ use crate::mend::{Contradiction, Wrong};
 mod beside;
 mod decide;
 mod document;
+mod normalise;
 mod page;
 mod plot;
+mod summarise;
+mod times;
 
 pub use document::{Cell, Column, Content, Document, Range, Section, Shown, Table};
+pub use normalise::NormaliseFigures;
 pub use page::page;
+pub use summarise::{SummariseFigures, Told};
+pub use times::Summary;
 
 /// What was measured of one task.
 #[derive(Clone, Debug, Serialize)]
@@ -53,6 +59,10 @@ pub struct Report {
 pub enum Figures {
     /// A `decide` task.
     Decide(Box<Evaluation>),
+    /// A `normalise` task.
+    Normalise(Box<NormaliseFigures>),
+    /// A `summarise` task.
+    Summarise(Box<SummariseFigures>),
 }
 
 /// What answered.
@@ -148,6 +158,8 @@ impl Report {
         let mut sections = Vec::new();
         let mut heads: Vec<Section> = match &self.figures {
             Figures::Decide(evaluation) => decide::sections(self, evaluation),
+            Figures::Normalise(figures) => normalise::sections(figures),
+            Figures::Summarise(figures) => summarise::sections(figures),
         };
         if let Some(compared) = &self.comparison {
             // The figures first, then what they decide.

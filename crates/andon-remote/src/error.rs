@@ -11,6 +11,9 @@ pub enum ConnectError {
         "'{0}' is beyond loopback and private networks: use https, or an address of the plant's own network"
     )]
     Beyond(String),
+    /// A file of certificates or of a key holds none.
+    #[error("there is no PEM certificate {0} in its file: check the file")]
+    Certificate(&'static str),
     /// The key cannot be sent.
     #[error("the key is empty or holds what no header can carry: give printable ASCII alone")]
     Key,

@@ -5,9 +5,11 @@
 //! requests, keeps the same deadlines, and what it answers is checked before it
 //! is passed on. It is no upstream: nothing is redacted for it, no policy is
 //! asked, and nothing escalates to it, so it has to stand inside the plant.
-//! This crate reads no settings and no environment, and it retries nothing.
+//! An [`Upstream`] may stand anywhere: it is given bytes that were redacted, allowed
+//! and recorded before, and sends these. This crate reads no settings and no
+//! environment; only an upstream is asked again after it failed.
 //!
-//! Start at [`RemoteModel::connect`]. `line` holds the connections and says when
+//! Start at [`RemoteModel::connect`] and [`Upstream::new`]. `line` holds the connections and says when
 //! they end; `exchange` is one request and its answer; `generate` and `score`
 //! are the two traits.
 
@@ -22,6 +24,7 @@ mod key;
 mod line;
 mod model;
 mod score;
+mod upstream;
 mod wire;
 
 pub use endpoint::Endpoint;
@@ -29,3 +32,4 @@ pub use error::ConnectError;
 pub use key::Key;
 pub use line::Patience;
 pub use model::RemoteModel;
+pub use upstream::{Trust, Upstream};

@@ -70,6 +70,10 @@ impl Lines {
             // The platform's certificates: a plant often has its own.
             .root_certs(RootCerts::PlatformVerifier)
             .build();
+        Self::with_tls(patience, tls)
+    }
+
+    pub(crate) fn with_tls(patience: Patience, tls: TlsConfig) -> Self {
         let config = Agent::config_builder()
             .tls_config(tls)
             .http_status_as_error(false)

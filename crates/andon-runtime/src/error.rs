@@ -1,6 +1,7 @@
 use andon_task::engine::EngineError;
 use andon_task::extract::ReaderError;
 
+use crate::answer::MAX_QUESTION;
 use crate::intake::MAX_TEXT_BYTES;
 
 /// Why the node did not do what it was asked.
@@ -48,6 +49,33 @@ pub enum Error {
         "nothing can answer the task '{0}': load a language model or promote a head with 'andon learn {0}'"
     )]
     NothingAnswers(String),
+    /// Nothing was learned for the task yet.
+    #[error("nothing answers the task '{0}': train it with 'andon learn {0}'")]
+    NothingLearned(String),
+    /// What was promoted for the task cannot answer.
+    #[error("what is promoted for '{task}' does not answer: {reason}")]
+    Refused {
+        /// The task.
+        task: String,
+        /// Why.
+        reason: String,
+    },
+    /// The text holds no records of a period.
+    #[error(transparent)]
+    Period(#[from] andon_task::summarise::PeriodError),
+    /// The question is too long.
+    #[error(
+        "the question has {characters} characters, at most {MAX_QUESTION} are read: ask it in a sentence or two"
+    )]
+    QuestionTooLong {
+        /// Characters of the question.
+        characters: usize,
+    },
+    /// There is nothing to answer from.
+    #[error(
+        "the task '{0}' has no documents to answer from: put Markdown, text, HTML or PDF files into manuals/"
+    )]
+    NoDocuments(String),
     /// The text has no value for a field that must have one.
     #[error(transparent)]
     Reader(#[from] ReaderError),

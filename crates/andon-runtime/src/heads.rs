@@ -110,7 +110,7 @@ impl HeadFiles {
         self.keep(&self.path(head.digest()), head.bytes())
     }
 
-    fn keep(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn keep(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         files::keep(&self.folder, path, bytes)
     }
 
@@ -130,6 +130,10 @@ impl HeadFiles {
 
     fn path(&self, digest: Digest) -> PathBuf {
         self.folder.join(format!("{digest}.head"))
+    }
+
+    pub(crate) fn normaliser_path(&self, digest: Digest) -> PathBuf {
+        self.folder.join(format!("{digest}.normaliser"))
     }
 
     fn encoder_path(&self, digest: Digest) -> PathBuf {

@@ -7,30 +7,43 @@
 //! Start at [`Node::take_in`] and [`Node::run`]: a record is on disk before
 //! `take_in` returns it, and a run before `run` returns it.
 
+mod account;
 mod adapters;
+mod answer;
 mod answers;
 mod certificates;
+mod corpus;
 mod decide;
+mod egress;
 mod error;
 mod extract;
 mod files;
 mod heads;
+mod inbox;
 mod intake;
 mod model;
 mod node;
+mod normalise;
 mod probe;
+mod rankers;
 mod readers;
 mod run;
+mod summarise;
 
 #[cfg(test)]
 mod tests;
 
 pub use adapters::{AdapterFiles, AdapterStatus};
+pub use answer::MAX_QUESTION;
 pub use certificates::{CertificateStatus, Validity};
+pub use corpus::{Corpus, Ingested, ReadDocument};
+pub use egress::{Drained, Egress, EgressParts, Outbound};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
+pub use inbox::{Inbox, Open, Order};
 pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};
 pub use probe::{Check, Readiness};
+pub use rankers::{RankerFiles, RankerStatus};
 pub use readers::{ReaderFiles, ReaderStatus};

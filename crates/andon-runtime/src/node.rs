@@ -1,17 +1,23 @@
 use std::sync::Arc;
 
-use andon_store::{Counts, Kind, Page, Promotion, RecordFilter, RunFilter, Store};
-use andon_task::engine::Embed;
+use andon_store::{
+    Counts, Kind, Page, Place, Promotion, QueueCounts, QueueFilter, RecordFilter, RunFilter, Store,
+};
+use andon_task::engine::{Embed, EngineError};
 use andon_task::plant::Plant;
 use andon_task::prompt;
+use andon_task::reach::{Beyond, Reach};
 use andon_task::run::{Record, StoredRun, Timestamp};
 use andon_task::task::{self, Task};
 
 use crate::adapters::{AdapterFiles, AdapterStatus, Adapters};
 use crate::certificates::Certificates;
+use crate::egress::Egress;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
 use crate::model::LanguageModel;
+use crate::normalise::Normalisers;
+use crate::rankers::{RankerFiles, Rankers};
 use crate::readers::{ReaderFiles, ReaderStatus, Readers};
 
 /// Tells the time.
@@ -46,8 +52,13 @@ pub struct Node {
     pub(crate) store: Store,
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
+    pub(crate) normalisers: Normalisers,
     pub(crate) readers: Readers,
     pub(crate) certificates: Certificates,
+    pub(crate) egress: Option<Arc<Egress>>,
+    reach: Option<Reach>,
+    pub(crate) rankers: Rankers,
+    pub(crate) ranker_files: Option<RankerFiles>,
     clock: Clock,
 }
 
@@ -59,14 +70,39 @@ impl Node {
             encoder: parts.encoder,
             language_model: parts.language_model,
             store: parts.store,
+            normalisers: Normalisers::new(parts.heads.clone()),
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
             readers: Readers::new(parts.readers),
             certificates: Certificates::default(),
+            egress: None,
+            reach: None,
+            rankers: Rankers::default(),
+            ranker_files: None,
             clock: parts.clock,
         };
         node.refresh()?;
         Ok(node)
+    }
+
+    /// The same node with what recognises requests that its language model is bad at.
+    pub fn with_reach(self, reach: Reach) -> Self {
+        Self {
+            reach: Some(reach),
+            ..self
+        }
+    }
+
+    /// What a request asks for that a small model is bad at; nothing where it is within
+    /// reach, or nobody here can say.
+    pub fn beyond(&self, text: &str) -> Result<Option<Beyond>, Error> {
+        let (Some(reach), Some(encoder)) = (&self.reach, &self.encoder) else {
+            return Ok(None);
+        };
+        let vectors = encoder.embed(&[Reach::read(text)])?;
+        let vector = vectors.first().map_or(&[][..], Vec::as_slice);
+        let judged = reach.judge(text, vector);
+        Ok(judged.map_err(|error| EngineError::Failed(error.to_string()))?)
     }
 
     /// The plant.
@@ -110,16 +146,30 @@ impl Node {
             let promoted = self.store.promoted(&task.name)?;
             let of = |kinds: &[Kind]| {
                 let fits = |promotion: &&Promotion| kinds.contains(&promotion.kind);
-                promoted
-                    .as_ref()
-                    .filter(fits)
-                    .map(|promotion| promotion.digest)
+                let promoted = promoted.as_ref().filter(fits);
+                promoted.map(|promotion| promotion.digest)
             };
+            match &task.kind {
+                task::Kind::Decide(_) => {}
+                task::Kind::Extract(schema) => {
+                    self.readers.set(&task.name, schema, of(&[Kind::Reader]));
+                    continue;
+                }
+                task::Kind::Normalise => {
+                    self.normalisers.set(task, of(&[Kind::Normaliser]));
+                    continue;
+                }
+                task::Kind::Answer => {
+                    if let (Some(files), Some(encoder)) = (&self.ranker_files, beside.encoder) {
+                        let ranker = of(&[Kind::Ranker]);
+                        self.rankers.set(task, ranker, files, encoder.digest);
+                    }
+                    continue;
+                }
+                task::Kind::Summarise => continue,
+            }
             let adapter = of(&[Kind::Adapter]);
             let head = of(&[Kind::Head, Kind::TunedEncoder]);
-            if let task::Kind::Extract(schema) = &task.kind {
-                self.readers.set(&task.name, schema, of(&[Kind::Reader]));
-            }
             let set_adapter = || {
                 let model = self.language_model.as_ref();
                 self.adapters.set(task, adapter, model);
@@ -156,16 +206,20 @@ impl Node {
     }
 
     /// Whether what was promoted answers a task, so that no language model is needed for a
-    /// text that fits it.
+    /// text that fits it. No language model stands in for a normaliser.
     pub fn serves_alone(&self, task: &str) -> bool {
         let serves = |status: HeadStatus| status.refused.is_none();
         let reads = |status: ReaderStatus| status.refused.is_none();
-        self.head_status(task).is_some_and(serves) || self.reader_status(task).is_some_and(reads)
+        let known = self.plant.tasks.get(task);
+        known.is_some_and(|task| matches!(task.kind, task::Kind::Normalise | task::Kind::Answer))
+            || self.head_status(task).is_some_and(serves)
+            || self.reader_status(task).is_some_and(reads)
     }
 
-    /// The head that is promoted for a task, and whether it serves.
+    /// The head or the normaliser that is promoted for a task, and whether it serves.
     pub fn head_status(&self, task: &str) -> Option<HeadStatus> {
-        self.heads.status(task)
+        let head = self.heads.status(task);
+        head.or_else(|| self.normalisers.status(task))
     }
 
     /// The adapter that is promoted for a task, and whether it serves.
@@ -217,6 +271,15 @@ impl Node {
     /// All that was promoted for a task, newest first; the first is current.
     pub fn promotions(&self, task: &str) -> Result<Vec<Promotion>, Error> {
         Ok(self.store.promotions(&self.task(task)?.name)?)
+    }
+
+    /// A page of what waits for an upstream's link, newest first, and how much does.
+    pub fn queue(
+        &self,
+        filter: &QueueFilter,
+        page: Page,
+    ) -> Result<(Vec<Place>, QueueCounts), Error> {
+        Ok((self.store.queue(filter, page)?, self.store.queue_counts()?))
     }
 
     /// How much the store holds.

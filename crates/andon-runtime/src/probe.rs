@@ -12,6 +12,8 @@ use crate::node::Node;
 pub struct Readiness {
     /// The store, each model, and the heads and adapters that do not serve.
     pub checks: Vec<Check>,
+    /// What does not work, and which the node can serve without.
+    pub degraded: Vec<Check>,
 }
 
 /// One thing that was tried.
@@ -84,7 +86,16 @@ impl Node {
                 detail: Some(reason),
             })
         }));
-        Readiness { checks }
+        let closed = self.egress.as_ref().and_then(|egress| egress.closed());
+        let degraded = closed.map(|reason| Check {
+            name: "egress".to_owned(),
+            ready: false,
+            detail: Some(format!("nothing leaves the plant: {reason}")),
+        });
+        Readiness {
+            checks,
+            degraded: degraded.into_iter().collect(),
+        }
     }
 
     /// A model that cannot weigh labels is enough where no task needs it.

@@ -20,6 +20,8 @@ pub(crate) struct Asked<'a> {
     /// The open record that this one repeats.
     pub(crate) repeats: Option<Repeat>,
     pub(crate) terms: &'a Terms,
+    /// Earlier questions of the same conversation, the newest last.
+    pub(crate) before: Vec<String>,
 }
 
 /// What a task answered, before it is routed.
@@ -47,9 +49,18 @@ impl Node {
             vector: taken.vector.clone(),
             repeats: taken.record.repeats,
             terms,
+            before: before(&taken.record.meta),
         })?;
-        run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
+        // A certificate's watch looks at what was answered here.
         let observation = self.backing(&run.task, &run.digests).observation(&run);
+        run = self.escalate(
+            self.task(task)?,
+            taken.record.id,
+            &taken.record.text,
+            terms,
+            run,
+        )?;
+        run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
         let (stored, evidence) =
             self.store
                 .insert_observed_run(taken.record.id, self.now(), &run, observation)?;
@@ -68,6 +79,7 @@ impl Node {
             vector: None,
             repeats: None,
             terms: &Terms::of(task.deadline),
+            before: Vec::new(),
         })?;
         run.took_ms = began.elapsed().as_secs_f64() * 1000.0;
         Ok(run)
@@ -78,9 +90,9 @@ impl Node {
         match &asked.task.kind {
             Kind::Decide(labels) => self.decide(labels, asked),
             Kind::Extract(schema) => self.extract(schema, asked),
-            Kind::Summarise | Kind::Answer | Kind::Normalise => {
-                Err(Error::NothingAnswers(asked.task.name.clone()))
-            }
+            Kind::Normalise => self.normalise(&asked),
+            Kind::Summarise => self.summarise(&asked),
+            Kind::Answer => self.answer(asked),
         }
     }
 
@@ -113,4 +125,13 @@ impl Node {
             took_ms: 0.0,
         }
     }
+}
+
+/// The earlier questions that came with a record, as `before` in its metadata.
+fn before(meta: &Value) -> Vec<String> {
+    let questions = meta["before"].as_array().into_iter().flatten();
+    questions
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }

@@ -4,18 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use andon_runtime::{LanguageModel, Node};
+use andon_runtime::{LanguageModel, Node, Outbound};
 use andon_task::engine::{Adapter, Embed};
 use andon_task::task::Class;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::access::{Caller, Door, KeyRing};
 use crate::error::ApiError;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::serve::Limits;
+
+/// The name of the model that answers what is within its reach and declines the rest.
+pub(crate) const AUTO: &str = "andon:auto";
 
 /// What all handlers share; cheap to clone.
 #[derive(Clone)]
@@ -27,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     /// Bounds those that take seconds, so that records always find a place.
     pub(crate) long_gate: Gate,
+    pub(crate) keys: KeyRing,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) openapi: String,
@@ -45,8 +50,17 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    pub(crate) fn new(node: Arc<Node>, limits: Limits, openapi: String) -> Self {
+    /// Where the keys cannot be read the door stays shut until they can.
+    pub(crate) fn new(node: Arc<Node>, limits: Limits, door: Door, openapi: String) -> Self {
+        let (door, known) = match node.keys() {
+            Ok(known) => (door, known),
+            Err(error) => {
+                tracing::error!(%error, "cannot read the keys: nobody is let in");
+                (Door::Keys, Vec::new())
+            }
+        };
         Self(Arc::new(Shared {
+            keys: KeyRing::new(door, known),
             started_ms: node.now().0,
             gate: Gate::new(limits.in_flight),
             long_gate: Gate::new(limits.long_in_flight),
@@ -99,6 +113,7 @@ impl App {
             return Err(ApiError::no_such_model(name, "no language model is loaded"));
         };
         let base = &model.model().name;
+        let name = if name == AUTO { base } else { name };
         let known = model.adapters();
         let within = name
             .strip_prefix(base.as_str())
@@ -134,6 +149,41 @@ impl App {
             name: name.to_owned(),
             model: Arc::clone(model),
             adapter,
+        })
+    }
+
+    /// What answers a chat: the language model, which `andon:auto` names too, or as
+    /// `upstream:NAME` a larger one elsewhere, as far as policy lets the caller.
+    pub(crate) fn chat_model(
+        &self,
+        name: &str,
+        beside: Option<AdapterChoice>,
+        caller: &Caller,
+    ) -> Result<Chosen, ApiError> {
+        if name == "andon:auto"
+            && let Some(model) = self.node.language_model()
+        {
+            return self.language_model(&model.model().name, beside);
+        }
+        let Some(upstream) = name.strip_prefix("upstream:") else {
+            return self.language_model(name, beside);
+        };
+        if beside.is_some() {
+            let message = "an upstream has no adapters: leave it out";
+            return Err(ApiError::invalid("adapter", message));
+        }
+        let caller = caller.name(None).unwrap_or_else(|| "local".to_owned());
+        let outbound = self
+            .node
+            .egress()
+            .and_then(|egress| Outbound::new(egress, upstream, &caller));
+        let outbound = outbound.ok_or_else(|| {
+            ApiError::no_such_model(name, "plant.toml has no upstream of this name")
+        })?;
+        Ok(Chosen {
+            name: name.to_owned(),
+            model: Arc::new(outbound),
+            adapter: None,
         })
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use aide::generate::GenContext;
 use aide::openapi::{MediaType, Operation, Response as ResponseDocument, SchemaObject};
 use andon_runtime::Error as NodeError;
+use andon_task::access::Role;
 use andon_task::engine::EngineError;
+use andon_task::reach::Beyond;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -35,7 +37,8 @@ pub(crate) struct ErrorBody {
 struct ErrorDetail {
     /// What is wrong, and what to do about it.
     message: String,
-    /// `invalid_request_error`, `permission_error` or `server_error`.
+    /// `invalid_request_error`, `authentication_error`, `permission_error` or
+    /// `server_error`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The field of the request that is meant.
@@ -81,6 +84,20 @@ impl ApiError {
         let param = param.into();
         let message = format!("'{param}' with this value is not supported here: leave it out");
         Self::new(StatusCode::BAD_REQUEST, "unsupported_parameter", message).about(param)
+    }
+
+    /// The request asks for what small models are bad at.
+    pub(crate) fn beyond(beyond: &Beyond, model: &str) -> Self {
+        let Beyond {
+            what,
+            words,
+            probability,
+        } = beyond;
+        let message = format!(
+            "the request seems to ask for {words} ({what}, probability {probability:.2}), which a small model answers badly: ask a larger one, or name '{model}' to have its answer anyway"
+        );
+        let code = "beyond_small_model";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).about("messages")
     }
 
     /// The body is too large.
@@ -161,6 +178,55 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "foreign_request", message)
     }
 
+    /// No key, or none that counts.
+    pub(crate) fn key(what: &str) -> Self {
+        let message = format!(
+            "{what}: send the header 'authorization: Bearer KEY' with a key of `andon key add`"
+        );
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    /// The role of the key may not do this.
+    pub(crate) fn insufficient_role(role: Role, least: Role) -> Self {
+        let message = format!("a key of the role '{role}' may not do this: it takes '{least}'");
+        Self::new(StatusCode::FORBIDDEN, "insufficient_role", message)
+    }
+
+    /// The key is held to tasks, and this is about more.
+    pub(crate) fn out_of_scope(tasks: &[String]) -> Self {
+        let message = format!("this key is held to the tasks {}", tasks.join(", "));
+        Self::new(StatusCode::FORBIDDEN, "insufficient_scope", message)
+    }
+
+    /// A route for which nobody said who may call it.
+    pub(crate) fn no_rule(path: &str) -> Self {
+        let message = format!("nobody may call '{path}': it has no role");
+        Self::new(StatusCode::FORBIDDEN, "insufficient_role", message)
+    }
+
+    /// The key has had its requests of this minute.
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
+        let message = "this key has had its requests of this minute: try again later";
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limit_exceeded",
+            message,
+        )
+        .retry_after(wait)
+    }
+
+    /// Too many keys are being checked.
+    pub(crate) fn too_many_proofs(wait: Duration) -> Self {
+        let message = "the node checks too many keys at once: try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).retry_after(wait)
+    }
+
+    /// The keys cannot be read, so nobody is let in.
+    pub(crate) fn keys_unknown() -> Self {
+        let message = "the node cannot read its keys, so it lets nobody in: see its log";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", message)
+    }
+
     /// A fault of the node: it failed this request and lives on.
     pub(crate) fn internal() -> Self {
         let message = "the node failed in this request; its log says more";
@@ -180,6 +246,7 @@ impl ApiError {
     /// The JSON body.
     pub(crate) fn body(&self) -> ErrorBody {
         let kind = match self.status {
+            StatusCode::UNAUTHORIZED => "authentication_error",
             StatusCode::FORBIDDEN => "permission_error",
             status if status.is_server_error() => "server_error",
             _ => "invalid_request_error",
@@ -208,6 +275,12 @@ impl IntoResponse for ApiError {
                 header::RETRY_AFTER,
                 HeaderValue::from(wait.as_secs().max(1)),
             );
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }
@@ -241,6 +314,13 @@ impl From<EngineError> for ApiError {
             EngineError::Failed(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "engine_failed", message)
             }
+            EngineError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "egress_denied", message),
+            EngineError::Unreachable { retry_after, .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "upstream_unreachable",
+                message,
+            )
+            .retry_after(retry_after),
             EngineError::Cancelled => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "cancelled", message)
             }
@@ -258,6 +338,7 @@ impl From<NodeError> for ApiError {
         match error {
             NodeError::EmptyText => bad("empty_text", "text"),
             NodeError::TextTooLong { .. } => bad("text_too_long", "text"),
+            NodeError::QuestionTooLong { .. } => bad("text_too_long", "input"),
             NodeError::Meta => bad("invalid_value", "meta"),
             NodeError::UnknownAsset(_) => bad("unknown_asset", "asset"),
             NodeError::UnknownTask(_) => missing("unknown_task"),
@@ -265,7 +346,11 @@ impl From<NodeError> for ApiError {
             NodeError::UnknownRun(_) => missing("unknown_run"),
             NodeError::UnknownLabel { .. } => bad("unknown_label", "answer"),
             NodeError::Name => bad("invalid_value", "by"),
-            NodeError::NothingAnswers(_) => {
+            NodeError::Period(_) => bad("invalid_period", "text"),
+            NodeError::NothingAnswers(_)
+            | NodeError::NothingLearned(_)
+            | NodeError::NoDocuments(_)
+            | NodeError::Refused { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }
             NodeError::Reader(_) => {

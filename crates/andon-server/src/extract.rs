@@ -109,9 +109,10 @@ fn misfit(path: &str, cause: &str) -> ApiError {
     ApiError::invalid(param, in_plain_words(cause))
 }
 
-/// A message of the JSON reader without the names of types in this program.
+/// A message of the JSON reader without the names of types in this program,
+/// and without the value that was sent, which may be the text of a record.
 fn in_plain_words(cause: &str) -> String {
-    let Some((found, expected)) = cause.split_once(", expected ") else {
+    let Some((found, expected)) = cause.rsplit_once(", expected ") else {
         return cause.to_owned();
     };
     let expected = match expected {
@@ -121,6 +122,10 @@ fn in_plain_words(cause: &str) -> String {
         expected if expected.starts_with("struct ") => "an object",
         expected if expected.contains(" enum ") => "an object with a type",
         expected => expected,
+    };
+    let found = match found.split_once(": string \"") {
+        Some((what, _)) => format!("{what}: a string"),
+        None => found.to_owned(),
     };
     format!("{found}, expected {expected}")
 }

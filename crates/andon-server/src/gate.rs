@@ -107,7 +107,9 @@ impl Gate {
             result
         });
         done.await.unwrap_or_else(|failure| {
-            tracing::error!(%failure, "a request failed by a fault of the program");
+            // What a panic says may quote the text of the request.
+            let panicked = failure.is_panic();
+            tracing::error!(panicked, "a request failed by a fault of the program");
             Err(ApiError::internal())
         })
     }

@@ -13,7 +13,7 @@ use crate::error::ApiError;
 /// An address that others can reach, without the word that says so.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0} can be reached from other machines, and this version has neither TLS nor keys: listen on 127.0.0.1, or say --insecure-no-tls"
+    "{0} can be reached from other machines, and there is no TLS: give --tls-cert and --tls-key, listen on 127.0.0.1, or say --insecure-no-tls"
 )]
 pub struct NotLoopback(SocketAddr);
 
@@ -22,7 +22,7 @@ pub struct NotLoopback(SocketAddr);
 pub enum Exposure {
     /// Loopback alone.
     Loopback,
-    /// Any address: somebody said so in so many words.
+    /// Any address: there is TLS, or somebody said in so many words that there is none.
     Anywhere,
 }
 

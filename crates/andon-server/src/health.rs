@@ -36,7 +36,8 @@ struct Latest {
 /// Whether the node works.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct HealthView {
-    /// `ready` or `not_ready`.
+    /// `ready`; `degraded`, where something is closed and the rest works; or
+    /// `not_ready`.
     status: &'static str,
     /// What was tried.
     checks: Vec<CheckView>,
@@ -56,14 +57,13 @@ struct CheckView {
 impl HealthView {
     fn new(readiness: Readiness) -> Self {
         Self {
-            status: if readiness.is_ready() {
-                "ready"
-            } else {
-                "not_ready"
+            status: match (readiness.is_ready(), readiness.degraded.is_empty()) {
+                (true, true) => "ready",
+                (true, false) => "degraded",
+                (false, _) => "not_ready",
             },
-            checks: readiness
-                .checks
-                .into_iter()
+            checks: (readiness.checks.into_iter())
+                .chain(readiness.degraded)
                 .map(|check| CheckView {
                     name: check.name,
                     ready: check.ready,
@@ -105,7 +105,7 @@ impl HealthView {
     }
 
     fn is_ready(&self) -> bool {
-        self.checks.iter().all(|check| check.ready)
+        self.status != "not_ready"
     }
 }
 

@@ -8,9 +8,11 @@
 //!
 //! Start at [`serve`], then `routes.rs`, which holds path and handler.
 
+mod access;
 mod api;
 mod app;
 mod asked;
+mod connections;
 mod decisions;
 mod error;
 mod extract;
@@ -21,13 +23,20 @@ mod metrics;
 mod openai;
 mod openapi;
 mod page;
+mod queue;
 mod rerank;
 mod routes;
 mod serve;
+mod tls;
 mod tools;
 
+pub use access::{Door, KeyTerms, NoKey, issue};
+pub use api::audit::AuditView;
 pub use api::certificates::CertificateView;
+pub use api::inbox::{InboxItem, InboxView};
+pub use api::queue::{PlaceView, QueueView};
 pub use api::view::{FailedRun, RecordView, RunView};
 pub use guard::{Exposure, NotLoopback, guard};
 pub use openapi::document;
-pub use serve::{Limits, ServeError, router, serve, serve_within};
+pub use serve::{Limits, ServeError, Serving, router, serve, serve_as, serve_within};
+pub use tls::{Tls, TlsError, TlsFiles};

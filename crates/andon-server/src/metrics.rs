@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use andon_runtime::{CertificateStatus, Validity};
+use andon_store::{Spent, Tally};
 use andon_task::engine::Statistics;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
@@ -36,6 +37,18 @@ struct RequestLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RouteLabels {
     route: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TallyLabels {
+    task: String,
+    route: String,
+    reason: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -110,9 +123,14 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
             .keys()
             .filter_map(|task| node.certificate_status(task).transpose())
             .collect::<Result<_, _>>()?;
-        Ok::<_, andon_runtime::Error>((node.counts()?, statuses))
+        Ok::<_, andon_runtime::Error>((
+            node.counts()?,
+            statuses,
+            (node.tallies(None)?, node.spent(None)?),
+        ))
     });
-    let (counts, certificates) = stored.await.map_err(|_| ApiError::internal())??;
+    let (counts, certificates, (tallies, spent)) =
+        stored.await.map_err(|_| ApiError::internal())??;
     let mut registry = Registry::with_prefix("andon");
     registry.register(
         "http_request_duration_seconds",
@@ -131,6 +149,8 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
             .inc_by(number);
     }
     registry.register("runs", "Runs that the store holds, by route", by_route);
+    register_tallies(&mut registry, &tallies);
+    register_spent(&mut registry, &spent);
     registry.register(
         "records",
         "Records that the store holds",
@@ -170,6 +190,58 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
     encode(&mut text, &registry).map_err(|_| ApiError::internal())?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// Runs by task, route and reason, and how long they took.
+fn register_tallies(registry: &mut Registry, tallies: &[Tally]) {
+    let runs: Family<TallyLabels, Counter> = Family::default();
+    let seconds: Family<TallyLabels, Counter<f64, AtomicU64>> = Family::default();
+    for tally in tallies {
+        let labels = TallyLabels {
+            task: tally.task.clone(),
+            route: tally.route.clone(),
+            reason: tally.reason.clone(),
+        };
+        runs.get_or_create(&labels).inc_by(tally.runs);
+        seconds
+            .get_or_create(&labels)
+            .inc_by(tally.took_ms / 1000.0);
+    }
+    registry.register(
+        "task_runs",
+        "Runs that the store holds, by task, route and reason",
+        runs,
+    );
+    registry.register(
+        "task_run_seconds",
+        "Time to the answers of these runs",
+        seconds,
+    );
+}
+
+/// What upstreams have had.
+fn register_spent(registry: &mut Registry, spent: &[Spent]) {
+    let calls: Family<UpstreamLabels, Counter> = Family::default();
+    let tokens: Family<UpstreamLabels, Counter> = Family::default();
+    let cost: Family<UpstreamLabels, Counter<f64, AtomicU64>> = Family::default();
+    for one in spent {
+        let upstream = one.upstream.clone();
+        let labels = UpstreamLabels { upstream };
+        calls.get_or_create(&labels).inc_by(one.calls);
+        tokens.get_or_create(&labels).inc_by(one.tokens);
+        cost.get_or_create(&labels).inc_by(one.cost);
+    }
+    registry.register("upstream_calls", "Calls that upstreams settled", calls);
+    registry.register(
+        "upstream_tokens",
+        "Tokens of prompts and answers, as upstreams count them",
+        tokens,
+    );
+    registry.register(
+        "upstream_cost",
+        "What upstreams cost, in the plant's currency, as far as it is known",
+        cost,
+    );
 }
 
 /// Whether each task's certificate holds, and the evidence against it.

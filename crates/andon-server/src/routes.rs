@@ -3,7 +3,7 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get, post};
 
-use crate::api::{certificates, plant, promotions, records, runs};
+use crate::api::{audit, certificates, inbox, plant, promotions, queue, records, runs};
 use crate::app::App;
 use crate::decisions::{openai as decisions, systemone};
 use crate::openai::{chat, completions, embeddings, models, responses};
@@ -25,12 +25,15 @@ pub(crate) fn routes() -> ApiRouter<App> {
         .api_route("/api/tasks/{task}/certificate", get(certificates::show))
         .api_route("/api/tasks/{task}/promotions", get(promotions::list))
         .api_route("/api/assets", get(plant::assets))
+        .api_route("/api/inbox", get(inbox::list))
+        .api_route("/api/queue", get(queue::list))
         .api_route("/api/runs", get(runs::list))
         .api_route("/api/runs/{id}", get(runs::show))
         .api_route("/api/runs/{id}/answer", post(runs::answer))
         .api_route("/api/records", get(records::list).post(records::create))
         .api_route("/api/records/{id}", get(records::show))
         .api_route("/api/records/{id}/close", post(records::close))
+        .api_route("/api/audit", get(audit::list))
         .api_route("/health", get(health::show))
         .api_route("/metrics", get(metrics::show))
         .api_route("/api/openapi.json", get(openapi::show))

@@ -1,12 +1,14 @@
 //! What people say is right. Rows are only added: who corrects an answer adds
 //! another, and the newest counts.
 
+use andon_task::audit::Act;
 use andon_task::certificate::Mark;
 use andon_task::digest::Digest;
 use andon_task::run::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
+use crate::audit;
 use crate::error::Error;
 use crate::json;
 use crate::record;
@@ -62,7 +64,7 @@ impl Store {
         let answer = answer
             .map(|answer| json::encode("answer", answer))
             .transpose()?;
-        self.write(move |connection| {
+        self.write_audited(move |connection| {
             record::expect(connection, new.record)?;
             if let Some(run) = new.run {
                 connection
@@ -77,7 +79,18 @@ impl Store {
                      VALUES (?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![new.task, new.record, new.run, answer, new.by, at.0])?;
-            Ok(connection.last_insert_rowid())
+            let id = connection.last_insert_rowid();
+            // What was said may be words of a record: its digest is enough here.
+            let said = answer.as_deref();
+            let detail = serde_json::json!({
+                "task": new.task,
+                "record": new.record,
+                "run": new.run,
+                "answer": id,
+                "answer_sha256": said.map(|said| Digest::of(said.as_bytes())),
+            });
+            let row = audit::append(connection, Act::Settlement, new.by.as_deref(), at, &detail)?;
+            Ok((id, row))
         })
     }
 

@@ -24,6 +24,10 @@ pub enum Kind {
     TunedEncoder,
     /// An adapter of the language model, by its digest.
     Adapter,
+    /// A normaliser, by its digest.
+    Normaliser,
+    /// What ranks sections and picks sentences for a task that answers, by its digest.
+    Ranker,
     /// A reader of an `extract` task, by its digest.
     Reader,
 }
@@ -38,6 +42,8 @@ impl Kind {
             Self::Head => "head",
             Self::TunedEncoder => "tuned_encoder",
             Self::Adapter => "adapter",
+            Self::Normaliser => "normaliser",
+            Self::Ranker => "ranker",
             Self::Reader => "reader",
         }
     }
@@ -47,10 +53,17 @@ impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(word: &str) -> Result<Self, UnknownKind> {
-        [Self::Head, Self::TunedEncoder, Self::Adapter, Self::Reader]
-            .into_iter()
-            .find(|kind| kind.name() == word)
-            .ok_or_else(|| UnknownKind(word.to_owned()))
+        [
+            Self::Head,
+            Self::TunedEncoder,
+            Self::Adapter,
+            Self::Normaliser,
+            Self::Ranker,
+            Self::Reader,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == word)
+        .ok_or_else(|| UnknownKind(word.to_owned()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Certificates, with the watch of their inputs and whether they are suspended.
 
+use andon_task::audit::Act;
 use andon_task::certificate::Certificate;
 use andon_task::digest::Digest;
 use andon_task::drift::{Evidence, InputWatch};
@@ -7,6 +8,7 @@ use andon_task::run::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use crate::audit;
 use crate::error::{Error, Fault};
 use crate::json;
 use crate::run::Observation;
@@ -59,7 +61,7 @@ impl Store {
             suspension: None,
         };
         let row = stored.clone();
-        stored.id = self.write(move |connection| {
+        stored.id = self.write_audited(move |connection| {
             connection
                 .prepare_cached(
                     "INSERT INTO certificate (task, digest, certificate, issued_by, watch)
@@ -72,7 +74,17 @@ impl Store {
                     row.by,
                     json::encode("watch", &row.watch)?,
                 ])?;
-            Ok(connection.last_insert_rowid())
+            let id = connection.last_insert_rowid();
+            let certificate = &row.certificate;
+            let detail = serde_json::json!({
+                "task": certificate.task,
+                "certificate": row.digest,
+                "alpha": certificate.terms.alpha,
+                "delta": certificate.terms.delta,
+            });
+            let (by, at) = (row.by.as_deref(), certificate.issued_at);
+            let added = audit::append(connection, Act::Certificate, by, at, &detail)?;
+            Ok((id, added))
         })?;
         Ok(stored)
     }
@@ -90,14 +102,17 @@ impl Store {
 
     /// Suspends a certificate. One that is suspended keeps its first reason.
     pub fn suspend(&self, certificate: i64, suspension: &Suspension) -> Result<(), Error> {
+        let Suspension { at, reason } = suspension.clone();
         let suspension = json::encode("suspension", suspension)?;
-        self.write(move |connection| {
+        self.write_audited(move |connection| {
             connection
                 .prepare_cached(
                     "UPDATE certificate SET suspension = ? WHERE id = ? AND suspension IS NULL",
                 )?
                 .execute(params![suspension, certificate])?;
-            Ok(())
+            let detail = serde_json::json!({ "certificate": certificate, "reason": reason });
+            let row = audit::append(connection, Act::Suspension, Some("node"), at, &detail)?;
+            Ok(((), row))
         })
     }
 }

@@ -86,6 +86,20 @@ pub enum Error {
         "the {0} cannot be stored: it has a number that is not finite, or is nested too deeply"
     )]
     Unstorable(&'static str),
+    /// The audit log cannot be signed, or what was signed cannot be read.
+    #[error("the audit log cannot be signed by '{}': {reason}", path.display())]
+    Seal {
+        /// The key, or the file of checkpoints.
+        path: PathBuf,
+        /// What is wrong, and what to do about it.
+        reason: String,
+    },
+    /// A key of this name is in use.
+    #[error("there is a key '{0}' in use: revoke it first, or choose another name")]
+    KeyExists(String),
+    /// No key of this name is in use.
+    #[error("there is no key '{0}' in use: `andon key list` shows them")]
+    NoKey(String),
     /// The writer failed in this request, by a fault of the program.
     #[error("the store failed in this request: {0}")]
     Failed(String),

@@ -1,5 +1,5 @@
-//! The store: records, runs, people's answers, certificates and promotions in one
-//! SQLite database.
+//! The store: records, runs, people's answers, certificates, promotions, API keys and
+//! the audit log in one SQLite database.
 //!
 //! What a call acknowledges is on disk: the journal is a write-ahead log, synced
 //! at every commit. One thread owns the writing connection and commits what
@@ -14,25 +14,37 @@
 //! keep, the schema in `migrations/`.
 
 mod answer;
+mod audit;
 mod candidate;
 mod certificate;
+mod corpus;
 mod error;
+mod inbox;
 mod json;
+mod key;
 mod listing;
 mod promotion;
+mod queue;
 mod readers;
 mod record;
 mod run;
 mod schema;
 mod store;
+mod tally;
 mod writer;
 
 pub use answer::{NewAnswer, PersonAnswer, SpotCheck};
+pub use audit::{AuditFilter, AuditId, Inspected};
 pub use candidate::{Candidate, Kind};
 pub use certificate::{StoredCertificate, Suspension};
+pub use corpus::{StoredDocument, StoredVectors};
 pub use error::Error;
+pub use inbox::{InboxFilter, Waiting};
+pub use key::{KeySecret, NewKey, StoredKey};
 pub use listing::Page;
 pub use promotion::Promotion;
+pub use queue::{NewPlace, Place, PlaceState, Placed, QueueCounts, QueueFilter};
 pub use record::{EmbeddedRecord, OpenRecord, RecordFilter, Vector};
 pub use run::{Observation, RunFilter};
 pub use store::{Counts, RunsByRoute, Store};
+pub use tally::{Spent, Tally};

@@ -1,14 +1,16 @@
 //! Promotions: what serves a task, and what served it before. Rows are only added,
 //! so the history stays whole.
 
+use andon_task::audit::Act;
 use andon_task::digest::Digest;
 use andon_task::run::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::audit::{self, AuditId};
 use crate::candidate::Kind;
 use crate::error::{Error, Fault};
-use crate::json;
+use crate::json as text;
 use crate::store::Store;
 
 const SELECT: &str = "SELECT id, task, kind, digest, at, promoted_by, figures, previous, restores
@@ -60,7 +62,7 @@ impl Store {
     ) -> Result<Promotion, Error> {
         let task = task.to_owned();
         let by = by.map(str::to_owned);
-        self.write(move |connection| {
+        self.write_audited(move |connection| {
             let promotion = Promotion {
                 id: 0,
                 task: task.clone(),
@@ -72,7 +74,7 @@ impl Store {
                 previous: current(connection, &task)?.map(|current| current.id),
                 restores: None,
             };
-            insert(connection, promotion)
+            insert(connection, Act::Promotion, promotion)
         })
     }
 
@@ -100,7 +102,7 @@ impl Store {
     ) -> Result<Promotion, Error> {
         let task = task.to_owned();
         let by = by.map(str::to_owned);
-        self.write(move |connection| {
+        self.write_audited(move |connection| {
             let restores = current(connection, &task)?
                 .and_then(|current| current.previous)
                 .ok_or_else(|| Error::NothingToRollBack(task.clone()))?;
@@ -114,7 +116,7 @@ impl Store {
                 restores: Some(restores),
                 ..restored
             };
-            insert(connection, promotion)
+            insert(connection, Act::Rollback, promotion)
         })
     }
 }
@@ -126,7 +128,11 @@ fn current(connection: &Connection, task: &str) -> rusqlite::Result<Option<Promo
         .optional()
 }
 
-fn insert(connection: &Connection, mut promotion: Promotion) -> Result<Promotion, Fault> {
+fn insert(
+    connection: &Connection,
+    act: Act,
+    mut promotion: Promotion,
+) -> Result<(Promotion, AuditId), Fault> {
     connection
         .prepare_cached(
             "INSERT INTO promotion
@@ -139,23 +145,38 @@ fn insert(connection: &Connection, mut promotion: Promotion) -> Result<Promotion
             promotion.digest.to_string(),
             promotion.at.0,
             promotion.by,
-            json::encode("figures", &promotion.figures)?,
+            text::encode("figures", &promotion.figures)?,
             promotion.previous,
             promotion.restores,
         ])?;
     promotion.id = connection.last_insert_rowid();
-    Ok(promotion)
+    let detail = json!({
+        "task": promotion.task,
+        "kind": promotion.kind.name(),
+        "digest": promotion.digest,
+        "promotion": promotion.id,
+        "previous": promotion.previous,
+        "restores": promotion.restores,
+    });
+    let row = audit::append(
+        connection,
+        act,
+        promotion.by.as_deref(),
+        promotion.at,
+        &detail,
+    )?;
+    Ok((promotion, row))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Promotion> {
     Ok(Promotion {
         id: row.get("id")?,
         task: row.get("task")?,
-        kind: json::parse(row, "kind")?,
-        digest: json::parse(row, "digest")?,
+        kind: text::parse(row, "kind")?,
+        digest: text::parse(row, "digest")?,
         at: Timestamp(row.get("at")?),
         by: row.get("promoted_by")?,
-        figures: json::decode(row, "figures")?,
+        figures: text::decode(row, "figures")?,
         previous: row.get("previous")?,
         restores: row.get("restores")?,
     })

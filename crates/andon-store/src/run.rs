@@ -62,9 +62,7 @@ impl Store {
         run: &Run,
         observation: Option<Observation>,
     ) -> Result<(StoredRun, Option<Evidence>), Error> {
-        json::encode("run", run)?;
-        let (short, texts) = shorten(run);
-        let short = json::encode("run", &short)?;
+        let (short, texts) = encode(run)?;
         let task = run.task.clone();
         let (stored, evidence) = self.write(move |connection| {
             record::expect(connection, record)?;
@@ -89,13 +87,7 @@ impl Store {
 
     /// The run of this number.
     pub fn run(&self, id: i64) -> Result<Option<StoredRun>, Error> {
-        self.read(|connection| {
-            let stored = connection
-                .prepare_cached(&format!("{SELECT} WHERE id = ?"))?
-                .query_row([id], read)
-                .optional()?;
-            stored.map(|stored| restore(connection, stored)).transpose()
-        })
+        self.read(|connection| find(connection, id))
     }
 
     /// All runs over a record, in order of recording.
@@ -133,6 +125,21 @@ impl Store {
     }
 }
 
+pub(crate) fn find(connection: &Connection, id: i64) -> Result<Option<StoredRun>, Fault> {
+    let stored = connection
+        .prepare_cached(&format!("{SELECT} WHERE id = ?"))?
+        .query_row([id], read)
+        .optional()?;
+    stored.map(|stored| restore(connection, stored)).transpose()
+}
+
+/// The JSON of a run without the long texts that it quotes, and these texts.
+pub(crate) fn encode(run: &Run) -> Result<(String, Vec<(String, String)>), Error> {
+    json::encode("run", run)?;
+    let (short, texts) = shorten(run);
+    Ok((json::encode("run", &short)?, texts))
+}
+
 /// The run with each procedure's text replaced by its digest, and these texts:
 /// they are long, and many runs quote the same.
 fn shorten(run: &Run) -> (Run, Vec<(String, String)>) {
@@ -167,7 +174,7 @@ fn is_run(connection: &Connection, record: i64, task: &str) -> rusqlite::Result<
         .exists(params![record, task])
 }
 
-fn insert(
+pub(crate) fn insert(
     connection: &Connection,
     record: i64,
     created_at: Timestamp,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use crate::audit::{self, Seal};
 use crate::error::{Error, Fault};
 use crate::readers::Readers;
 use crate::schema;
@@ -21,7 +22,21 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     readers: Readers,
     writer: Writer,
+    seal: Seal,
     path: PathBuf,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Whatever this process added to the audit log is signed when it ends.
+        if self.seal.has_unsigned() {
+            let head = self.readers.read(|connection| Ok(audit::head(connection)?));
+            if let Ok(Some(head)) = head {
+                // Nobody is left to be told: the next inspection says what is unsigned.
+                let _ = self.seal.sign(&head);
+            }
+        }
+    }
 }
 
 /// How much the store holds.
@@ -57,6 +72,7 @@ impl Store {
         Ok(Self(Arc::new(Shared {
             readers: Readers::new(path.to_owned()),
             writer,
+            seal: Seal::beside(path),
             path: path.to_owned(),
         })))
     }
@@ -87,7 +103,8 @@ impl Store {
         })
     }
 
-    /// Whether the store really works: writes to disk, and reads what it wrote.
+    /// Whether the store really works: writes to disk, reads what it wrote, and can sign
+    /// its audit log.
     pub fn ready(&self) -> Result<(), Error> {
         let written: i64 = self.write(|connection| {
             let mut statement = connection.prepare_cached(
@@ -105,7 +122,12 @@ impl Store {
             let reason = format!("it wrote heartbeat {written} and read {read}");
             return Err(Error::Failed(reason));
         }
-        Ok(())
+        self.seal().state()
+    }
+
+    /// What signs the audit log.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.0.seal
     }
 
     /// Runs `work` in the writer's transaction; see [`Writer::write`].

@@ -134,12 +134,12 @@ where
     }
 }
 
+/// What a panic says, unless it was put together: that may quote a record.
 fn message_of(panic: &(dyn Any + Send)) -> String {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|message| (*message).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("it panicked: {}", message.unwrap_or_default())
+    match panic.downcast_ref::<&str>() {
+        Some(message) => format!("it panicked: {message}"),
+        None => "it panicked".to_owned(),
+    }
 }
 
 fn serve(mut connection: Connection, commands: &Receiver<Box<dyn Command>>) {

@@ -33,7 +33,7 @@ impl Digest {
     }
 
     /// The digest from its 32 bytes, as a hasher gives them.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 

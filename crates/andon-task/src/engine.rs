@@ -102,6 +102,17 @@ pub enum EngineError {
     /// The engine failed in this request and recovered; asking again may succeed.
     #[error("the engine failed in this request and was rebuilt: {0}")]
     Failed(String),
+    /// What was asked would leave the plant, and may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What would answer cannot be reached; asking again later may succeed.
+    #[error("{reason}")]
+    Unreachable {
+        /// Why.
+        reason: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
     /// The caller left before the answer was ready.
     #[error("the request was cancelled by its caller")]
     Cancelled,

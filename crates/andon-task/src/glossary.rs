@@ -11,6 +11,8 @@ use unicode_normalization::char::is_combining_mark;
 use crate::digest::Digest;
 
 const COLUMNS: [&str; 3] = ["term", "meaning", "lang"];
+/// The language of the meanings, which the encoder knows.
+const WORKING: &str = "en";
 
 /// Terms and what they mean. Empty where a plant has no `glossary.csv`.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Glossary {
 struct Entry {
     words: Vec<Pattern>,
     meaning: String,
+    /// Whether the term is of another language than the meaning.
+    is_foreign: bool,
 }
 
 /// One word of a term, folded.
@@ -135,6 +139,8 @@ impl Glossary {
             let line = row.position().map_or(0, csv::Position::line);
             let field = |at| row.get(at).unwrap_or_default().to_owned();
             let (term, meaning) = (field(term_column), field(meaning_column));
+            let lang = columns.iter().position(|column| column == "lang");
+            let is_foreign = lang.is_some_and(|at| !["", WORKING].contains(&field(at).as_str()));
             let Some(words) = patterns(&term) else {
                 return Err(GlossaryError::Star { line, term });
             };
@@ -148,7 +154,12 @@ impl Glossary {
             if let Some(first) = lines.insert(key.clone(), line) {
                 return Err(GlossaryError::Duplicate { line, term, first });
             }
-            entries.insert(key, Entry { words, meaning });
+            let entry = Entry {
+                words,
+                meaning,
+                is_foreign,
+            };
+            entries.insert(key, entry);
         }
         Ok(Self::of(entries))
     }
@@ -207,6 +218,30 @@ impl Glossary {
         }
         translated.push_str(&text[copied..]);
         Cow::Owned(translated)
+    }
+
+    /// The term of the meanings' own language that `tokens` begin with: how many of them
+    /// it takes, and what it means. Translations are left out.
+    pub(crate) fn meaning(&self, tokens: &[&str]) -> Option<(usize, &str)> {
+        let first: Vec<Word> = words(tokens.first()?);
+        // Most words begin no term: the rest is read only for those that do.
+        if first.len() != 1 || self.find(&first).is_none() && !self.begins(&first[0].folded) {
+            return None;
+        }
+        let mut read = first;
+        for token in &tokens[1..] {
+            let word = words(token);
+            if word.len() != 1 {
+                break;
+            }
+            read.extend(word);
+        }
+        let entry = self.find(&read)?;
+        (!entry.is_foreign).then_some((entry.words.len(), entry.meaning.as_str()))
+    }
+
+    fn begins(&self, folded: &str) -> bool {
+        self.by_word.contains_key(folded)
     }
 
     /// What a head reads of a text, in learning and in serving.

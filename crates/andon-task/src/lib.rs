@@ -9,7 +9,10 @@
 //! Start at [`plant::Plant`], which holds everything that is particular to a
 //! site, then [`task::Task`] and [`run::Run`].
 
+pub mod access;
 pub mod adapter;
+pub mod answer;
+pub mod audit;
 pub mod calibration;
 pub mod certificate;
 pub mod cost;
@@ -23,12 +26,19 @@ pub mod glossary;
 pub mod head;
 pub mod label;
 pub mod mapping;
+pub mod normalise;
+pub mod period;
 pub mod plant;
+pub mod policy;
 pub mod procedure;
 pub mod prompt;
+pub mod reach;
+pub mod redact;
 pub mod route;
 pub mod run;
 pub mod schema;
+pub mod summarise;
 pub mod task;
 mod timestamp;
+pub mod upstream;
 pub mod weights;

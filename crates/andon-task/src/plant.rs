@@ -1,6 +1,7 @@
 //! A plant: everything that is particular to a site, from the files of a directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -11,8 +12,10 @@ use crate::glossary::{Glossary, GlossaryError};
 use crate::label::{LabelError, LabelSet};
 use crate::mapping::Mapping;
 use crate::procedure::Procedure;
+use crate::redact::{Gazetteer, GazetteerError};
 use crate::schema::{Schema, SchemaError};
 use crate::task::{Kind, Task, TaskError, TaskFile};
+use crate::upstream;
 
 /// The files of a plant: path within the plant, with `/`, to content. Whoever
 /// reads the disk (or holds the embedded demo) makes one.
@@ -31,6 +34,9 @@ pub struct Plant {
     pub examples: BTreeMap<String, Vec<LabelledText>>,
     /// Examples of tasks of the other kinds by task name.
     pub expected: BTreeMap<String, Vec<Example>>,
+    /// The files below `manuals/` and `procedures/`, by path: what questions are answered
+    /// from.
+    pub documents: BTreeMap<String, Arc<[u8]>>,
     /// The asset register, by asset id; empty where the plant keeps none.
     pub assets: BTreeMap<String, Asset>,
     /// Which columns of other systems' tables hold what, by name.
@@ -39,6 +45,10 @@ pub struct Plant {
     pub glossary: Glossary,
     /// The digest of the policy files; of no bytes where there are none.
     pub policy: Option<Digest>,
+    /// The policy files by path, and the files that test them.
+    pub policies: BTreeMap<String, String>,
+    /// What is replaced in whatever leaves.
+    pub gazetteer: Gazetteer,
 }
 
 /// `plant.toml`.
@@ -56,6 +66,27 @@ pub struct Settings {
     pub duplicate_likeness: f64,
     /// The plant's prices, for who asks what answers cost.
     pub cost: Option<Prices>,
+    /// Larger models elsewhere, in the order in which they are asked.
+    #[serde(rename = "upstream")]
+    pub upstreams: Vec<upstream::Settings>,
+    /// Bounds of what waits for their links.
+    pub queue: QueueBounds,
+}
+
+/// `[queue]` of `plant.toml`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueBounds {
+    /// The most bytes that wait.
+    pub max_bytes: u64,
+}
+
+impl Default for QueueBounds {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 << 20,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -66,6 +97,8 @@ impl Default for Settings {
             encoder: "minilm:l6".into(),
             duplicate_likeness: 0.6,
             cost: None,
+            upstreams: Vec::new(),
+            queue: QueueBounds::default(),
         }
     }
 }
@@ -112,9 +145,15 @@ pub enum Problem {
     /// A price is negative or no number.
     #[error("cost.{0} is {1}: give a number from 0 on, and years above 0")]
     Price(&'static str, f64),
+    /// An upstream.
+    #[error("upstream: {0}")]
+    Upstream(String),
     /// Not CSV of the expected form.
     #[error("{0}")]
     Csv(String),
+    /// The gazetteer.
+    #[error(transparent)]
+    Gazetteer(#[from] GazetteerError),
     /// A task file.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -143,6 +182,7 @@ impl Plant {
         let procedures = parse_procedures(files)?;
         let tasks = parse_tasks(files, &procedures)?;
         let (examples, expected) = parse_examples(files, &tasks)?;
+        let documents = parse_documents(files, &tasks)?;
         let assets = parse_assets(files)?;
         let mappings = parse_mappings(files)?;
         let glossary = parse_glossary(files)?;
@@ -155,10 +195,13 @@ impl Plant {
             procedures,
             examples,
             expected,
+            documents,
             assets,
             mappings,
             glossary,
             policy: (!policy.is_empty()).then(|| Digest::of_parts(policy)),
+            policies: parse_policies(files)?,
+            gazetteer: parse_gazetteer(files)?,
         })
     }
 
@@ -217,7 +260,62 @@ fn parse_settings(files: &Files) -> Result<Settings, PlantError> {
     if let Some((key, value)) = settings.cost.as_ref().and_then(Prices::wrong) {
         return Err(fail(PATH, Problem::Price(key, value)));
     }
+    let mut names = BTreeSet::new();
+    for upstream in &settings.upstreams {
+        let twice = || format!("there are two of the name '{}'", upstream.name);
+        let again = (!names.insert(&upstream.name)).then(twice);
+        if let Some(wrong) = upstream.wrong().or(again) {
+            return Err(fail(PATH, Problem::Upstream(wrong)));
+        }
+    }
     Ok(settings)
+}
+
+fn parse_policies(files: &Files) -> Result<BTreeMap<String, String>, PlantError> {
+    let policies = within(files, "policy/", ".cedar");
+    policies
+        .chain(within(files, "policy/tests/", ".toml"))
+        .map(|(path, _)| Ok((path.to_owned(), named(files, path, "policy")?.to_owned())))
+        .collect()
+}
+
+/// The names of `gazetteer.csv`, and those of the assets: ids, names in all languages
+/// and places.
+fn parse_gazetteer(files: &Files) -> Result<Gazetteer, PlantError> {
+    const PATH: &str = "gazetteer.csv";
+    const ASSETS: &str = "assets.csv";
+    let mut gazetteer = Gazetteer::default();
+    if let Some(csv_text) = text(files, PATH)? {
+        gazetteer
+            .read(csv_text)
+            .map_err(|error| fail(PATH, error))?;
+    }
+    if let Some(csv_text) = text(files, ASSETS)? {
+        let broken = |error: csv::Error| fail(ASSETS, Problem::Csv(error.to_string()));
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(csv_text.as_bytes());
+        let names = |column: &str| matches!(column, "id" | "path") || column.starts_with("name");
+        let columns: Vec<bool> = reader
+            .headers()
+            .map_err(broken)?
+            .iter()
+            .map(names)
+            .collect();
+        for row in reader.records() {
+            let row = row.map_err(broken)?;
+            let named = row.iter().zip(&columns).filter(|(_, names)| **names);
+            for (value, _) in named {
+                // A name without letters and digits would not be found in a text.
+                if value.chars().any(char::is_alphanumeric) {
+                    gazetteer
+                        .add(value, "asset")
+                        .map_err(|error| fail(ASSETS, error))?;
+                }
+            }
+        }
+    }
+    Ok(gazetteer)
 }
 
 fn parse_procedures(files: &Files) -> Result<BTreeMap<String, Procedure>, PlantError> {
@@ -310,6 +408,39 @@ fn parse_examples(files: &Files, tasks: &BTreeMap<String, Task>) -> Result<Examp
         }
     }
     Ok((labelled, expected))
+}
+
+/// The files that questions are answered from; none where no task answers any.
+fn parse_documents(
+    files: &Files,
+    tasks: &BTreeMap<String, Task>,
+) -> Result<BTreeMap<String, Arc<[u8]>>, PlantError> {
+    let answering: Vec<&Task> = (tasks.values())
+        .filter(|task| task.kind == Kind::Answer)
+        .collect();
+    let is_document = |path: &&String| {
+        ["manuals/", "procedures/"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
+    };
+    let documents: BTreeMap<String, Arc<[u8]>> = files
+        .iter()
+        .filter(|(path, _)| is_document(path) && !answering.is_empty())
+        .map(|(path, bytes)| (path.clone(), Arc::from(bytes.as_slice())))
+        .collect();
+    for task in answering {
+        for named in &task.documents {
+            let alone = Task {
+                documents: vec![named.clone()],
+                ..task.clone()
+            };
+            if !documents.keys().any(|path| alone.reads(path)) {
+                let named_in = format!("tasks/{}.toml", task.name);
+                return Err(fail(named, Problem::Missing { named_in }));
+            }
+        }
+    }
+    Ok(documents)
 }
 
 fn parse_mappings(files: &Files) -> Result<BTreeMap<String, Mapping>, PlantError> {

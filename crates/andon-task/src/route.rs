@@ -1,12 +1,15 @@
 //! Where a decision goes, as a function of what is known about it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Certificate, Mark, Severity};
 use crate::digest::Digest;
 use crate::drift;
 use crate::run::Guarantee;
-use crate::task::Task;
+use crate::task::{DataClass, Escalation, Task};
+use crate::upstream::Link;
 
 /// Where a run was answered, or waits to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,30 @@ pub enum Reason {
     /// The answer would have been accepted, and was drawn to be checked by a
     /// person: this is how an error that certificates promise not to make is found.
     SpotCheck,
+    /// The upstream may not be sent data of this class.
+    DataClass,
+    /// The policy does not let a field leave.
+    PolicyDenied,
+    /// No upstream can be reached.
+    LinkDown,
+    /// An upstream would not answer before the deadline.
+    Deadline,
+    /// What may be spent on upstreams is spent.
+    Budget,
+    /// As many requests wait for upstreams as may.
+    Busy,
+    /// The text could not be redacted for certain.
+    RedactionFailed,
+    /// What was to leave could not be entered in the audit log.
+    AuditFailed,
+    /// The upstream refused the request or failed in it.
+    UpstreamFailed,
+    /// The upstream's answer was not what was asked for, twice.
+    UpstreamInvalid,
+    /// The link is down, and the request waits for it; the answer is provisional.
+    Queued,
+    /// The answer was computed, and everything in it was checked against what it rests on.
+    Checked,
 }
 
 /// What a task answered, as far as routing looks at it.
@@ -103,13 +130,82 @@ pub fn decide(
             (reason, Guarantee::Certified(mark))
         }
     };
-    // This version has no upstream: `cloud` in `escalate` passes to the next,
-    // and a person is the last resort of every task.
+    // Whether an upstream is asked instead is for `escalate` to say; a person is the
+    // last resort of every task.
     let route = match reason {
         Reason::Confident => Route::Edge,
         _ => Route::Human,
     };
     (route, reason, guarantee)
+}
+
+/// What is known of an upstream when something may be sent to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlook {
+    /// The most confidential data that it may be sent.
+    pub data_class: DataClass,
+    /// Whether the policy lets all fields leave.
+    pub permitted: bool,
+    /// Whether it is thought to be there.
+    pub link: Link,
+    /// How long its answers took lately.
+    pub expected: Duration,
+    /// Whether the request can be paid from what is left of its budgets.
+    pub affordable: bool,
+    /// Whether there is a place among the requests that wait for upstreams.
+    pub has_room: bool,
+}
+
+/// Whether an uncertain case goes to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escalated {
+    /// To the upstream of this place in the list.
+    To(usize),
+    /// To none, for the reason that keeps it from the first of them.
+    Closed(Reason),
+    /// It was not meant to.
+    NotAsked,
+}
+
+/// Whether a case that was not accepted here goes to an upstream: to the first that
+/// nothing speaks against. `left` is the time until the deadline, where there is one.
+pub fn escalate(
+    task: &Task,
+    reason: Reason,
+    left: Option<Duration>,
+    outlooks: &[Outlook],
+) -> Escalated {
+    let is_uncertain = matches!(reason, Reason::BelowThreshold | Reason::NotCalibrated);
+    if !is_uncertain || task.escalate.first() != Some(&Escalation::Cloud) || outlooks.is_empty() {
+        return Escalated::NotAsked;
+    }
+    let against: Vec<Option<Reason>> = (outlooks.iter())
+        .map(|outlook| against(task, left, outlook))
+        .collect();
+    match against.iter().position(Option::is_none) {
+        Some(place) => Escalated::To(place),
+        None => Escalated::Closed(against[0].unwrap_or(reason)),
+    }
+}
+
+/// What speaks against sending something to an upstream. What is a matter of the
+/// plant's will comes before what is a matter of the moment.
+fn against(task: &Task, left: Option<Duration>, outlook: &Outlook) -> Option<Reason> {
+    if task.data_class > outlook.data_class {
+        Some(Reason::DataClass)
+    } else if !outlook.permitted {
+        Some(Reason::PolicyDenied)
+    } else if !outlook.affordable {
+        Some(Reason::Budget)
+    } else if left.is_some_and(|left| left <= outlook.expected) {
+        Some(Reason::Deadline)
+    } else if outlook.link == Link::Down {
+        Some(Reason::LinkDown)
+    } else if !outlook.has_room {
+        Some(Reason::Busy)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

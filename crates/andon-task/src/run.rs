@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::answer::Citation;
 use crate::certificate::Mark;
 use crate::digest::Digest;
 use crate::procedure::Procedure;
 use crate::route::{Reason, Route};
+use crate::upstream::Egress;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,6 +91,12 @@ pub struct Digests {
     /// The glossary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glossary: Option<Digest>,
+    /// The ranker, where one was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<Digest>,
+    /// The documents that were searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<Digest>,
     /// The policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
@@ -113,6 +121,16 @@ pub enum Answerer {
     Head,
     /// The language model, by scoring the labels.
     LabelScoring,
+    /// A larger model elsewhere.
+    Upstream,
+    /// A normaliser, trained on the plant's examples.
+    Normaliser,
+    /// Nobody: the answer was computed.
+    Computation,
+    /// The answer was computed, and the language model put some of it into words.
+    WordedComputation,
+    /// The plant's documents, word for word.
+    Passages,
     /// A reader, trained on the plant's examples.
     Reader,
     /// The language model, by writing what the schema allows.
@@ -174,8 +192,79 @@ pub enum Evidence {
     Procedure(Procedure),
     /// The open record that this one repeats.
     Repeats(Repeat),
+    /// What left the plant, and for which answer.
+    Egress(Egress),
+    /// What waits to leave: the number of its place in the queue. The run's answer is
+    /// provisional until another run of the record has what comes back.
+    Queued {
+        /// Its number.
+        place: i64,
+    },
+    /// What was answered here before somebody else was asked.
+    Edge {
+        /// The answer.
+        answer: Value,
+        /// Its probability, or its score.
+        confidence: f64,
+    },
+    /// A token that was written anew.
+    Change(Change),
+    /// A sentence of a summary.
+    Sentence(Sentence),
+    /// A place in the plant's documents: first the quoted one, then others that were found.
+    Passage(Passage),
+    /// The documents do not hold the answer, as far as can be said.
+    Unsaid {
+        /// The same as a sentence.
+        note: String,
+    },
     /// A value of the answer, and where the text says it.
     Field(FieldEvidence),
+}
+
+/// A token of the text that a normaliser wrote anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where it stands in the text, in bytes.
+    pub span: Span,
+    /// As it was written.
+    pub from: String,
+    /// What became of it; empty where it was merged into the token before it.
+    pub to: String,
+    /// The calibrated probability of that.
+    pub confidence: f64,
+    /// Whether the plant's glossary says so, of a word that no example has.
+    pub by_glossary: bool,
+}
+
+/// A place in a text, in bytes: from `start` to before `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// The byte behind the last.
+    pub end: usize,
+}
+
+/// A sentence of a summary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sentence {
+    /// `what_happened`, `what_is_open` or `what_to_watch`.
+    pub section: String,
+    /// The sentence.
+    pub text: String,
+    /// The records that it rests on, by their identifiers.
+    pub records: Vec<String>,
+}
+
+/// Words of a document, with the place that they stand in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The words.
+    pub text: String,
+    /// Where they stand.
+    #[serde(flatten)]
+    pub citation: Citation,
 }
 
 /// A value of an extracted object, and where the text says it.
@@ -192,15 +281,6 @@ pub struct FieldEvidence {
     /// Whether the place says the value as it stands, but for blanks and punctuation. If
     /// not, the value is the form that examples had, or what the model wrote.
     pub verbatim: bool,
-}
-
-/// A part of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
-    /// First byte.
-    pub start: usize,
-    /// Behind the last byte.
-    pub end: usize,
 }
 
 /// A run as the store keeps it.

@@ -1,10 +1,12 @@
 //! A task: one bounded language job, declared in TOML.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::label::LabelSet;
+use crate::period;
 use crate::schema::Schema;
 
 /// One bounded language job of a plant, read from `tasks/<name>.toml`.
@@ -27,6 +29,11 @@ pub struct Task {
     pub accept: f64,
     /// The share of answers accepted by a certificate that go to a person as well.
     pub spot_check: f64,
+    /// How long a request waits for an upstream's link; without it none does.
+    pub wait: Option<Duration>,
+    /// Of an `answer` task, the files or folders that answers come from; empty: all of
+    /// `manuals/` and `procedures/`.
+    pub documents: Vec<String>,
 }
 
 /// The kind of a task, with what belongs to it.
@@ -80,7 +87,7 @@ pub enum Class {
 }
 
 /// How confidential the input of a task is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataClass {
     /// May be seen by anyone.
@@ -89,6 +96,20 @@ pub enum DataClass {
     Internal,
     /// Stays with those who need it.
     Confidential,
+}
+
+impl DataClass {
+    /// All of them, the least confidential first.
+    pub const ALL: [Self; 3] = [Self::Public, Self::Internal, Self::Confidential];
+
+    /// Its name, as task files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Confidential => "confidential",
+        }
+    }
 }
 
 /// Where an uncertain case may go.
@@ -168,7 +189,18 @@ pub struct TaskFile {
     accept: f64,
     #[serde(default = "spot_check")]
     spot_check: f64,
+    /// Whether requests wait for an upstream's link, for [`QUEUE_WAIT`].
+    #[serde(default)]
+    queue: bool,
+    /// The same with how long.
+    #[serde(default, deserialize_with = "period::optional")]
+    wait: Option<Duration>,
+    /// Files or folders, for `answer`.
+    documents: Option<Vec<String>>,
 }
+
+/// How long requests of a task wait that says `queue = true` and not how long.
+const QUEUE_WAIT: Duration = Duration::from_secs(8 * 3600);
 
 fn person() -> Class {
     Class::Person
@@ -224,6 +256,10 @@ impl TaskFile {
                 _ => {}
             }
         }
+        if kind != "answer" && file.documents.is_some() {
+            let key = "documents";
+            return Err(TaskError::Superfluous { kind, key });
+        }
         Ok(file)
     }
 
@@ -243,6 +279,8 @@ impl TaskFile {
             escalate: self.escalate,
             accept: self.accept,
             spot_check: self.spot_check,
+            wait: self.wait.or(self.queue.then_some(QUEUE_WAIT)),
+            documents: self.documents.unwrap_or_default(),
         }
     }
 }
@@ -254,5 +292,15 @@ impl Task {
             Kind::Decide(labels) => labels,
             _ => &NO_LABELS,
         }
+    }
+
+    /// Whether answers may come from the document at `path`.
+    pub fn reads(&self, path: &str) -> bool {
+        let within = |named: &String| {
+            let folder = named.trim_end_matches('/');
+            path.strip_prefix(folder)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.documents.is_empty() || self.documents.iter().any(within)
     }
 }

@@ -20,6 +20,25 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The beginning of a day in UTC, written as `2026-01-31`.
+    pub fn of_date(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '-');
+        let mut part = |digits: usize| {
+            let part = parts.next()?;
+            let fits = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse::<i64>().ok().filter(|_| fits)
+        };
+        let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+        // Where the month begins at the earliest, but for a few days.
+        let guess = (year - 1970) * 365 + (year - 1969) / 4 - (year - 1901) / 100
+            + (year - 1601) / 400
+            + (month - 1) * 30;
+        let days = (guess - 3..guess + 40).find(|&days| civil(days) == (year, month, day))?;
+        Some(Self(days * DAY_MS))
+    }
+}
+
 /// The date of a day counted from 1970-01-01, in the proleptic Gregorian
 /// calendar; H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 fn civil(days: i64) -> (i64, i64, i64) {
@@ -53,5 +72,27 @@ mod tests {
         check(1_767_225_600_000, "2026-01-01T00:00:00.000Z");
         check(4_107_542_399_999, "2100-02-28T23:59:59.999Z");
         check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn dates_are_read_back() {
+        for days in (-719_000..100_000)
+            .step_by(13)
+            .chain([0, 11_016, 47_540, 47_541])
+        {
+            let at = Timestamp(days * 86_400_000);
+            let shown = at.to_string();
+            assert_eq!(Timestamp::of_date(&shown[..10]), Some(at), "{shown}");
+        }
+        for wrong in [
+            "2026-02-29",
+            "2026-13-01",
+            "2026-1-1",
+            "x",
+            "",
+            "2026-01-01T00",
+        ] {
+            assert_eq!(Timestamp::of_date(wrong), None, "{wrong}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{AdapterFiles, HeadFiles, ReaderFiles};
+use andon_runtime::{AdapterFiles, HeadFiles, RankerFiles, ReaderFiles};
 use andon_store::Kind;
 use andon_task::digest::Digest;
 use andon_task::engine::Embed as _;
@@ -11,8 +11,8 @@ use andon_task::plant::Plant;
 use andon_task::task::{self, Task};
 
 use crate::engine::Loader;
-use crate::node;
 use crate::settings::Settings;
+use crate::{asking, node};
 
 /// The files of a state, beside the models and the glossary of a plant.
 pub(crate) struct Artefacts<'a> {
@@ -22,6 +22,7 @@ pub(crate) struct Artefacts<'a> {
     model: Option<Digest>,
     pub(crate) heads: HeadFiles,
     pub(crate) adapters: AdapterFiles,
+    rankers: RankerFiles,
     pub(crate) readers: ReaderFiles,
 }
 
@@ -42,6 +43,7 @@ impl<'a> Artefacts<'a> {
             model,
             heads: node::heads(&settings.state, encoder),
             adapters: node::adapters(&settings.state),
+            rankers: asking::rankers(&settings.state),
             readers: node::readers(&settings.state),
         }
     }
@@ -56,6 +58,11 @@ impl<'a> Artefacts<'a> {
                 let beside = (self.encoder.identity(), &self.plant.glossary);
                 let opened = self.heads.open(digest, task.labels(), beside);
                 opened.map(drop)
+            }
+            Kind::Normaliser => self.heads.normaliser(digest).map(drop),
+            Kind::Ranker => {
+                let encoder = self.encoder.identity().digest;
+                self.rankers.open(digest, encoder).map(drop)
             }
             Kind::Adapter => {
                 let model = self.model.ok_or(

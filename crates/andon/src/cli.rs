@@ -1,9 +1,14 @@
 //! The command line, as it is typed.
 
+mod egress;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use andon_remote::Endpoint;
+use andon_task::access::{Role, Scope};
+use andon_task::audit::Act;
 use andon_task::digest::Digest;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
@@ -12,6 +17,9 @@ use crate::command::Contender;
 use crate::engine::AdapterFile;
 use crate::engine::Computes;
 use crate::model::ModelName;
+
+pub(crate) use self::egress::{Policy, PolicyCheck, Queue, QueueList};
+use crate::since::Since;
 
 /// A node that decides: small language models at work in a plant.
 ///
@@ -70,6 +78,11 @@ pub(crate) enum Command {
     Up(Up),
     /// Run a task over a text, or over each line of standard input.
     Run(Run),
+    /// Say what happened, what is open and what to watch, of the records of the last
+    /// hours.
+    Summarise(Summarise),
+    /// Answer a question from the plant's manuals and procedures, word for word.
+    Ask(Ask),
     /// Train a head or an adapter on the plant's examples and promote it if it is not
     /// worse.
     Learn(Learn),
@@ -86,6 +99,22 @@ pub(crate) enum Command {
     History(History),
     /// Label notes, those first that teach the most; or say what is right for one.
     Label(Label),
+    /// List what waits for a person; `andon label` answers it.
+    Inbox(Inbox),
+    /// Say where answers came from and what they cost, here and in the cloud.
+    Cost(Cost),
+    /// Make, list and revoke API keys.
+    Key {
+        /// What to do with keys.
+        #[command(subcommand)]
+        command: Key,
+    },
+    /// Read, check and export the audit log.
+    Audit {
+        /// What to do with the log.
+        #[command(subcommand)]
+        command: Audit,
+    },
     /// Play one shift of the plant through a node, over HTTP.
     Demo,
     /// Measure the speed of the default models on this machine, as JSON.
@@ -96,6 +125,21 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Model,
     },
+    /// Look at what the plant's policy lets leave.
+    Policy {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Policy,
+    },
+    /// Look at what waits for an upstream's link.
+    Queue {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Queue,
+    },
+    /// Make the head that recognises what small models are bad at.
+    #[command(hide = true)]
+    Reach(MakeReach),
     /// Say what this machine has, which models fit and what is missing.
     Doctor,
 }
@@ -111,9 +155,31 @@ pub(crate) struct Up {
         env = "ANDON_LISTEN"
     )]
     pub(crate) listen: SocketAddr,
-    /// Listen beyond loopback although there are neither TLS nor keys.
-    #[arg(long)]
+    /// The certificate for TLS, in PEM, with those that lead to a root after it. It is
+    /// read again when it changes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        env = "ANDON_TLS_CERT"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM: a file that not everybody may read.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_cert",
+        env = "ANDON_TLS_KEY"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Listen beyond loopback although there is no TLS: whoever is on the way reads
+    /// everything, keys too.
+    #[arg(long, conflicts_with = "tls_cert")]
     pub(crate) insecure_no_tls: bool,
+    /// Let everybody on this machine in without a key, although there are keys. For
+    /// loopback alone.
+    #[arg(long)]
+    pub(crate) open_loopback: bool,
     /// Load an adapter of the language model, a GGUF file or a folder as PEFT writes
     /// it; requests choose it by its name. May be given several times.
     #[arg(long = "adapter", value_name = "NAME=PATH")]
@@ -121,6 +187,115 @@ pub(crate) struct Up {
     /// How much is logged: off, error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "ANDON_LOG")]
     pub(crate) log: LevelFilter,
+}
+
+/// `andon inbox`
+#[derive(Debug, Args)]
+pub(crate) struct Inbox {
+    /// Only what waits of this task.
+    #[arg(long)]
+    pub(crate) task: Option<String>,
+    /// The newest first, in place of those that are likeliest critical.
+    #[arg(long)]
+    pub(crate) newest: bool,
+    /// How many to list.
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    pub(crate) n: usize,
+}
+
+/// `andon cost`
+#[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// Since then: an age such as 30d or 12h, or a date such as 2026-01-31; whole days.
+    #[arg(long, value_name = "TIME", value_parser = crate::since::parse)]
+    pub(crate) since: Option<Since>,
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key and show it, this once.
+    Add {
+        /// For whom it is: it stands in the audit log. No two keys in use have the same.
+        name: String,
+        /// What its holder may do: viewer, operator, engineer, admin or machine.
+        #[arg(long)]
+        role: Role,
+        /// What it is held to: task:NAME; may be given several times.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<Scope>,
+        /// The most requests a minute.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+        requests_per_minute: Option<u32>,
+        /// For how long it counts, such as 90d or 12h; for good without this.
+        #[arg(long, value_name = "AGE", value_parser = crate::since::age)]
+        expires: Option<Duration>,
+        /// In whose name.
+        #[command(flatten)]
+        who: Who,
+    },
+    /// List all keys that were ever made.
+    List,
+    /// Revoke a key: a node that is up refuses it within two seconds.
+    Revoke {
+        /// Its name.
+        name: String,
+        /// In whose name.
+        #[command(flatten)]
+        who: Who,
+    },
+}
+
+/// What can be done with the audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Read the whole log and say what was changed, taken away or moved. Ends with 1 if
+    /// anything was.
+    Verify {
+        /// Checkpoints that were kept elsewhere, as `andon audit checkpoint` printed
+        /// them: they also find what was cut off the end together with the state's own.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// Sign what the log has come to and print that as one line of JSON, to be kept
+    /// somewhere else.
+    Checkpoint,
+    /// List the newest rows.
+    List {
+        /// Only rows of this act, such as egress or key_added.
+        #[arg(long, value_parser = act)]
+        act: Option<Act>,
+        /// How many to list.
+        #[arg(long, value_name = "COUNT", default_value_t = 50)]
+        n: usize,
+    },
+    /// Print all rows, the oldest first: who, when, which policy, which fields, how much
+    /// was redacted, to whom, and what it cost.
+    Export {
+        /// csv, or json: one object a line.
+        #[arg(long, value_enum)]
+        format: ExportFormat,
+        /// Since then: an age such as 30d, or a date such as 2026-01-31.
+        #[arg(long, value_name = "TIME", value_parser = crate::since::parse)]
+        since: Option<Since>,
+        /// Only rows of this act.
+        #[arg(long, value_parser = act)]
+        act: Option<Act>,
+    },
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A heading and a line for each row.
+    Csv,
+    /// One JSON object for each row.
+    Json,
+}
+
+fn act(typed: &str) -> Result<Act, String> {
+    serde_json::from_value(typed.into())
+        .map_err(|_| "this is no act: `andon audit list` shows some".to_owned())
 }
 
 /// `andon run`
@@ -177,6 +352,59 @@ pub(crate) struct TableColumns {
     /// The sheet of a spreadsheet; the first by default.
     #[arg(long, value_name = "NAME", requires = "input")]
     pub(crate) sheet: Option<String>,
+}
+
+/// `andon summarise`
+#[derive(Debug, Args)]
+pub(crate) struct Summarise {
+    /// How far back: a number with m, h or d, as 30m, 8h or 7d. What came in as long
+    /// before is compared with.
+    #[arg(long, value_name = "TIME", default_value = "8h", value_parser = span)]
+    pub(crate) since: Duration,
+    /// Only records about this asset.
+    #[arg(long, value_name = "ID")]
+    pub(crate) asset: Option<String>,
+    /// Tell it in plain sentences, without a language model.
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+fn span(typed: &str) -> Result<Duration, String> {
+    let wrong = || "give a number with m, h or d, such as 8h".to_owned();
+    let digits = typed.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    let minutes = match &typed[digits.len()..] {
+        "m" | "min" => count,
+        "h" => count.saturating_mul(60),
+        "d" => count.saturating_mul(1440),
+        _ => return Err(wrong()),
+    };
+    match minutes {
+        1..=527_040 => Ok(Duration::from_secs(60 * minutes)),
+        _ => Err("give at least 1m and at most 366d".to_owned()),
+    }
+}
+
+/// `andon reach`
+#[derive(Debug, Args)]
+pub(crate) struct MakeReach {
+    /// Labelled requests that nothing is fitted to.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) held_out: PathBuf,
+    /// The folder for the head and its figures.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// `andon ask`
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The question; without it they are read from standard input, a line each, and each
+    /// may go on from the one before.
+    pub(crate) question: Option<String>,
+    /// The task that answers; needed where the plant has several.
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<String>,
 }
 
 /// `andon learn`

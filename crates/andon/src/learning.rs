@@ -77,10 +77,41 @@ impl Trained {
         task: &Task,
         (promote, by): (Promote, Option<&str>),
     ) -> anyhow::Result<(Verdict, bool)> {
-        let current = current(store, artefacts, task)?;
-        let comparison = not_worse(&self.figures.outcomes, current.as_deref());
+        let kept = Kept {
+            kind: self.kind,
+            digest: self.digest,
+            outcomes: &self.figures.outcomes,
+            figures: serde_json::to_value(&self.figures)?,
+        };
+        let serves = |kind, digest| artefacts.check(task, kind, digest).is_ok();
+        kept.keep(store, task, &serves, (promote, by))
+    }
+}
+
+/// What is kept of an artefact, whatever kind of task it is for.
+pub(crate) struct Kept<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) digest: Digest,
+    /// By which it is compared with what serves.
+    pub(crate) outcomes: &'a [Outcome],
+    /// What was measured; the outcomes among it.
+    pub(crate) figures: Value,
+}
+
+impl Kept<'_> {
+    /// Keeps it, and promotes it if it may be. `serves` says of what is promoted whether
+    /// it can answer.
+    pub(crate) fn keep(
+        &self,
+        store: &Store,
+        task: &Task,
+        serves: &dyn Fn(Kind, Digest) -> bool,
+        (promote, by): (Promote, Option<&str>),
+    ) -> anyhow::Result<(Verdict, bool)> {
+        let current = outcomes(store, task, serves)?;
+        let comparison = not_worse(self.outcomes, current.as_deref());
         let promoted = promote == Promote::Anyway || comparison.promotes();
-        let figures = serde_json::to_value(&self.figures)?;
+        let figures = self.figures.clone();
         let at = clock::now();
         let kept = Candidate {
             task: task.name.clone(),
@@ -293,16 +324,32 @@ pub(crate) fn current(
     artefacts: &Artefacts<'_>,
     task: &Task,
 ) -> anyhow::Result<Option<Vec<Outcome>>> {
+    outcomes(store, task, &|kind, digest| {
+        artefacts.check(task, kind, digest).is_ok()
+    })
+}
+
+fn outcomes(
+    store: &Store,
+    task: &Task,
+    serves: &dyn Fn(Kind, Digest) -> bool,
+) -> anyhow::Result<Option<Vec<Outcome>>> {
     let promoted = store
         .promoted(&task.name)
         .with_context(|| format!("cannot read what is promoted for '{}'", task.name))?;
     Ok(promoted.and_then(|promotion| {
-        artefacts
-            .check(task, promotion.kind, promotion.digest)
-            .ok()?;
-        let figures: Figures = serde_json::from_value(promotion.figures).ok()?;
+        if !serves(promotion.kind, promotion.digest) {
+            return None;
+        }
+        let figures: Judged = serde_json::from_value(promotion.figures).ok()?;
         Some(figures.outcomes)
     }))
+}
+
+/// What every kind of artefact keeps of its figures.
+#[derive(Deserialize)]
+pub(crate) struct Judged {
+    pub(crate) outcomes: Vec<Outcome>,
 }
 
 /// Shows the stages of learning or measuring, one bar each.

@@ -6,25 +6,31 @@
 //! what is done; [`model`] keeps the models.
 
 mod artefacts;
+mod asking;
 mod batch;
 mod certifying;
 mod cli;
 mod clock;
 mod command;
+mod document;
+mod egress;
 mod engine;
 mod failure;
 mod labelling;
 mod learning;
 mod model;
 mod node;
+mod normalising;
 mod output;
 mod plant;
 mod progress;
+mod reach;
 mod reading;
 mod remote;
 mod service;
 mod settings;
 mod shift;
+mod since;
 mod training;
 
 use std::process::ExitCode;
@@ -32,6 +38,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // Before all else: a process that reads a PDF knows nothing but that.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|verb| verb == document::pdf::VERB)
+    {
+        return document::pdf::serve();
+    }
     let typed = cli::Cli::parse();
     match command::run(typed) {
         Ok(code) => code,

@@ -9,11 +9,13 @@ use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts, ReaderF
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
+use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
-use crate::clock;
 use crate::engine::{self, AdapterFile, Loader};
+use crate::progress::line;
 use crate::settings::Settings;
+use crate::{asking, clock, reach};
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +24,21 @@ pub(crate) enum Needs<'a> {
     Everything(&'a [AdapterFile]),
     /// What answers these tasks: no language model where heads do.
     Tasks(&'a [&'a str]),
+    /// The heads, and the language model where there is one.
+    Words,
     /// The heads alone.
     Heads,
+}
+
+impl Needs<'_> {
+    /// Whether it is about a task.
+    fn covers(self, task: &str) -> bool {
+        match self {
+            Self::Everything(_) => true,
+            Self::Tasks(tasks) => tasks.contains(&task),
+            Self::Heads | Self::Words => false,
+        }
+    }
 }
 
 /// The node of `settings`, ready to answer.
@@ -42,15 +57,45 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             readers: readers(&settings.state),
             clock: Box::new(clock::now),
         };
-        Node::new(parts).context("cannot read what is promoted")
+        let egress = match needs {
+            Needs::Heads => None,
+            _ => crate::egress::open(settings, &parts.plant, store.clone())?,
+        };
+        let node = Node::new(parts).context("cannot read what is promoted")?;
+        let node = match egress {
+            Some(egress) => node.with_egress(egress),
+            None => node,
+        };
+        let node = match reach::of(encoder.identity()) {
+            Some(reach) => node.with_reach(reach),
+            None => node,
+        };
+        let asks = |task: &&Task| task.kind == Kind::Answer && needs.covers(&task.name);
+        if !node.plant().tasks.values().any(|task| asks(&task)) {
+            return Ok(node);
+        }
+        let corpus = asking::corpus(node.plant(), &store, &*encoder)?;
+        let node = node.with_corpus(&corpus, asking::rankers(&settings.state));
+        node.context("cannot read what is promoted")
     };
     if needs == Needs::Heads {
         return assemble(plant, None);
     }
+    if needs == Needs::Words {
+        return assemble(plant.clone(), wording(settings, &plant, &loader));
+    }
     if let Needs::Tasks(tasks) = needs {
         let node = assemble(plant.clone(), None)?;
-        if tasks.iter().all(|task| node.serves_alone(task)) {
-            return Ok(node);
+        let summarises = |task: &&&str| {
+            let known = plant.tasks.get(**task);
+            known.is_some_and(|task| matches!(task.kind, Kind::Summarise))
+        };
+        let (summaries, others): (Vec<&&str>, Vec<&&str>) = tasks.iter().partition(summarises);
+        if others.iter().all(|task| node.serves_alone(task)) {
+            return match summaries.is_empty() {
+                true => Ok(node),
+                false => assemble(plant.clone(), wording(settings, &plant, &loader)),
+            };
         }
     }
     let language_model: Arc<dyn LanguageModel> = match &settings.language_model {
@@ -71,6 +116,44 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         }
     };
     assemble(plant, Some(language_model))
+}
+
+/// A node without models, to look at what is kept.
+pub(crate) fn without_models(settings: &Settings, plant: Plant) -> anyhow::Result<Node> {
+    let parts = Parts {
+        plant,
+        encoder: None,
+        language_model: None,
+        store: store(&settings.state)?,
+        heads: HeadFiles::new(settings.state.join("heads")),
+        adapters: adapters(&settings.state),
+        readers: readers(&settings.state),
+        clock: Box::new(clock::now),
+    };
+    Node::new(parts).context("cannot read what is promoted")
+}
+
+/// The language model, to put a summary into words; a summary without one is told in
+/// plain sentences.
+fn wording(settings: &Settings, plant: &Plant, loader: &Loader) -> Option<Arc<dyn LanguageModel>> {
+    let found: anyhow::Result<Arc<dyn LanguageModel>> = match &settings.language_model {
+        Some(remote) => remote
+            .connect()
+            .map(|model| Arc::new(model) as Arc<dyn LanguageModel>),
+        None => {
+            let found = loader.language_model(&plant.settings.language_model);
+            found.map(|model| Arc::new(model) as Arc<dyn LanguageModel>)
+        }
+    };
+    match found {
+        Ok(model) => Some(model),
+        Err(error) => {
+            line(&format!(
+                "plain sentences, without a language model: {error:#}"
+            ));
+            None
+        }
+    }
 }
 
 /// The store of a state directory, which is made if there is none.
@@ -112,10 +195,15 @@ pub(crate) fn occupy(state: &Path) -> anyhow::Result<File> {
 /// the plant's encoder.
 pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
     let encoder = Arc::clone(encoder);
-    HeadFiles::new(state.join("heads")).reading_encoders(Arc::new(move |bytes| {
+    HeadFiles::new(heads_folder(state)).reading_encoders(Arc::new(move |bytes| {
         let tuned = encoder.tuned(bytes).map_err(|error| error.to_string())?;
         Ok(Arc::new(tuned) as Arc<dyn Embed>)
     }))
+}
+
+/// Where the files of heads and normalisers of a state directory are.
+pub(crate) fn heads_folder(state: &Path) -> PathBuf {
+    state.join("heads")
 }
 
 /// The files of the readers of a state directory.

@@ -47,7 +47,7 @@ impl Remote {
 }
 
 /// A plant's directory is kept in git and copied about: no place for a key.
-fn refuse_within(file: &Path, plant: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn refuse_within(file: &Path, plant: Option<&Path>) -> anyhow::Result<()> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if plant.is_some_and(|plant| real(file).starts_with(real(plant))) {
         bail!(

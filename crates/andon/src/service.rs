@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use andon_runtime::Node;
-use andon_server::{Exposure, guard, serve};
+use andon_server::{Door, Exposure, Serving, guard, serve_as};
 use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
 
@@ -24,8 +24,9 @@ pub(crate) fn bind(address: SocketAddr, exposure: Exposure) -> anyhow::Result<Tc
 
 /// Serves `node` until `shutdown` is done.
 pub(crate) fn run(
+    serving: Serving,
     listener: TcpListener,
-    node: Node,
+    node: Arc<Node>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -34,7 +35,7 @@ pub(crate) fn run(
         .context("cannot start the async runtime")?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        serve(listener, Arc::new(node), shutdown).await?;
+        serve_as(serving, listener, node, shutdown).await?;
         Ok(())
     })
 }
@@ -48,8 +49,13 @@ pub(crate) fn during<T>(
     let listener = bind(free_port, Exposure::Loopback)?;
     let url = format!("http://{}", listener.local_addr()?);
     let (end, asked) = oneshot::channel::<()>();
+    // Its own program is who calls, for as long as that takes.
+    let open = Serving {
+        door: Door::Open,
+        ..Serving::default()
+    };
     let serving = thread::spawn(move || {
-        run(listener, node, async {
+        run(open, listener, Arc::new(node), async {
             // The work is done, or has ended with an error.
             asked.await.ok();
         })

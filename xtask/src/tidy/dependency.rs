@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("andon-kernels", &[]),
     ("andon-engine", &["andon-kernels", "andon-task"]),
     ("andon-remote", &["andon-task"]),
+    ("andon-policy", &["andon-task"]),
     ("andon-store", &["andon-task"]),
     ("andon-runtime", &["andon-task", "andon-store"]),
     (
@@ -26,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "andon-task",
             "andon-kernels",
             "andon-engine",
+            "andon-policy",
             "andon-remote",
             "andon-store",
             "andon-runtime",
@@ -56,7 +58,11 @@ const FOR_TESTS: &str = "andon-specimen";
 
 /// What the tests of a crate may use beside that: training is held to what the engine
 /// serves.
-const TESTS_MAY_USE: &[(&str, &[&str])] = &[("andon-train", &["andon-engine", "andon-kernels"])];
+const TESTS_MAY_USE: &[(&str, &[&str])] = &[
+    ("andon-train", &["andon-engine", "andon-kernels"]),
+    // The way out of a plant is tested whole, down to the bytes that arrive.
+    ("andon-runtime", &["andon-policy", "andon-remote"]),
+];
 
 /// What links SQL in, for the store alone.
 const SQL_LIBRARIES: &[&str] = &["rusqlite", "sqlx", "diesel", "libsqlite3-sys"];

@@ -504,10 +504,9 @@ impl Running {
     }
 }
 
+/// What a panic says, unless it was put together: that may quote a text.
 fn reason(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".into())
+        .map_or_else(|| "a panic".to_owned(), |text| (*text).to_owned())
 }

@@ -267,7 +267,9 @@ fn a_matrix_of_many_labels_keeps_the_confused_ones() {
         })
         .unwrap();
     assert!(matrix.rows.len() <= 16);
-    let Figures::Decide(evaluation) = &report.figures;
+    let Figures::Decide(evaluation) = &report.figures else {
+        panic!("figures of decisions");
+    };
     for row in &matrix.rows {
         let of = evaluation.per_label.iter().find(|of| of.label == row.name);
         let told: usize = row.cells.iter().map(|cell| cell.n).sum();

@@ -39,6 +39,32 @@ fn folder() -> PathBuf {
     std::env::var_os("ANDON_DATA").map_or_else(|| beside.into(), PathBuf::from)
 }
 
+/// Work orders of MaintNorm as texts and normalised texts: `train` or `val`.
+pub(crate) fn maintnorm(part: &str) -> Option<Vec<(String, String)>> {
+    let path = folder().join(format!("maintnorm/combined.{part}.norm"));
+    let text = std::fs::read_to_string(path).ok()?;
+    let words = |lines: &str, column: usize| {
+        let cells = lines
+            .lines()
+            .filter_map(|line| line.split('\t').nth(column));
+        let words: Vec<&str> = cells.flat_map(str::split_whitespace).collect();
+        words.join(" ")
+    };
+    let texts = text.split("\n\n").filter(|lines| !lines.trim().is_empty());
+    Some(
+        texts
+            .map(|lines| (words(lines, 0), words(lines, 1)))
+            .collect(),
+    )
+}
+
+/// The equipment weeks of AssetOps, a JSON object each.
+pub(crate) fn weeks() -> Option<Vec<String>> {
+    let path = folder().join("assetops_weeks/weeks_000_041.jsonl");
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(text.lines().map(str::to_owned).collect())
+}
+
 /// The intents of CLINC150, training and validation.
 pub(crate) fn clinc() -> Option<Vec<(String, String)>> {
     let path = folder().join("clinc150/data_full_train_val.json");

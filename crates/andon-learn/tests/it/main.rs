@@ -1,5 +1,6 @@
 //! Learning from examples to a head, with a small encoder in place of a model.
 
+mod assetops;
 mod certificates;
 mod choice;
 mod data;
@@ -7,6 +8,7 @@ mod encoder;
 mod extract;
 mod fmc;
 mod learning;
+mod maintnorm;
 mod notes;
 #[path = "../../src/random.rs"]
 #[allow(dead_code, reason = "the library uses more of it than its tests")]

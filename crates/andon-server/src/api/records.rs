@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::view::{FailedRun, RecordView, RunView};
+use crate::access::Caller;
 use crate::app::App;
 use crate::asked::Asked;
 use crate::error::ApiError;
@@ -30,7 +31,7 @@ pub(crate) struct RecordRequest {
     /// Whatever else is to be kept with it: an object.
     #[serde(default)]
     meta: Value,
-    /// The tasks to run over it; all of them by default.
+    /// The tasks to run over it; by default all that the caller may run.
     tasks: Option<Vec<String>>,
 }
 
@@ -85,18 +86,25 @@ pub(super) fn page(before: Option<i64>, limit: Option<usize>) -> Result<Page, Ap
 /// Keeps a note and runs tasks over it.
 pub(crate) async fn create(
     State(app): State<App>,
+    caller: Caller,
     asked: Asked,
     Body(request): Body<RecordRequest>,
 ) -> Result<Reply<RecordWithRuns>, ApiError> {
     app.work(asked.class(), move |node| {
-        let tasks = match request.tasks {
+        let tasks: Vec<String> = match request.tasks {
             Some(tasks) => tasks,
-            None => node.plant().tasks.keys().cloned().collect(),
+            None => {
+                let all = node.plant().tasks.keys();
+                all.filter(|task| caller.reach(task).is_ok())
+                    .cloned()
+                    .collect()
+            }
         };
         // A task that does not exist is the sender's mistake: nothing is kept.
         if let Some(unknown) = tasks.iter().find(|t| !node.plant().tasks.contains_key(*t)) {
             return Err(NodeError::UnknownTask(unknown.clone()).into());
         }
+        tasks.iter().try_for_each(|task| caller.reach(task))?;
         let taken = node.take_in(NewRecord {
             text: request.text,
             asset: request.asset,

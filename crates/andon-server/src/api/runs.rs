@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::records::page;
 use super::view::RunView;
+use crate::access::Caller;
 use crate::app::App;
 use crate::asked::Asked;
 use crate::error::ApiError;
@@ -41,7 +42,8 @@ pub(crate) struct AnswerRequest {
     #[serde(deserialize_with = "present")]
     #[schemars(required)]
     answer: Option<Value>,
-    /// Who says so: kept with the answer, if it is given.
+    /// Who says so: kept with the answer, if it is given; after the name of the key,
+    /// where the caller has one.
     by: Option<String>,
 }
 
@@ -126,9 +128,14 @@ pub(crate) async fn create(
 /// Lists runs, newest first.
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     Query(query): Query<RunQuery>,
 ) -> Result<Reply<RunList>, ApiError> {
     let page = page(query.before, query.limit)?;
+    if caller.tasks().is_some() {
+        // A key that is held to tasks names one of them: '' is none.
+        caller.reach(query.task.as_deref().unwrap_or_default())?;
+    }
     let filter = RunFilter {
         task: query.task,
         route: query.route,
@@ -145,10 +152,13 @@ pub(crate) async fn list(
 /// Shows one run.
 pub(crate) async fn show(
     State(app): State<App>,
+    caller: Caller,
     Path(RunId { id }): Path<RunId>,
 ) -> Result<Reply<RunView>, ApiError> {
     app.work(Class::Person, move |node| {
-        Ok(Reply(node.run_of(id)?.into()))
+        let run = node.run_of(id)?;
+        caller.reach(&run.run.task)?;
+        Ok(Reply(run.into()))
     })
     .await
 }
@@ -158,11 +168,14 @@ pub(crate) async fn show(
 /// where the run was a spot check. Another answer corrects it.
 pub(crate) async fn answer(
     State(app): State<App>,
+    caller: Caller,
     Path(RunId { id }): Path<RunId>,
     Body(request): Body<AnswerRequest>,
 ) -> Result<Reply<RunView>, ApiError> {
     app.work(Class::Person, move |node| {
-        let settled = node.settle(id, request.answer.as_ref(), request.by.as_deref())?;
+        caller.reach(&node.run_of(id)?.run.task)?;
+        let by = caller.name(request.by.as_deref());
+        let settled = node.settle(id, request.answer.as_ref(), by.as_deref())?;
         Ok(Reply(settled.into()))
     })
     .await

@@ -68,7 +68,11 @@ pub struct RunView {
     #[schemars(with = "String")]
     pub route: Route,
     /// `confident`, `below_threshold`, `not_calibrated` or `spot_check`: accepted,
-    /// and drawn for a person to check.
+    /// and drawn for a person to check. Where an upstream was to be asked and did not
+    /// answer, why: `data_class`, `policy_denied`, `link_down`, `deadline`, `budget`,
+    /// `busy`, `redaction_failed`, `audit_failed`, `upstream_failed`,
+    /// `upstream_invalid`; or `queued`, where the answer is provisional. `checked`:
+    /// computed, and checked against what it rests on.
     #[schemars(with = "String")]
     pub reason: Reason,
     /// All that the answer rests on or leads to.
@@ -83,7 +87,9 @@ pub struct RunView {
     /// was one and it may not hold any more.
     #[schemars(with = "Value")]
     pub certificate: Guarantee,
-    /// `head`, `label_scoring`, `reader` or `generation`.
+    /// `head`, `label_scoring`, `upstream`, `reader`, `generation`, `normaliser`,
+    /// `computation`, `worded_computation` (computed, with some of its sentences in the
+    /// language model's words) or `passages`.
     #[schemars(with = "String")]
     pub answered_by: Answerer,
     /// SHA-256 digests of all that shaped the answer.

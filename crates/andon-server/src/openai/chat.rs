@@ -3,7 +3,7 @@
 mod stream;
 pub(crate) mod turn;
 
-use andon_task::engine::{CallForm, Chat, GenerateRequest, Generation, Prompt};
+use andon_task::engine::{CallForm, Chat, GenerateRequest, Generation, Prompt, Role};
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,8 @@ use super::generation::{self, Answered, Order};
 use super::logprobs::{self, ChatLogprobs};
 use super::parameters::{self, OneOrMany, Rest, StreamOptions};
 use super::{Head, UsageView, finish_word};
-use crate::app::{AdapterChoice, App};
+use crate::access::Caller;
+use crate::app::{AUTO, AdapterChoice, App};
 use crate::asked::{Asked, ServiceTier};
 use crate::error::ApiError;
 use crate::extract::Body;
@@ -124,14 +125,19 @@ struct FunctionView {
 pub(crate) async fn create(
     State(app): State<App>,
     asked: Asked,
+    caller: Caller,
     Body(request): Body<ChatRequest>,
 ) -> Result<Answered<ChatCompletion>, ApiError> {
     parameters::refuse(&request.rest)?;
     let streams = request.stream.unwrap_or(false);
     let wants_usage = StreamOptions::usage_wanted(request.stream_options, streams)?;
-    let chosen = app.language_model(&request.model, request.adapter.clone())?;
+    let chosen = app.chat_model(&request.model, request.adapter.clone(), &caller)?;
     let head = Head::new(&app, "chatcmpl", &chosen);
+    let judged = (request.model == AUTO).then(|| chosen.model.model().name.clone());
     let (order, form) = order(request, chosen, asked)?;
+    if let Some(model) = judged {
+        judge(&app, &order, model).await?;
+    }
     let style = Style {
         form,
         logprobs: order.request.alternatives.is_some(),
@@ -154,6 +160,23 @@ pub(crate) async fn create(
             .collect(),
         usage: generation::usage(&generations).into(),
     })))
+}
+
+/// Declines what the model is bad at, by the last thing that was asked.
+async fn judge(app: &App, order: &Order, model: String) -> Result<(), ApiError> {
+    let Prompt::Chat(chat) = &order.request.prompt else {
+        return Ok(());
+    };
+    let asked = chat.messages.iter().rfind(|turn| turn.role == Role::User);
+    let Some(text) = asked.map(|turn| turn.content.clone()) else {
+        return Ok(());
+    };
+    let class = order.asked.class();
+    app.work(class, move |node| match node.beyond(&text)? {
+        Some(beyond) => Err(ApiError::beyond(&beyond, &model)),
+        None => Ok(()),
+    })
+    .await
 }
 
 fn order(

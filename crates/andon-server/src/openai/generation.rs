@@ -70,7 +70,9 @@ pub(crate) async fn whole(app: &App, order: Order) -> Result<Vec<Generation>, Ap
     while let Some(done) = works.join_next().await {
         // A failure drops `presence`, which ends the others.
         let (choice, result) = done.map_err(|failure| {
-            tracing::error!(%failure, "a request failed by a fault of the program");
+            // What a panic says may quote the text of the request.
+            let panicked = failure.is_panic();
+            tracing::error!(panicked, "a request failed by a fault of the program");
             ApiError::internal()
         })?;
         answers[choice] = Some(result?);

@@ -141,3 +141,44 @@ async fn nothing_is_certified_or_promoted_at_first() {
     let missing = get(&router, "/api/tasks/nothing/certificate").await;
     assert!(missing.starts_with("404"), "{missing}");
 }
+
+#[tokio::test]
+async fn what_waits_is_listed_likeliest_critical_first() {
+    let router = Bench::new().router();
+    for text in ["leak leak leak", "jam jam", "noise leak"] {
+        let body = json!({"text": text, "tasks": ["failure-code"]}).to_string();
+        post(&router, "/api/records", body).await;
+    }
+    let texts = async |query: &str| {
+        let shown = get(&router, &format!("/api/inbox{query}")).await;
+        let inbox: Value = serde_json::from_str(&shown["200 OK".len()..]).expect("JSON");
+        let items = inbox["items"].as_array().expect("items");
+        let critical: Vec<f64> = items
+            .iter()
+            .map(|item| item["critical"].as_f64().expect("a share"))
+            .collect();
+        let texts: Vec<String> = items
+            .iter()
+            .map(|item| item["text"].as_str().expect("a text").to_owned())
+            .collect();
+        (texts, critical)
+    };
+    let (urgent, critical) = texts("").await;
+    assert_eq!(urgent[0], "leak leak leak");
+    assert!(critical.is_sorted_by(|a, b| a >= b), "{critical:?}");
+    let (newest, _) = texts("?order=newest&limit=2").await;
+    assert_eq!(newest, ["noise leak", "jam jam"]);
+    assert!(
+        get(&router, "/api/inbox?order=oldest")
+            .await
+            .starts_with("400")
+    );
+    // What is answered waits no more.
+    post(
+        &router,
+        "/api/runs/1/answer",
+        json!({"answer": "leak"}).to_string(),
+    )
+    .await;
+    assert_eq!(texts("").await.0.len(), 2);
+}

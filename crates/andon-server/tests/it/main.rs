@@ -1,8 +1,11 @@
 //! The API against a scripted engine: what goes out for what comes in.
 
+mod access;
 mod api;
+mod connections;
 mod errors;
 mod generation;
+mod hygiene;
 mod life;
 mod node;
 mod openai;

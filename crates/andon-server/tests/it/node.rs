@@ -22,7 +22,7 @@ pub(crate) struct Bench {
     pub(crate) node: Arc<Node>,
     pub(crate) seen: Arc<Seen>,
     pub(crate) limits: Limits,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 pub(crate) fn plant() -> Plant {
@@ -78,8 +78,13 @@ impl Bench {
             node: Arc::new(node.expect("a node")),
             seen,
             limits,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Another handle on the node's database, as a command beside the node has it.
+    pub(crate) fn store(&self) -> Store {
+        Store::open(self.directory.path().join("andon.db")).expect("the store")
     }
 
     pub(crate) fn router(&self) -> Router {

@@ -60,7 +60,7 @@ impl Scripted {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         let has = |word: &str| words.iter().any(|w| w == word);
         if has("PANIC") {
-            panic!("the script says so");
+            panic!("the script says so: {text}");
         }
         if has("FULL") {
             return Err(EngineError::Overloaded {

@@ -1,10 +1,13 @@
 //! The store from outside.
 
+mod audit;
 mod durability;
+mod keys;
 mod promotions;
 mod records;
 mod refusals;
 mod runs;
+mod waiting;
 
 use andon_store::Store;
 use andon_task::run::{NewRecord, Record, Timestamp};

@@ -19,7 +19,7 @@ fn procedure(text: &str) -> Evidence {
     })
 }
 
-fn sample(task: &str, route: Route) -> Run {
+pub(crate) fn sample(task: &str, route: Route) -> Run {
     Run {
         task: task.to_owned(),
         answer: "leak".into(),

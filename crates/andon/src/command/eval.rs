@@ -3,16 +3,18 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use andon_learn::answer;
 use andon_learn::comparison::{self, compare};
 use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
 use andon_learn::mend;
 use andon_learn::report::{self, Cost, Examples, Figures, Report, Thousand, Today};
-use andon_task::example::{self, LabelledText};
+use andon_task::example::{self, Example, LabelledText};
 use andon_task::plant::Plant;
 use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
+use crate::asking;
 use crate::cli::Eval;
 use crate::learning::all_examples;
 use crate::settings::Settings;
@@ -21,7 +23,9 @@ use crate::{node, output, plant, reading};
 mod artefact;
 mod contender;
 mod measure;
+mod normalise;
 mod page;
+mod summarise;
 mod terminal;
 
 pub(crate) use contender::Contender;
@@ -35,23 +39,68 @@ const FEW: usize = 30;
 pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
-    if let Kind::Extract(schema) = &task.kind {
-        if typed.report.is_some() || typed.with.is_some() || !typed.against.is_empty() {
-            bail!(
-                "a task that extracts is measured alone: leave out `--report`, `--with` and `--against`"
-            );
-        }
-        let file = typed.examples.as_deref();
-        let measured = reading::measure(settings, &plant, (task, schema), file)?;
-        settings.output.print(&measured, reading::Measured::human)?;
-        return Ok(ExitCode::SUCCESS);
+    let is_compared = typed.with.is_some() || !typed.against.is_empty();
+    if is_compared && !matches!(task.kind, Kind::Decide(_)) {
+        bail!("`--with` and `--against` are for tasks that decide: leave them out");
     }
-    super::decides(task, "eval")?;
+    match &task.kind {
+        Kind::Decide(_) => decide(settings, &plant, task, typed),
+        Kind::Normalise => {
+            let page = typed.report.as_deref().map(Page::reserve).transpose()?;
+            show(
+                settings,
+                page,
+                &normalise::measure(settings, &plant, task, typed)?,
+            )
+        }
+        Kind::Summarise => {
+            let page = typed.report.as_deref().map(Page::reserve).transpose()?;
+            show(
+                settings,
+                page,
+                &summarise::measure(settings, &plant, task, typed)?,
+            )
+        }
+        Kind::Answer => {
+            without_page(typed)?;
+            let measured = asking::measure(settings, &plant, task, typed.examples.as_deref())?;
+            settings.output.print(&measured, |measured| {
+                let mut text = format!("{}{}", answers(&measured.evaluation), measured.measured);
+                for warning in &measured.warnings {
+                    text.push_str(&format!("\n{warning}"));
+                }
+                text
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Kind::Extract(schema) => {
+            without_page(typed)?;
+            let file = typed.examples.as_deref();
+            let measured = reading::measure(settings, &plant, (task, schema), file)?;
+            settings.output.print(&measured, reading::Measured::human)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn without_page(typed: &Eval) -> anyhow::Result<()> {
+    match &typed.report {
+        None => Ok(()),
+        Some(_) => bail!("there is no page for a task of this kind: leave out `--report`"),
+    }
+}
+
+fn decide(
+    settings: &Settings,
+    plant: &Plant,
+    task: &Task,
+    typed: &Eval,
+) -> anyhow::Result<ExitCode> {
     // What can be wrong with the files is said before anything is computed.
     let (labelled, on) = match &typed.examples {
         Some(path) => (read(path, task)?, On::File),
         None => (
-            all_examples(&node::store(&settings.state)?, &plant, task)?,
+            all_examples(&node::store(&settings.state)?, plant, task)?,
             On::Plant,
         ),
     };
@@ -61,7 +110,7 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
         1 => Beside::Nobody,
         _ => Beside::Others,
     };
-    let bench = Bench::new(settings, &plant, task, &labelled, on)?;
+    let bench = Bench::new(settings, plant, task, &labelled, on)?;
     for contender in &contenders {
         bench.check(contender, beside)?;
     }
@@ -74,14 +123,43 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
         None => format!("the plant's examples of {}", task.name),
     };
     let report = assemble(&bench, &contenders, measured, source)?;
+    show(settings, page, &report)
+}
+
+fn show(settings: &Settings, page: Option<Page>, report: &Report) -> anyhow::Result<ExitCode> {
     if let Some(page) = page {
         let text = report::page(&report.document());
         page.write(&text.context("cannot make the page of the report")?)?;
     }
     settings
         .output
-        .print(&report, |report| terminal::show(&report.document()))?;
+        .print(report, |report| terminal::show(&report.document()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The examples of a file, for a task of any kind but `decide`.
+fn read_expected(path: &Path) -> anyhow::Result<Vec<Example>> {
+    let cannot_read = || format!("cannot read the examples '{}'", path.display());
+    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
+    let examples = example::parse(&text).with_context(cannot_read)?;
+    if examples.is_empty() {
+        bail!(
+            "the file '{}' has no examples: give a line {{\"input\": …, \"expected\": …}} for each",
+            path.display()
+        );
+    }
+    Ok(examples.into_iter().map(|(_, example)| example).collect())
+}
+
+/// What is to be said where there are few examples.
+fn few(n: usize) -> Vec<String> {
+    match n {
+        FEW.. => Vec::new(),
+        1 => vec!["There is one example: its figures say nothing of others.".to_owned()],
+        n => vec![format!(
+            "There are {n} examples: mind the intervals; fifty or a hundred say more."
+        )],
+    }
 }
 
 fn read(path: &Path, task: &Task) -> anyhow::Result<Vec<LabelledText>> {
@@ -298,6 +376,32 @@ fn cost(plant: &Plant, evaluation: &Evaluation, measured: &Measured) -> Cost {
         cached_per_request: measured.usage.map(|usage| each(usage.cached_tokens)),
         thousand,
     }
+}
+
+/// The figures of answers to questions as a table.
+pub(super) fn answers(evaluation: &answer::Evaluation) -> String {
+    let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+    let at = format!("coverage at {:.2}", evaluation.threshold);
+    let figures = [
+        ("right section first", &evaluation.hit_at_1),
+        ("among the first five", &evaluation.hit_at_5),
+        ("ROUGE-L", &evaluation.rouge_l),
+        ("declined without answer", &evaluation.declined),
+        (at.as_str(), &evaluation.coverage),
+        ("error when answered", &evaluation.selective_error),
+    ];
+    let rows = figures.iter().filter_map(|(name, estimate)| {
+        let estimate = estimate.as_ref()?;
+        let interval = format!("{} to {}", percent(estimate.low), percent(estimate.high));
+        Some([(*name).to_owned(), percent(estimate.value), interval])
+    });
+    format!(
+        "{}\n\n{} questions; one answer takes {:.1} ms (p50), {:.1} ms (p99)\n",
+        output::table(["FIGURE", "VALUE", "95 % INTERVAL"], rows.collect()),
+        evaluation.n,
+        evaluation.p50_ms,
+        evaluation.p99_ms
+    )
 }
 
 /// The figures of an evaluation as a table.

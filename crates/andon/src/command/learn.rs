@@ -6,18 +6,20 @@ use std::sync::Arc;
 use andon_learn::Tune;
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::Verdict;
-use andon_task::task::Kind;
+use andon_task::plant::Plant;
+use andon_task::task::{Kind, Task};
 use anyhow::bail;
 
+use crate::asking::{self, LearnedRanker};
 use crate::cli::Learn;
 use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
-use crate::plant;
 use crate::reading::{self, LearnedReader};
 use crate::settings::Settings;
 use crate::training::{self, EncoderTuner, LearnedAdapter};
+use crate::{normalising, plant};
 
-/// Trains a head or an adapter and promotes it if it is not worse than what serves.
+/// Trains what answers a task and promotes it if it is not worse than what serves.
 pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
@@ -26,21 +28,44 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         false => Promote::IfNotWorse,
     };
     let promote = (promote, typed.who.name());
-    if let Kind::Extract(schema) = &task.kind {
-        if typed.adapter || typed.tune {
-            bail!("a task that extracts learns a reader: leave out `--adapter` and `--tune`");
-        }
-        let learned = reading::learn(settings, &plant, (task, schema), promote)?;
-        settings.output.print(&learned, reader)?;
-        return Ok(ExitCode::SUCCESS);
+    if (typed.adapter || typed.tune) && !matches!(task.kind, Kind::Decide(_)) {
+        bail!("`--adapter` and `--tune` are for tasks that decide: leave them out");
     }
-    super::decides(task, "learn")?;
+    match &task.kind {
+        Kind::Decide(_) => learn_to_decide(settings, &plant, task, typed, promote)?,
+        Kind::Answer => {
+            let learned = asking::learn(settings, &plant, task, promote)?;
+            settings.output.print(&learned, ranker)?;
+        }
+        Kind::Normalise => {
+            let learned = normalising::learn_task(settings, &plant, task, promote)?;
+            settings.output.print(&learned, normaliser)?;
+        }
+        Kind::Summarise => bail!(
+            "there is nothing to learn for '{}': a summary is computed",
+            task.name
+        ),
+        Kind::Extract(schema) => {
+            let learned = reading::learn(settings, &plant, (task, schema), promote)?;
+            settings.output.print(&learned, reader)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A head, a tuned encoder with a head, or an adapter.
+fn learn_to_decide(
+    settings: &Settings,
+    plant: &Plant,
+    task: &Task,
+    typed: &Learn,
+    promote: (Promote, Option<&str>),
+) -> anyhow::Result<()> {
     let loader = Loader::new(settings);
     if typed.adapter {
         let learned =
-            training::learn_adapter(settings, &loader, &plant, task, typed.epochs, promote)?;
-        settings.output.print(&learned, adapter)?;
-        return Ok(ExitCode::SUCCESS);
+            training::learn_adapter(settings, &loader, plant, task, typed.epochs, promote)?;
+        return settings.output.print(&learned, adapter);
     }
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let tuner = EncoderTuner {
@@ -51,9 +76,8 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         true => Some(&tuner),
         false => None,
     };
-    let learned = learn_task(settings, &plant, task, (&loader, &encoder, tune), promote)?;
-    settings.output.print(&learned, human)?;
-    Ok(ExitCode::SUCCESS)
+    let learned = learn_task(settings, plant, task, (&loader, &encoder, tune), promote)?;
+    settings.output.print(&learned, human)
 }
 
 fn human(learned: &Learned) -> String {
@@ -61,6 +85,38 @@ fn human(learned: &Learned) -> String {
         "{}\n\nhead {} of {} {}\n  learned in {:.1} s",
         super::eval::figures(&learned.evaluation),
         learned.head.short(),
+        learned.task,
+        promotion(learned.promoted, &learned.comparison),
+        learned.took_s
+    )
+}
+
+fn normaliser(learned: &normalising::Learned) -> String {
+    let percent = |figure: &Estimate| {
+        let [value, low, high] = [figure.value, figure.low, figure.high].map(|x| 100.0 * x);
+        format!("{value:.1} % ({low:.1}–{high:.1})")
+    };
+    let figures = &learned.evaluation;
+    let reduction = figures.error_reduction.as_ref();
+    format!(
+        "error reduction {}\nright tokens {}\nright texts {}\n\nnormaliser {} of {} {}\n  learned from {} examples in {:.1} s, {} kB",
+        reduction.map_or_else(|| "unknown: no token was to be changed".to_owned(), percent),
+        percent(&figures.token_accuracy),
+        percent(&figures.exact),
+        learned.normaliser.short(),
+        learned.task,
+        promotion(learned.promoted, &learned.comparison),
+        figures.n,
+        learned.took_s,
+        learned.bytes / 1000,
+    )
+}
+
+fn ranker(learned: &LearnedRanker) -> String {
+    format!(
+        "{}\n\nranker {} of {} {}\n  learned in {:.1} s",
+        super::eval::answers(&learned.evaluation),
+        learned.ranker.short(),
         learned.task,
         promotion(learned.promoted, &learned.comparison),
         learned.took_s

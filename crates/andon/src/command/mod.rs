@@ -1,15 +1,24 @@
 //! The verbs: each turns what was typed into one call and prints its answer.
 
+mod ask;
+mod audit;
 mod bench;
 mod certify;
+mod cost;
 mod demo;
 mod doctor;
 mod eval;
+mod inbox;
+mod key;
 mod label;
 mod learn;
 mod model;
+mod policy;
 mod promote;
+mod queue;
+mod reach;
 mod run;
+mod summarise;
 mod up;
 
 pub(crate) use eval::Contender;
@@ -22,7 +31,7 @@ use andon_task::plant::Plant;
 use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Policy, Queue};
 use crate::settings::Settings;
 
 /// Does what was asked for.
@@ -31,6 +40,8 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
     match typed.command {
         Command::Up(typed) => up::run(&settings, &typed),
         Command::Run(typed) => run::run(&settings, typed),
+        Command::Summarise(typed) => summarise::run(&settings, &typed),
+        Command::Ask(typed) => ask::run(&settings, &typed),
         Command::Learn(typed) => learn::run(&settings, &typed),
         Command::Eval(typed) => eval::run(&settings, &typed),
         Command::Certify(typed) => certify::run(&settings, &typed),
@@ -38,9 +49,21 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
         Command::Rollback(typed) => promote::roll_back(&settings, &typed),
         Command::History(typed) => promote::history(&settings, &typed),
         Command::Label(typed) => label::run(&settings, &typed),
+        Command::Inbox(typed) => inbox::run(&settings, &typed),
+        Command::Cost(typed) => cost::run(&settings, &typed),
+        Command::Key { command } => key::run(&settings, command),
+        Command::Audit { command } => audit::run(&settings, command),
         Command::Demo => demo::run(&settings),
         Command::Bench => bench::run(&settings),
         Command::Model { command } => model::run(&settings, command),
+        Command::Policy { command } => match command {
+            Policy::Check(typed) => policy::check_all(&settings, &typed),
+            Policy::Test => policy::test(&settings),
+        },
+        Command::Queue { command } => match command {
+            Queue::List(typed) => queue::list(&settings, &typed),
+        },
+        Command::Reach(typed) => reach::run(&settings, &typed),
         Command::Doctor => doctor::run(&settings),
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::artefacts::Artefacts;
 use crate::cli::{History, PromoteCandidate, Rollback};
 use crate::engine::Loader;
-use crate::learning::{self, Figures};
+use crate::learning::{self, Judged};
 use crate::output;
 use crate::settings::Settings;
 use crate::{clock, node, plant};
@@ -79,7 +79,7 @@ pub(super) fn run(settings: &Settings, typed: &PromoteCandidate) -> anyhow::Resu
                 chosen.digest.short()
             )
         })?;
-    let figures: Figures = serde_json::from_value(chosen.figures.clone())
+    let figures: Judged = serde_json::from_value(chosen.figures.clone())
         .with_context(|| format!("the figures of {} cannot be read", chosen.digest.short()))?;
     let current = learning::current(&store, &artefacts, task)?;
     let comparison = not_worse(&figures.outcomes, current.as_deref());

@@ -9,8 +9,9 @@ use andon_server::RunView;
 use andon_task::engine::Terms;
 use andon_task::mapping::Mapping;
 use andon_task::plant::Plant;
-use andon_task::run::NewRecord;
-use andon_task::task::Task;
+use andon_task::run::{Answerer, NewRecord};
+use andon_task::summarise::Period;
+use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
@@ -44,6 +45,7 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
         ));
     }
     let terms = Terms::of(node.task(&typed.task)?.deadline);
+    let of_periods = matches!(node.task(&typed.task)?.kind, Kind::Summarise);
     let mut answer = |text: String| {
         let record = NewRecord {
             text,
@@ -63,6 +65,19 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
     };
     match text {
         Some(text) => answer(text)?,
+        None if of_periods => {
+            let text = std::io::read_to_string(std::io::stdin().lock())
+                .context("cannot read the records")?;
+            let lines = || text.lines().filter(|line| !line.trim().is_empty());
+            match lines().next().is_some() && lines().all(Period::is_whole) {
+                true => {
+                    for (number, line) in lines().enumerate() {
+                        answer(line.to_owned()).with_context(|| format!("line {}", number + 1))?;
+                    }
+                }
+                false => answer(text)?,
+            }
+        }
         None => {
             let mut input = std::io::stdin().lock();
             let mut number = 0;
@@ -162,10 +177,14 @@ fn next_line(input: &mut impl BufRead, number: usize) -> anyhow::Result<Option<S
 }
 
 fn human(run: &RunView) -> String {
+    if run.answered_by == Answerer::Passages {
+        return super::ask::human(run);
+    }
     let share = |value: f64| format!("{:.1} %", 100.0 * value);
     let answer = match &run.answer {
         Value::String(answer) => answer.clone(),
         Value::Null => "no answer".to_owned(),
+        answer if answer.get("sections").is_some() => super::summarise::human(answer),
         answer => format!("{answer:#}"),
     };
     let of_label = run.probabilities.get(&answer).and_then(Value::as_f64);

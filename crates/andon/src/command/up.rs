@@ -1,8 +1,10 @@
 //! `andon up`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use andon_server::Exposure;
+use andon_server::{Door, Exposure, Serving, Tls, TlsFiles};
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use crate::cli::Up;
@@ -16,7 +18,13 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
         .with_writer(std::io::stderr)
         .with_max_level(typed.log)
         .init();
-    let exposure = match typed.insecure_no_tls {
+    // What a panic says may quote the text that it stumbled over: the log has the place.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a fault of the program");
+    }));
+    let serving = serving(typed)?;
+    let exposure = match typed.insecure_no_tls || serving.tls.is_some() {
         true => Exposure::Anywhere,
         false => Exposure::Loopback,
     };
@@ -24,6 +32,10 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
     let listener = service::bind(typed.listen, exposure)?;
     let plant = plant::load(settings.plant.as_deref())?;
     let _occupied = node::occupy(&settings.state)?;
+    let on_loopback = typed.listen.ip().is_loopback();
+    if !on_loopback {
+        need_keys(settings)?;
+    }
     let node = node::open(settings, plant, Needs::Everything(&typed.adapters))?;
     for task in node.plant().tasks.keys() {
         let has_examples = node.plant().examples.contains_key(task);
@@ -40,7 +52,22 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
         // Each is computed when it is first needed.
         Err(error) => tracing::warn!(%error, "a task's prompt is not kept at hand"),
     }
-    let url = format!("http://{}", listener.local_addr()?);
+    let scheme = match serving.tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    let node = Arc::new(node);
+    let address = listener.local_addr()?;
+    let started = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "plant": node.plant().settings.name,
+        "listen": address.to_string(),
+        "tls": serving.tls.is_some(),
+        "open_loopback": typed.open_loopback,
+    });
+    node.note_start(started)
+        .context("the start cannot be noted in the audit log")?;
+    let url = format!("{scheme}://{address}");
     settings.output.print(
         &json!({ "url": url, "plant": node.plant().settings.name }),
         |_| {
@@ -50,6 +77,54 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
             )
         },
     )?;
-    service::run(listener, node, service::asked_to_end())?;
+    let served = service::run(
+        serving,
+        listener,
+        Arc::clone(&node),
+        service::asked_to_end(),
+    );
+    node.note_stop()
+        .context("the end cannot be noted in the audit log")?;
+    served?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the node is served, from what was typed.
+fn serving(typed: &Up) -> anyhow::Result<Serving> {
+    let tls = match (&typed.tls_cert, &typed.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let (certificate, key) = (certificate.clone(), key.clone());
+            Some(Tls::load(TlsFiles { certificate, key }).context("there is no TLS")?)
+        }
+        _ => None,
+    };
+    if typed.open_loopback && !typed.listen.ip().is_loopback() {
+        bail!(
+            "--open-loopback is for a node that listens on loopback, and not on {}: leave it out",
+            typed.listen
+        );
+    }
+    let door = match typed.open_loopback {
+        true => Door::Open,
+        false => Door::UntilKeys,
+    };
+    Ok(Serving {
+        door,
+        tls,
+        ..Serving::default()
+    })
+}
+
+/// Beyond loopback nobody is let in without a key: a node that nobody can call is a
+/// mistake.
+fn need_keys(settings: &Settings) -> anyhow::Result<()> {
+    let keys = node::store(&settings.state)?
+        .keys()
+        .context("cannot read the keys")?;
+    if !keys.iter().any(|key| key.revoked_at.is_none()) {
+        bail!(
+            "there is no key, and beyond loopback nobody is let in without: make one with `andon key add NAME --role admin`"
+        );
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The binary as a user runs it: real processes, real files, real sockets.
 
+mod access;
 mod bombs;
 mod command;
 mod cycle;
@@ -17,3 +18,4 @@ mod server;
 mod state;
 mod tables;
 mod up;
+mod words;

@@ -345,7 +345,7 @@ fn addresses_that_cannot_be_listened_on_are_refused() {
     run(&home, &["up", "--listen", &address], b"")
         .failed(&[&address, "choose another address with `--listen`"]);
     run(&home, &["up", "--listen", "0.0.0.0:0"], b"")
-        .failed(&["neither TLS nor keys", "--insecure-no-tls"]);
+        .failed(&["there is no TLS", "--insecure-no-tls"]);
 }
 
 #[test]

@@ -28,7 +28,9 @@ impl Artefact {
     pub(super) fn name(&self) -> String {
         let kind = match self.kind {
             Kind::Adapter => "adapter",
+            Kind::Ranker => "ranker",
             Kind::Head | Kind::TunedEncoder => "head",
+            Kind::Normaliser => "normaliser",
             Kind::Reader => "reader",
         };
         format!("{kind}:{}", self.digest.short())

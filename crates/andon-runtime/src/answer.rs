@@ -1,0 +1,211 @@
+//! Answers to questions, from the plant's documents, word for word.
+
+use andon_task::answer::{Hidden, Index, Question, Selection, Vector, select};
+use andon_task::certificate::Severity;
+use andon_task::route::{Reason, Route};
+use andon_task::run::{Answerer, Digests, Evidence, Passage, Run};
+use serde_json::Value;
+
+use crate::corpus::Corpus;
+use crate::error::Error;
+use crate::intake::vector_of;
+use crate::node::Node;
+use crate::rankers::{RankerFiles, RankerStatus, Searching};
+use crate::run::{Asked, Outcome};
+
+/// The longest question, in characters.
+pub const MAX_QUESTION: usize = 2_000;
+/// So many sections are named beside an answer.
+const NAMED: usize = 5;
+/// Words that a question begins with that goes on from the one before.
+const GOES_ON: &[&str] = &[
+    "and",
+    "also",
+    "it",
+    "its",
+    "that",
+    "then",
+    "they",
+    "this",
+    "those",
+    "what about",
+    "how about",
+    "y",
+    "eso",
+    "esa",
+    "ese",
+    "entonces",
+    "tambien",
+    "también",
+];
+/// A question of fewer words of its own may go on from the one before.
+const FEW_WORDS: usize = 3;
+
+impl Node {
+    /// The node with documents to answer from.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn with_corpus(mut self, corpus: &Corpus, files: RankerFiles) -> Result<Self, Error> {
+        for task in self.plant.tasks.values() {
+            if task.kind == andon_task::task::Kind::Answer {
+                self.rankers.begin(task, corpus.index(task));
+            }
+        }
+        self.ranker_files = Some(files);
+        self.refresh()?;
+        Ok(self)
+    }
+
+    /// The ranker that is promoted for a task, and whether it serves.
+    pub fn ranker_status(&self, task: &str) -> Option<RankerStatus> {
+        self.rankers.status(task)
+    }
+
+    /// The answer to a question.
+    pub(crate) fn answer(&self, asked: Asked<'_>) -> Result<Run, Error> {
+        let characters = asked.text.chars().count();
+        if characters > MAX_QUESTION {
+            return Err(Error::QuestionTooLong { characters });
+        }
+        let name = &asked.task.name;
+        let searching = self
+            .rankers
+            .serving(name)
+            .ok_or_else(|| Error::NoDocuments(name.clone()))?;
+        if searching.index.is_empty() {
+            return Err(Error::NoDocuments(name.clone()));
+        }
+        let selection = self.look_up(&searching, &asked)?;
+        let learned = searching.ranker.learned();
+        let least = learned.threshold.max(asked.task.accept);
+        let given = selection.span.is_some() && selection.probability >= least;
+        let passages = passages(&searching.index, &selection);
+        let answer = match passages.first() {
+            Some(quoted) if given => Value::String(quoted.text.clone()),
+            _ => Value::Null,
+        };
+        let mut evidence: Vec<Evidence> = passages.into_iter().map(Evidence::Passage).collect();
+        if !given {
+            evidence.insert(
+                0,
+                Evidence::Unsaid {
+                    note: "the manuals do not say".to_owned(),
+                },
+            );
+        }
+        let outcome = Outcome {
+            answer,
+            confidence: selection.probability,
+            calibrated: learned.encoder.is_some(),
+            said: Severity::Ordinary,
+            answered_by: Answerer::Passages,
+            evidence,
+            digests: self.digests_of_search(&searching),
+        };
+        // A question that was asked before is no reason to ask a person again.
+        let asked = Asked {
+            repeats: None,
+            ..asked
+        };
+        let run = self.routed(&asked, outcome);
+        Ok(match given {
+            true => run,
+            false => Run {
+                route: Route::Human,
+                reason: match run.reason {
+                    Reason::NotCalibrated => Reason::NotCalibrated,
+                    _ => Reason::BelowThreshold,
+                },
+                ..run
+            },
+        })
+    }
+
+    /// What is found for a question, and for the question with the one before it where it
+    /// seems to go on from that: the surer of both.
+    fn look_up(&self, searching: &Searching, asked: &Asked<'_>) -> Result<Selection, Error> {
+        let alone = self.read_question(asked.text, asked.vector.clone())?;
+        let selection = select(
+            &searching.index,
+            &searching.ranker,
+            &alone,
+            Hidden::default(),
+        );
+        let Some(before) = asked.before.last().filter(|_| goes_on(asked.text, &alone)) else {
+            return Ok(selection);
+        };
+        let before: String = before.chars().take(MAX_QUESTION).collect();
+        let both = self.read_question(&format!("{before} {}", asked.text), None)?;
+        let together = select(
+            &searching.index,
+            &searching.ranker,
+            &both,
+            Hidden::default(),
+        );
+        Ok(match together.probability >= selection.probability {
+            true => together,
+            false => selection,
+        })
+    }
+
+    fn read_question(&self, text: &str, vector: Option<Vec<f32>>) -> Result<Question, Error> {
+        let glossary = &self.plant.glossary;
+        let vector = match (vector, &self.encoder) {
+            (Some(vector), _) => Some(vector),
+            (None, Some(encoder)) => vector_of(&**encoder, &glossary.read(text))?,
+            (None, None) => None,
+        };
+        let vector = Vector::of(vector.as_deref().unwrap_or(&[]));
+        Ok(Question::new(text, vector, glossary))
+    }
+
+    fn digests_of_search(&self, searching: &Searching) -> Digests {
+        Digests {
+            model: self
+                .encoder
+                .as_ref()
+                .map(|encoder| encoder.identity().digest),
+            ranker: searching.digest,
+            corpus: Some(searching.index.digest()),
+            glossary: Some(self.plant.glossary.digest()),
+            policy: self.plant.policy,
+            ..Digests::default()
+        }
+    }
+}
+
+/// The quoted sentences, and the best passages of the other sections that were found.
+fn passages(index: &Index, selection: &Selection) -> Vec<Passage> {
+    let Some(span) = &selection.span else {
+        return Vec::new();
+    };
+    let (document, section) = index.section(span.section);
+    let mut passages = vec![Passage {
+        text: document.quote(&section.sentences[span.sentences.clone()]),
+        citation: document.cite(section, span.sentences.clone()),
+    }];
+    let others = selection
+        .found
+        .iter()
+        .filter(|found| found.section != span.section);
+    for found in others.take(NAMED - 1) {
+        let (document, section) = index.section(found.section);
+        let sentences = 0..section.sentences.len().min(2);
+        passages.push(Passage {
+            text: document.quote(&section.sentences[sentences.clone()]),
+            citation: document.cite(section, sentences),
+        });
+    }
+    passages
+}
+
+/// Whether a question may only be understood with the one before it.
+fn goes_on(text: &str, question: &Question) -> bool {
+    let text = text.trim_start_matches(['¿', '¡', ' ']).to_lowercase();
+    let begins = |word: &&str| {
+        text.strip_prefix(*word)
+            .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    };
+    question.keys().len() <= FEW_WORDS || GOES_ON.iter().any(|word| begins(&word))
+}

@@ -1,0 +1,200 @@
+//! The way out of the plant: the only one.
+//!
+//! Whatever leaves goes through the same steps, in this order, on the final bytes:
+//! the policy lets every field, every field is redacted, the body is composed and
+//! looked through once more, the audit log has its row, and only then it is sent.
+//! What fails on the way closes it. `passage` is that way; `decide` and `queue` are
+//! tasks that use it, `outbound` is a chat that does.
+
+mod decide;
+mod outbound;
+mod passage;
+mod queue;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use andon_store::Store;
+use andon_task::digest::Digest;
+use andon_task::policy::{Permit, Principal, Question};
+use andon_task::redact::{Field, Redactor};
+use andon_task::route::Outlook;
+use andon_task::run::Timestamp;
+use andon_task::task::DataClass;
+use andon_task::upstream::Upstream;
+
+pub use self::outbound::Outbound;
+pub use self::queue::Drained;
+use crate::node::{Clock, Node};
+
+/// The most requests that wait for upstreams at once: fewer than the calls that a
+/// server lets in, so that a silent upstream does not keep the node from answering.
+const MOST_WAITING: usize = 24;
+
+const DAY_MS: i64 = 86_400_000;
+const MONTH_DAYS: i64 = 30;
+
+/// What the way out is made of.
+pub struct EgressParts {
+    /// Larger models elsewhere, in the order in which they are asked.
+    pub upstreams: Vec<Arc<dyn Upstream>>,
+    /// What may leave.
+    pub policy: Arc<dyn Permit>,
+    /// The digest of the policy's files.
+    pub policy_digest: Option<Digest>,
+    /// What is replaced in whatever leaves.
+    pub redactor: Redactor,
+    /// The most bytes that wait for a link.
+    pub queue_bytes: u64,
+    /// The audit log, the queue and what was paid.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The way out of the plant. Shared by all who use it.
+pub struct Egress {
+    parts: EgressParts,
+    lines: Vec<Line>,
+    waiting: AtomicUsize,
+}
+
+/// An upstream, with how long it took lately.
+struct Line {
+    upstream: Arc<dyn Upstream>,
+    took: Mutex<Option<Duration>>,
+}
+
+impl Line {
+    fn name(&self) -> &str {
+        &self.upstream.settings().name
+    }
+
+    fn expected(&self) -> Duration {
+        let took = self.took.lock().unwrap_or_else(PoisonError::into_inner);
+        took.unwrap_or_default()
+    }
+
+    /// Half of what is known is new.
+    fn note(&self, took: Duration) {
+        let mut known = self.took.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(known.map_or(took, |known| (known + took) / 2));
+    }
+}
+
+/// A place among those who wait for upstreams.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Egress {
+    /// The way out of these parts.
+    pub fn new(parts: EgressParts) -> Self {
+        let lines = parts.upstreams.iter().map(|upstream| Line {
+            upstream: Arc::clone(upstream),
+            took: Mutex::default(),
+        });
+        Self {
+            lines: lines.collect(),
+            parts,
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Why nothing leaves, if the policy cannot be used.
+    pub fn closed(&self) -> Option<&str> {
+        self.parts.policy.closed()
+    }
+
+    /// The upstreams by name, in order.
+    pub fn upstreams(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(Line::name)
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.parts.clock)()
+    }
+
+    fn wait(&self) -> Option<Waiting<'_>> {
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let place = Waiting(&self.waiting);
+        (waiting < MOST_WAITING).then_some(place)
+    }
+
+    /// The first field that may not go to an upstream.
+    fn denied(
+        &self,
+        principal: &Principal,
+        fields: &[(Field, DataClass)],
+        line: &Line,
+    ) -> Option<Field> {
+        let may_not = |(field, class): &&(Field, DataClass)| {
+            let question = Question {
+                principal,
+                field: *field,
+                class: *class,
+                upstream: line.name(),
+            };
+            *class > line.upstream.settings().data_class
+                || !self.parts.policy.decide(&question).permits()
+        };
+        fields.iter().find(may_not).map(|(field, _)| *field)
+    }
+
+    /// Whether so many tokens can be paid from what is left of an upstream's budgets.
+    /// Where the store does not say what was paid, nothing is.
+    fn affords(&self, line: &Line, prompt_tokens: usize, answer_tokens: usize) -> bool {
+        let settings = line.upstream.settings();
+        let cost = settings.cost(prompt_tokens, answer_tokens);
+        let today = self.now().0.div_euclid(DAY_MS);
+        let within = |budget: Option<f64>, since: i64| {
+            let Some(budget) = budget else {
+                return true;
+            };
+            let paid = self
+                .parts
+                .store
+                .paid(line.name(), Timestamp(since * DAY_MS));
+            paid.is_ok_and(|paid| paid + cost <= budget)
+        };
+        within(settings.budget_day, today) && within(settings.budget_month, today - MONTH_DAYS + 1)
+    }
+
+    /// What is known of each upstream, for fields of a task.
+    fn outlooks(
+        &self,
+        principal: &Principal,
+        fields: &[(Field, DataClass)],
+        text_bytes: usize,
+    ) -> Vec<Outlook> {
+        let has_room = self.waiting.load(Ordering::Relaxed) < MOST_WAITING;
+        let outlook = |line: &Line| Outlook {
+            data_class: line.upstream.settings().data_class,
+            permitted: self.denied(principal, fields, line).is_none(),
+            link: line.upstream.link(),
+            expected: line.expected(),
+            // A token has some three bytes or more.
+            affordable: self.affords(line, text_bytes / 3 + 1, decide::ANSWER_TOKENS),
+            has_room,
+        };
+        self.lines.iter().map(outlook).collect()
+    }
+}
+
+impl Node {
+    /// The node with a way out of the plant.
+    pub fn with_egress(mut self, egress: Egress) -> Self {
+        self.egress = Some(Arc::new(egress));
+        self
+    }
+
+    /// The way out of the plant, if there is one.
+    pub fn egress(&self) -> Option<&Arc<Egress>> {
+        self.egress.as_ref()
+    }
+}

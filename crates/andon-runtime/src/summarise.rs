@@ -1,0 +1,219 @@
+use std::ops::ControlFlow;
+
+use andon_store::{Page, RecordFilter};
+use andon_task::certificate::Severity;
+use andon_task::engine::{EngineError, GenerateRequest, Terms};
+use andon_task::prompt;
+use andon_task::route::{Reason, Route};
+use andon_task::run::{Answerer, Digests, Evidence, Guarantee, Record, Run, Sentence, Timestamp};
+use andon_task::summarise::{Facts, Finding, Period, Section, Wrote, findings, words};
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+use crate::node::Node;
+use crate::run::Asked;
+
+/// Findings that the language model is asked to word, at most: those told first.
+const WORDED: usize = 4;
+
+impl Node {
+    /// What happened in a period, of the records that the text holds. The facts are
+    /// computed; the language model, where there is one, words some of them.
+    pub(crate) fn summarise(&self, asked: &Asked<'_>) -> Result<Run, Error> {
+        let period = Period::read(asked.text)?;
+        let (answer, worded) = self.summary(&period, asked.terms)?;
+        let answered_by = match worded {
+            0 => Answerer::Computation,
+            _ => Answerer::WordedComputation,
+        };
+        let model = self.language_model.as_ref().filter(|_| worded > 0);
+        Ok(Run {
+            task: asked.task.name.clone(),
+            evidence: told(&answer),
+            answer,
+            also: None,
+            probability: None,
+            probabilities: Vec::new(),
+            calibrated: false,
+            // Each sentence was checked against its records: there is nothing to doubt but
+            // the records themselves.
+            route: Route::Edge,
+            reason: Reason::Checked,
+            answered_by,
+            certificate: Guarantee::Uncertified,
+            digests: Digests {
+                model: model.map(|model| model.model().digest),
+                prompt: model.map(|_| prompt::digest(&words::prompt(""))),
+                policy: self.plant.policy,
+                ..Digests::default()
+            },
+            took_ms: 0.0,
+        })
+    }
+
+    /// The records that came in since a time, with what became of them; what came in as
+    /// long before is the period before.
+    pub fn period(&self, since: Timestamp, asset: Option<&str>) -> Result<Period, Error> {
+        let now = self.now();
+        let before = Timestamp(since.0.saturating_sub(now.0.saturating_sub(since.0)));
+        let filter = RecordFilter {
+            asset: asset.map(str::to_owned),
+            ..RecordFilter::default()
+        };
+        let (mut own, mut earlier) = (Vec::new(), Vec::new());
+        let mut page = Page {
+            before: None,
+            limit: 500,
+        };
+        'pages: loop {
+            let records = self.store.records(&filter, page)?;
+            let Some(last) = records.last() else { break };
+            page.before = Some(last.id);
+            for record in records {
+                if record.received_at < before {
+                    break 'pages;
+                }
+                // What was summarised is no record of its own.
+                if record.text.trim_start().starts_with(['{', '[']) {
+                    continue;
+                }
+                match record.received_at < since {
+                    true => earlier.push(self.event(&record)?),
+                    false => own.push(self.event(&record)?),
+                }
+            }
+        }
+        own.reverse();
+        earlier.reverse();
+        Ok(Period::of(
+            &json!({"records": own, "previous": {"records": earlier}}),
+        )?)
+    }
+
+    /// A record as an event: what its sender said of it, and what tasks made of it.
+    fn event(&self, record: &Record) -> Result<Value, Error> {
+        let mut event = match &record.meta {
+            Value::Object(meta) => meta.clone(),
+            _ => Map::new(),
+        };
+        let mut set = |name: &str, value: Value| event.insert(name.to_owned(), value);
+        set("record_id", record.id.to_string().into());
+        set("received_at", record.received_at.to_string().into());
+        set("text", record.text.clone().into());
+        if let Some(asset) = &record.asset {
+            set("asset", asset.clone().into());
+        }
+        let status = if record.closed_at.is_some() {
+            "closed"
+        } else {
+            "open"
+        };
+        set("status", status.into());
+        let runs = self.store.runs_of(record.id)?;
+        let is_critical = runs.iter().any(|stored| {
+            let task = self.plant.tasks.get(&stored.run.task);
+            let settled = stored.settled.as_ref().and_then(|s| s.answer.as_ref());
+            let answer = settled.unwrap_or(&stored.run.answer).as_str();
+            task.zip(answer)
+                .is_some_and(|(task, answer)| task.labels().severity(answer) == Severity::Critical)
+        });
+        if is_critical {
+            set("priority", "high".into());
+        }
+        Ok(Value::Object(event))
+    }
+
+    /// The answer for a period, and how many of its sentences are the model's.
+    pub fn summary(&self, period: &Period, terms: &Terms) -> Result<(Value, usize), Error> {
+        let facts = Facts::of(period);
+        let mut findings = findings(period, &facts);
+        let worded = self.word(&mut findings, terms)?;
+        let section = |wanted: Section| -> Vec<&Finding> {
+            let of_section = findings.iter().filter(|finding| finding.section == wanted);
+            of_section.collect()
+        };
+        let answer = json!({
+            "facts": facts,
+            "sections": {
+                "what_happened": section(Section::WhatHappened),
+                "what_is_open": section(Section::WhatIsOpen),
+                "what_to_watch": section(Section::WhatToWatch),
+            },
+        });
+        Ok((answer, worded))
+    }
+
+    /// Puts the model's words in the place of the plain ones, where they say the same.
+    fn word(&self, findings: &mut [Finding], terms: &Terms) -> Result<usize, Error> {
+        let Some(model) = &self.language_model else {
+            return Ok(0);
+        };
+        let mut worded = 0;
+        let may_be_worded = findings
+            .iter_mut()
+            .filter(|finding| finding.wording.is_some());
+        let asked: Vec<&mut Finding> = may_be_worded.take(WORDED).collect();
+        let word = |finding: &Finding| {
+            let request = GenerateRequest {
+                terms: terms.clone(),
+                max_tokens: Some(words::MOST_TOKENS),
+                stop: vec!["\n".to_owned()],
+                ..GenerateRequest::new(words::prompt(&finding.text))
+            };
+            model.generate(&request, &mut |_| match terms.departure.is_announced() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        };
+        // The model computes them together.
+        let said: Vec<_> = std::thread::scope(|scope| {
+            let word = &word;
+            let threads: Vec<_> = asked
+                .iter()
+                .map(|finding| {
+                    let finding: &Finding = finding;
+                    scope.spawn(move || word(finding))
+                })
+                .collect();
+            let joined = threads.into_iter().map(|thread| thread.join());
+            joined.collect()
+        });
+        for (finding, said) in asked.into_iter().zip(said) {
+            match said {
+                Ok(Ok(said)) => {
+                    if let Some(sentence) = words::accept(finding, &said.text) {
+                        finding.text = sentence;
+                        finding.by = Wrote::Model;
+                        worded += 1;
+                    }
+                }
+                Ok(Err(EngineError::Cancelled)) => return Err(EngineError::Cancelled.into()),
+                // A model that does not answer takes nothing from the facts.
+                Ok(Err(error)) => tracing::warn!(%error, "a finding is told in plain words"),
+                Err(_) => tracing::warn!("a finding is told in plain words: the model failed"),
+            }
+        }
+        Ok(worded)
+    }
+}
+
+/// The sentences of an answer with their records, as evidence.
+fn told(answer: &Value) -> Vec<Evidence> {
+    let sections = answer["sections"].as_object().into_iter().flatten();
+    sections
+        .flat_map(|(section, sentences)| {
+            let sentences = sentences.as_array().into_iter().flatten();
+            sentences.map(move |sentence| {
+                let records = sentence["records"].as_array().into_iter().flatten();
+                Evidence::Sentence(Sentence {
+                    section: section.clone(),
+                    text: sentence["text"].as_str().unwrap_or_default().to_owned(),
+                    records: records
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect(),
+                })
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,10 @@
+//! The way out of a plant, with all that is real: policies in Cedar, the store, and
+//! upstreams that are HTTP servers on loopback.
+
+mod bench;
+mod chat;
+mod decide;
+mod leaks;
+mod queue;
+mod server;
+mod speed;

@@ -1,0 +1,70 @@
+//! What redaction and policy add to a request: `make bench-hybrid` prints it.
+
+use std::time::{Duration, Instant};
+
+use andon_policy::CedarPolicy;
+use andon_task::policy::{Permit as _, Principal, Question};
+use andon_task::redact::{Field, Redactor, SiteKey};
+use andon_task::task::DataClass;
+
+use crate::bench::Made;
+
+/// A note of about 2 kB with twenty names and numbers.
+fn note() -> String {
+    let mut text = String::new();
+    while text.len() < 2_000 {
+        text.push_str(
+            "Juan Pérez found the feed pump P-101 leaking at 12.5 bar, seal worn, called \
+             +34 600 123 456; the spare S/N QX-99812 is at Planta Norte (10.0.3.7). ",
+        );
+    }
+    text
+}
+
+fn measure(repetitions: usize, mut work: impl FnMut()) -> (Duration, Duration) {
+    let mut times: Vec<Duration> = (0..repetitions)
+        .map(|_| {
+            let began = Instant::now();
+            work();
+            began.elapsed()
+        })
+        .collect();
+    times.sort();
+    (times[0], times[repetitions * 99 / 100])
+}
+
+#[test]
+#[ignore = "measures: make bench-hybrid runs it"]
+#[expect(clippy::print_stdout, reason = "it is what the figures are for")]
+fn what_the_way_out_costs() {
+    let plant = Made::with("http://127.0.0.1:9/v1").plant();
+    let redactor = Redactor::new(SiteKey::new([3; 32]), &plant.gazetteer).expect("a redactor");
+    let text = note();
+    let (least, p99) = measure(300, || {
+        redactor.session().redact_alone(&text).expect("a text");
+    });
+    println!(
+        "{{\"redact_bytes\": {}, \"min_ms\": {:.3}, \"p99_ms\": {:.3}}}",
+        text.len(),
+        least.as_secs_f64() * 1e3,
+        p99.as_secs_f64() * 1e3
+    );
+    let policy = CedarPolicy::new(&plant);
+    let principal = Principal::Task("kind".to_owned());
+    let (least, p99) = measure(1_000, || {
+        for field in [Field::Input, Field::Instructions, Field::Labels] {
+            let question = Question {
+                principal: &principal,
+                field,
+                class: DataClass::Internal,
+                upstream: "cloud",
+            };
+            assert!(policy.decide(&question).permits());
+        }
+    });
+    println!(
+        "{{\"policy_fields\": 3, \"min_ms\": {:.3}, \"p99_ms\": {:.3}}}",
+        least.as_secs_f64() * 1e3,
+        p99.as_secs_f64() * 1e3
+    );
+}

@@ -1,0 +1,31 @@
+//! Answers from a plant's documents, word for word: cutting documents into sections and
+//! sentences, finding the sections that a question is about, picking the sentences that
+//! answer it, and saying how probable it is that they do.
+//!
+//! All of it is a function of its arguments. Start at [`Document::parse`], then [`Index`]
+//! and [`select()`].
+
+mod document;
+mod index;
+mod markdown;
+mod ranker;
+mod rouge;
+mod search;
+mod select;
+mod sentence;
+mod span;
+mod term;
+mod usual;
+mod vector;
+
+pub use document::{Citation, Document, Form, Section, Sentence, slug};
+pub use index::{Index, Passage, Vectors, heading_text, passage_text, passages};
+pub use ranker::{
+    FEATURES, Learned, Linear, Ranker, RankerError, Remembered, SPAN_FEATURES, SUPPORT_FEATURES,
+};
+pub use rouge::{Rouge, Running, rouge_l};
+pub use search::{Found, Hidden, Question, rank, search};
+pub use select::{Selection, conclude, select};
+pub use span::{SECTIONS, Span, spans};
+pub use term::{Term, terms};
+pub use vector::Vector;

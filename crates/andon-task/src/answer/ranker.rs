@@ -1,0 +1,199 @@
+//! What ranks sections, picks sentences and says how sure it is: three linear functions and
+//! the questions that were answered before. Learned from a plant's examples; where there are
+//! none, the one that the binary brings.
+
+use serde::{Deserialize, Serialize};
+
+use super::index::{Index, TermId};
+use super::vector::Vector;
+use crate::digest::Digest;
+
+/// What describes a section for a question.
+pub const FEATURES: usize = 20;
+/// What describes a run of sentences.
+pub const SPAN_FEATURES: usize = 26;
+/// What describes an answer as a whole.
+pub const SUPPORT_FEATURES: usize = 12;
+
+/// What a file of a ranker begins with.
+const MAGIC: &[u8] = b"andon ranker 1\n";
+
+/// A linear function of features, each first brought to a mean of 0 and a spread of 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Linear {
+    /// The means of the features.
+    pub means: Vec<f64>,
+    /// Their spreads.
+    pub spreads: Vec<f64>,
+    /// Their weights.
+    pub weights: Vec<f64>,
+    /// What is added.
+    pub bias: f64,
+}
+
+impl Linear {
+    /// The value for some features.
+    pub fn value(&self, features: &[f64]) -> f64 {
+        let each = features
+            .iter()
+            .zip(&self.means)
+            .zip(&self.spreads)
+            .zip(&self.weights);
+        let weigh = |(((feature, mean), spread), weight): (((&f64, &f64), &f64), &f64)| {
+            weight * (feature - mean) / spread
+        };
+        self.bias + each.map(weigh).sum::<f64>()
+    }
+
+    fn is_sound(&self, features: usize) -> bool {
+        let parts = [&self.means, &self.spreads, &self.weights];
+        parts
+            .iter()
+            .all(|part| part.len() == features && part.iter().all(|v| v.is_finite()))
+            && self.spreads.iter().all(|&spread| spread > 0.0)
+            && self.bias.is_finite()
+    }
+}
+
+/// A question that was answered before, by the sections that hold its answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Its words, as they are compared.
+    pub keys: Vec<String>,
+    /// Its vector.
+    pub vector: Vector,
+    /// The ids of the sections.
+    pub sections: Vec<String>,
+}
+
+/// What was learned, as it is kept in a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// The encoder that made the vectors; none where nothing was learned from vectors.
+    pub encoder: Option<Digest>,
+    /// Ranks sections.
+    pub sections: Linear,
+    /// Ranks runs of sentences.
+    pub spans: Linear,
+    /// Says how probable it is that the answer is there and right: the logarithm of the odds.
+    pub support: Linear,
+    /// From which probability on an answer is given.
+    pub threshold: f64,
+    /// Questions that were answered before.
+    pub memory: Vec<Remembered>,
+}
+
+/// What is wrong with a file of a ranker.
+#[derive(Debug, thiserror::Error)]
+pub enum RankerError {
+    /// Not a ranker, or damaged, or of another version.
+    #[error("it is no ranker of this version: learn again")]
+    Format,
+    /// Made with another encoder.
+    #[error("it was made with the encoder {made_with} and {serves} serves: learn again")]
+    Encoder {
+        /// The encoder that it was made with.
+        made_with: String,
+        /// The one that serves.
+        serves: String,
+    },
+}
+
+/// A question that was answered before, found in an index.
+pub(crate) struct Memory {
+    /// Its words that the index has, ascending.
+    pub(crate) terms: Vec<TermId>,
+    /// How telling all its words are together.
+    pub(crate) weight: f64,
+    pub(crate) vector: Vector,
+    pub(crate) sections: Vec<usize>,
+}
+
+/// A ranker for one index.
+pub struct Ranker {
+    learned: Learned,
+    memories: Vec<Memory>,
+}
+
+impl Learned {
+    /// Reads a file of a ranker.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RankerError> {
+        let body = bytes.strip_prefix(MAGIC).ok_or(RankerError::Format)?;
+        let learned: Self = postcard::from_bytes(body).map_err(|_| RankerError::Format)?;
+        let sound = learned.sections.is_sound(FEATURES)
+            && learned.spans.is_sound(SPAN_FEATURES)
+            && learned.support.is_sound(SUPPORT_FEATURES)
+            && (0.0..=1.0).contains(&learned.threshold);
+        sound.then_some(learned).ok_or(RankerError::Format)
+    }
+
+    /// The bytes of its file; its digest is theirs.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(postcard::to_stdvec(self).expect("plain numbers and texts"));
+        bytes
+    }
+
+    /// What it is known by.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes())
+    }
+
+    /// Whether it was made with the encoder that serves.
+    pub fn fits(&self, encoder: Digest) -> Result<(), RankerError> {
+        match self.encoder {
+            Some(made_with) if made_with != encoder => Err(RankerError::Encoder {
+                made_with: made_with.short(),
+                serves: encoder.short(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Default for Learned {
+    fn default() -> Self {
+        super::usual::learned()
+    }
+}
+
+impl Ranker {
+    /// A ranker for an index. What it remembers of sections that are gone is left out.
+    pub fn new(learned: Learned, index: &Index) -> Self {
+        let by_id: std::collections::HashMap<&str, usize> = (0..index.len())
+            .map(|number| (index.section(number).1.id.as_str(), number))
+            .collect();
+        let memories = learned
+            .memory
+            .iter()
+            .map(|one| {
+                let find = |id: &String| by_id.get(id.as_str()).copied();
+                let sections: Vec<usize> = one.sections.iter().filter_map(find).collect();
+                let known = one.keys.iter().map(|key| index.term(key));
+                let weight = known.clone().map(|term| index.rarity(term)).sum();
+                let mut terms: Vec<TermId> = known.flatten().collect();
+                terms.sort_unstable();
+                Memory {
+                    terms,
+                    weight,
+                    vector: one.vector.clone(),
+                    sections,
+                }
+            })
+            .collect();
+        Self { learned, memories }
+    }
+
+    /// What was learned.
+    pub fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    pub(crate) fn memories(&self) -> &[Memory] {
+        &self.memories
+    }
+
+    pub(crate) fn score(&self, features: &[f64]) -> f64 {
+        self.learned.sections.value(features)
+    }
+}

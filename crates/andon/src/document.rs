@@ -1,0 +1,75 @@
+//! Reads the files of manuals and procedures as text.
+
+use andon_runtime::ReadDocument;
+
+pub(crate) mod pdf;
+
+/// Raised whenever the same file would give another text.
+const VERSION: u32 = 1;
+/// Wider than any line of a page: lines are cut into sentences later.
+const WIDTH: usize = 100_000;
+
+/// What reads Markdown, text, HTML, CSV and PDF files.
+pub(crate) struct Reader;
+
+impl ReadDocument for Reader {
+    fn version(&self) -> u32 {
+        VERSION
+    }
+
+    fn read(&self, path: &str, bytes: &[u8]) -> Result<String, String> {
+        let ending = path.rsplit('.').next().unwrap_or("").to_lowercase();
+        match ending.as_str() {
+            "md" | "markdown" | "txt" | "text" | "csv" => text(path, bytes),
+            "html" | "htm" => html(path, bytes),
+            "pdf" => pdf::read(path, bytes),
+            _ => Err(format!(
+                "'{path}' is none of Markdown, text, HTML, CSV and PDF: save it as one of them"
+            )),
+        }
+    }
+}
+
+fn text(path: &str, bytes: &[u8]) -> Result<String, String> {
+    String::from_utf8(bytes.to_vec()).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("'{path}' is not UTF-8 at byte {at}: save the file as UTF-8")
+    })
+}
+
+/// Headings keep their marks, so that sections stay sections.
+fn html(path: &str, bytes: &[u8]) -> Result<String, String> {
+    let source = text(path, bytes)?;
+    html2text::config::plain_no_decorate()
+        .link_footnotes(false)
+        .no_table_borders()
+        .string_from_read(source.as_bytes(), WIDTH)
+        .map_err(|error| format!("'{path}' cannot be read as HTML ({error}): save it anew"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_keeps_headings_and_loses_scripts() {
+        let page = b"<html><head><title>t</title><script>alert(1)</script></head><body><h2>Torque</h2><p>Take <b>25 N\xc2\xb7m</b>.</p><ul><li>One</li></ul></body></html>";
+        let text = Reader.read("manuals/a.html", page).expect("a page");
+        assert!(text.contains("## Torque"), "{text}");
+        assert!(text.contains("Take 25 N·m."), "{text}");
+        assert!(text.contains("* One") && !text.contains("alert"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_a_remedy() {
+        let check = |path: &str, bytes: &[u8], part: &str| {
+            let problem = Reader.read(path, bytes).expect_err("it is refused");
+            assert!(
+                problem.contains(path) && problem.contains(part),
+                "{problem}"
+            );
+        };
+        check("manuals/a.docx", b"PK", "save it as one of them");
+        check("manuals/a.txt", b"a\xff", "not UTF-8 at byte 1");
+    }
+}
