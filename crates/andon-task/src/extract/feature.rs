@@ -291,7 +291,10 @@ fn around(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
     for (number, beginning) in filled.take(2).enumerate() {
         let form = hash::pair(number as u64, beginning.words);
         sink.see(See::Form, hash::pair(form, candidate.source as u64));
-        sink.see(See::Form, hash::pair(form, hash::pair(label, candidate.source as u64)));
+        sink.see(
+            See::Form,
+            hash::pair(form, hash::pair(label, candidate.source as u64)),
+        );
     }
     let mut near = 0;
     for index in line.tokens.start..candidate.first {
