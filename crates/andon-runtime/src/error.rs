@@ -61,6 +61,9 @@ pub enum Error {
         "the task '{0}' has no documents to answer from: put Markdown, text, HTML or PDF files into manuals/"
     )]
     NoDocuments(String),
+    /// The documents are not there yet.
+    #[error("the documents of the task '{0}' are still being read: try again in a moment")]
+    StillReading(String),
     /// A model did not answer.
     #[error(transparent)]
     Engine(#[from] EngineError),

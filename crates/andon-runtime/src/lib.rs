@@ -27,7 +27,7 @@ mod run;
 mod tests;
 
 pub use adapters::{AdapterFiles, AdapterStatus};
-pub use answer::MAX_QUESTION;
+pub use answer::{MAX_QUESTION, Shelf};
 pub use certificates::{CertificateStatus, Validity};
 pub use corpus::{Corpus, Ingested, ReadDocument};
 pub use error::Error;

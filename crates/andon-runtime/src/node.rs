@@ -45,7 +45,7 @@ pub struct Node {
     pub(crate) heads: Heads,
     pub(crate) adapters: Adapters,
     pub(crate) certificates: Certificates,
-    pub(crate) rankers: Rankers,
+    pub(crate) rankers: Arc<Rankers>,
     pub(crate) ranker_files: Option<RankerFiles>,
     clock: Clock,
 }
@@ -61,7 +61,7 @@ impl Node {
             heads: Heads::new(parts.heads),
             adapters: Adapters::new(parts.adapters),
             certificates: Certificates::default(),
-            rankers: Rankers::default(),
+            rankers: Arc::default(),
             ranker_files: None,
             clock: parts.clock,
         };

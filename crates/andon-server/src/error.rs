@@ -266,7 +266,9 @@ impl From<NodeError> for ApiError {
             NodeError::UnknownRun(_) => missing("unknown_run"),
             NodeError::UnknownLabel { .. } => bad("unknown_label", "answer"),
             NodeError::Name => bad("invalid_value", "by"),
-            NodeError::NothingAnswers(_) | NodeError::NoDocuments(_) => {
+            NodeError::NothingAnswers(_)
+            | NodeError::NoDocuments(_)
+            | NodeError::StillReading(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }
             NodeError::Engine(error) => error.into(),

@@ -119,6 +119,8 @@ pub enum Answerer {
     LabelScoring,
     /// The plant's documents, word for word.
     Passages,
+    /// A query over the rows of a table.
+    Table,
 }
 
 /// What stands behind an answer.

@@ -83,7 +83,7 @@ pub struct RunView {
     /// was one and it may not hold any more.
     #[schemars(with = "Value")]
     pub certificate: Guarantee,
-    /// `head`, `label_scoring` or `passages`.
+    /// `head`, `label_scoring`, `passages` or `table`.
     #[schemars(with = "String")]
     pub answered_by: Answerer,
     /// SHA-256 digests of all that shaped the answer.

@@ -1,5 +1,6 @@
 //! The store from outside.
 
+mod corpus;
 mod durability;
 mod promotions;
 mod records;

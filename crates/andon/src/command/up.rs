@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use andon_server::Exposure;
 use serde_json::json;
 
+use crate::asking;
 use crate::cli::Up;
 use crate::node::{self, Needs};
 use crate::settings::Settings;
@@ -40,6 +41,7 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
         // Each is computed when it is first needed.
         Err(error) => tracing::warn!(%error, "a task's prompt is not kept at hand"),
     }
+    asking::fill_shelf(settings, &node)?;
     let url = format!("http://{}", listener.local_addr()?);
     settings.output.print(
         &json!({ "url": url, "plant": node.plant().settings.name }),

@@ -1,5 +1,6 @@
 //! The binary as a user runs it: real processes, real files, real sockets.
 
+mod answers;
 mod bombs;
 mod command;
 mod cycle;
