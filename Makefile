@@ -11,7 +11,7 @@ PEERS := $(CARGO_TARGET_DIR)/peers
 LARGE := random-1b-q4_0 random-1b-q4_k_m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo up test test-arm test-llama lint bench bench-peers bfcl eval-data fuzz sanitize audit bench-hybrid reach
+.PHONY: help setup build demo up test test-arm test-llama lint bench bench-peers bfcl eval fuzz sanitize audit bench-hybrid reach
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,8 +77,8 @@ bfcl: build ## how often the language model calls the right tool, on public ques
 	@python3 scripts/bfcl --andon $(PEOPLE)
 
 # The sets are not part of the repository; `SETS="fmc clinc150"` measures some of them.
-eval-data: build ## measure the heads on the data sets in ANDON_DATA, as JSON
-	@scripts/eval-data $(PEOPLE) $(SETS)
+eval: build ## measure every kind of task on the data sets in ANDON_DATA beside what is aimed at
+	@scripts/eval $(PEOPLE) $(SETS)
 
 # The tests try the same readers with spoilt bytes; this needs a C++ compiler.
 SECONDS_EACH ?= 30

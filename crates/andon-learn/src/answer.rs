@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use andon_task::answer::{Learned, Ranker};
 
+use crate::answer::train::Remember;
 use crate::error::LearnError;
 use crate::learn::Clock;
 use crate::random::Random;
@@ -52,11 +53,19 @@ pub fn learn(lesson: &Lesson<'_>, clock: Clock<'_>) -> Result<Candidate, LearnEr
     let evaluation = cross_validate(lesson, clock)?;
     let all: Vec<&Case> = lesson.cases.iter().collect();
     let encoder = lesson.against.encoder.identity().digest;
-    let learned = train::train(lesson.against.index, &all, encoder, &Learned::default());
+    let learned = train::train(lesson.against.index, &all, encoder, Remember::Questions);
     Ok(Candidate {
         learned,
         evaluation,
     })
+}
+
+/// Learns what holds for other documents too: nothing is remembered of the questions. This is
+/// how the ranker that the binary brings came to be.
+pub fn learn_in_general(lesson: &Lesson<'_>) -> Learned {
+    let all: Vec<&Case> = lesson.cases.iter().collect();
+    let encoder = lesson.against.encoder.identity().digest;
+    train::train(lesson.against.index, &all, encoder, Remember::Nothing)
 }
 
 /// Measures by cross-validation what [`learn()`] would make of the cases.
@@ -73,7 +82,7 @@ pub fn cross_validate(lesson: &Lesson<'_>, clock: Clock<'_>) -> Result<Evaluatio
         let (held_out, rest): (Vec<_>, Vec<_>) =
             (lesson.cases.iter().enumerate()).partition(|(at, _)| folds[*at] == fold);
         let rest: Vec<&Case> = rest.into_iter().map(|(_, case)| case).collect();
-        let learned = train::train(index, &rest, encoder, &Learned::default());
+        let learned = train::train(index, &rest, encoder, Remember::Questions);
         let threshold = learned.threshold.max(lesson.accept);
         thresholds.push(threshold);
         let ranker = Ranker::new(learned, index);
@@ -103,6 +112,24 @@ pub fn evaluate(
     evaluation::evaluate(graded, threshold).ok_or_else(|| none(lesson.task))
 }
 
+/// Measures a ranker on cases whose answers are taken out of the documents: each is to be
+/// declined.
+///
+/// # Errors
+/// If there are no cases.
+pub fn evaluate_without_answers(
+    lesson: &Lesson<'_>,
+    learned: &Learned,
+    clock: Clock<'_>,
+) -> Result<Evaluation, LearnError> {
+    let index = lesson.against.index;
+    let threshold = learned.threshold.max(lesson.accept);
+    let ranker = Ranker::new(learned.clone(), index);
+    let sourced = lesson.cases.iter().filter(|case| !case.gold.is_empty());
+    let grade = |case| evaluation::grade_without(index, &ranker, case, threshold, clock);
+    evaluation::evaluate(sourced.map(grade).collect(), threshold).ok_or_else(|| none(lesson.task))
+}
+
 fn none(task: &str) -> LearnError {
     LearnError::NoExamples {
         task: task.to_owned(),
@@ -130,53 +157,4 @@ fn folds(cases: &[Case]) -> Vec<usize> {
             groups[&keys]
         })
         .collect()
-}
-
-/// Whether questions without an answer are declined: the answers of every sixth question are
-/// hidden, from what the others teach. For measuring.
-pub fn hidden_folds(lesson: &Lesson<'_>, _clock: Clock<'_>) -> (f64, usize, f64, f64) {
-    use andon_task::answer::{Hidden, select};
-    let index = lesson.against.index;
-    let encoder = lesson.against.encoder.identity().digest;
-    let (gone, rest): (Vec<_>, Vec<_>) = lesson
-        .cases
-        .iter()
-        .enumerate()
-        .partition(|(at, _)| at % 6 == 0);
-    let rest: Vec<&Case> = rest.into_iter().map(|(_, case)| case).collect();
-    let learned = train::train(index, &rest, encoder, &Learned::default());
-    let threshold = learned.threshold;
-    let ranker = Ranker::new(learned, index);
-    let hidden: Vec<f64> = gone
-        .iter()
-        .map(|(_, case)| {
-            let hidden = Hidden {
-                sections: &case.gold,
-                memory: None,
-            };
-            select(index, &ranker, &case.question, hidden).probability
-        })
-        .collect();
-    let open: Vec<(f64, bool)> = gone
-        .iter()
-        .map(|(_, case)| {
-            let s = select(index, &ranker, &case.question, Hidden::default());
-            (s.probability, train::is_right(&s, case))
-        })
-        .collect();
-    let declined = hidden.iter().filter(|&&p| p < threshold).count() as f64 / hidden.len() as f64;
-    let coverage = open.iter().filter(|(p, _)| *p >= threshold).count() as f64 / open.len() as f64;
-    let mut wins = 0.0;
-    let mut n = 0.0;
-    for (p, right) in &open {
-        if *right {
-            for q in &hidden {
-                n += 1.0;
-                if p > q {
-                    wins += 1.0
-                }
-            }
-        }
-    }
-    (declined, hidden.len(), coverage, wins / n)
 }

@@ -1,16 +1,19 @@
 //! Answers to questions, from the plant's documents, word for word.
 
+use std::sync::Arc;
+
 use andon_task::answer::{Hidden, Index, Question, Selection, Vector, select};
 use andon_task::certificate::Severity;
 use andon_task::route::{Reason, Route};
 use andon_task::run::{Answerer, Digests, Evidence, Passage, Run};
+use andon_task::task::{Kind, Task};
 use serde_json::Value;
 
 use crate::corpus::Corpus;
 use crate::error::Error;
 use crate::intake::vector_of;
 use crate::node::Node;
-use crate::rankers::{RankerFiles, RankerStatus, Searching};
+use crate::rankers::{RankerFiles, RankerStatus, Rankers, Searching};
 use crate::run::{Asked, Outcome};
 
 /// The longest question, in characters.
@@ -41,20 +44,39 @@ const GOES_ON: &[&str] = &[
 /// A question of fewer words of its own may go on from the one before.
 const FEW_WORDS: usize = 3;
 
-impl Node {
-    /// The node with documents to answer from.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn with_corpus(mut self, corpus: &Corpus, files: RankerFiles) -> Result<Self, Error> {
-        for task in self.plant.tasks.values() {
-            if task.kind == andon_task::task::Kind::Answer {
-                self.rankers.begin(task, corpus.index(task));
-            }
+/// The tasks of a node that wait for their documents, or for newer ones.
+pub struct Shelf {
+    tasks: Vec<Task>,
+    rankers: Arc<Rankers>,
+}
+
+impl Shelf {
+    /// Gives each task what it searches. What is promoted for it serves after the next
+    /// refresh of the node.
+    pub fn fill(&self, corpus: &Corpus) {
+        for task in &self.tasks {
+            self.rankers.begin(task, corpus.index(task));
         }
+    }
+}
+
+impl Node {
+    /// The node with the files of its rankers.
+    pub fn with_rankers(mut self, files: RankerFiles) -> Self {
         self.ranker_files = Some(files);
-        self.refresh()?;
-        Ok(self)
+        self
+    }
+
+    /// Where documents go once they are read, while the node is up already.
+    pub fn shelf(&self) -> Shelf {
+        let tasks = self.plant.tasks.values();
+        Shelf {
+            tasks: tasks
+                .filter(|task| task.kind == Kind::Answer)
+                .cloned()
+                .collect(),
+            rankers: Arc::clone(&self.rankers),
+        }
     }
 
     /// The ranker that is promoted for a task, and whether it serves.
@@ -69,12 +91,24 @@ impl Node {
             return Err(Error::QuestionTooLong { characters });
         }
         let name = &asked.task.name;
-        let searching = self
-            .rankers
-            .serving(name)
-            .ok_or_else(|| Error::NoDocuments(name.clone()))?;
+        let searching =
+            self.rankers
+                .serving(name)
+                .ok_or_else(|| match self.plant.documents.is_empty() {
+                    true => Error::NoDocuments(name.clone()),
+                    false => Error::StillReading(name.clone()),
+                })?;
         if searching.index.is_empty() {
             return Err(Error::NoDocuments(name.clone()));
+        }
+        if let Some(outcome) = self.reckon(&searching, &asked) {
+            return Ok(self.routed(
+                &Asked {
+                    repeats: None,
+                    ..asked
+                },
+                outcome,
+            ));
         }
         let selection = self.look_up(&searching, &asked)?;
         let learned = searching.ranker.learned();
@@ -122,6 +156,31 @@ impl Node {
         })
     }
 
+    /// What a table answers, if the question is one that counts or ranks. That it was computed
+    /// is certain, that it was understood is not: there is no probability.
+    fn reckon(&self, searching: &Searching, asked: &Asked<'_>) -> Option<Outcome> {
+        let mut tables = searching.tables.iter();
+        let (at, reckoned) =
+            (tables).find_map(|(at, table)| Some((*at, table.ask(asked.text)?)))?;
+        let document = &searching.index.documents()[at];
+        let passage = |(section, sentences): &(usize, std::ops::Range<usize>)| {
+            let section = &document.sections[*section];
+            Evidence::Passage(Passage {
+                text: document.quote(&section.sentences[sentences.clone()]),
+                citation: document.cite(section, sentences.clone()),
+            })
+        };
+        Some(Outcome {
+            answer: Value::String(reckoned.text),
+            confidence: 1.0,
+            calibrated: false,
+            said: Severity::Ordinary,
+            answered_by: Answerer::Table,
+            evidence: reckoned.rows.iter().map(passage).collect(),
+            digests: self.digests_of_search(searching),
+        })
+    }
+
     /// What is found for a question, and for the question with the one before it where it
     /// seems to go on from that: the surer of both.
     fn look_up(&self, searching: &Searching, asked: &Asked<'_>) -> Result<Selection, Error> {
@@ -160,7 +219,7 @@ impl Node {
         Ok(Question::new(text, vector, glossary))
     }
 
-    fn digests_of_search(&self, searching: &Searching) -> Digests {
+    pub(crate) fn digests_of_search(&self, searching: &Searching) -> Digests {
         Digests {
             model: self
                 .encoder

@@ -8,6 +8,7 @@ use andon_task::certificate::Certificate;
 use andon_task::drift::{self, Evidence};
 use andon_task::route::Standing;
 use andon_task::run::{Digests, Run, StoredRun};
+use andon_task::task::{Kind, Task};
 
 use crate::error::Error;
 use crate::node::Node;
@@ -163,6 +164,30 @@ impl Node {
         self.refresh_certificates()
     }
 
+    /// The digests of what answers a task now, for a text that fits it.
+    pub fn serving_digests(&self, task: &Task) -> Option<Digests> {
+        match &task.kind {
+            Kind::Decide(_) => self.digests_of_deciding(task),
+            Kind::Extract(schema) => match self.readers.serving(&task.name) {
+                Some(reader) => Some(self.digests_of_reader(&reader, schema)),
+                None => {
+                    let model = self.language_model.as_ref()?;
+                    Some(self.digests_of_generation(task, schema, model.model()))
+                }
+            },
+            Kind::Normalise => {
+                let normaliser = self.normalisers.serving(&task.name)?;
+                Some(self.digests_of_normaliser(normaliser.digest()))
+            }
+            Kind::Answer => {
+                let searching = self.rankers.serving(&task.name)?;
+                Some(self.digests_of_search(&searching))
+            }
+            // Computed from the records alone: there is no certificate of it.
+            Kind::Summarise => None,
+        }
+    }
+
     /// The newest certificate of a task with all that is known of it now.
     pub fn certificate_status(&self, task: &str) -> Result<Option<CertificateStatus>, Error> {
         let task = self.task(task)?;
@@ -199,6 +224,10 @@ fn changed(certificate: &Certificate, now: &Digests) -> String {
         ("adapter", then.adapter != now.adapter),
         ("prompt", then.prompt != now.prompt),
         ("label file", then.labels != now.labels),
+        ("schema", then.schema != now.schema),
+        ("reader", then.reader != now.reader),
+        ("ranker", then.ranker != now.ranker),
+        ("corpus", then.corpus != now.corpus),
         ("glossary", then.glossary != now.glossary),
     ];
     let changed: Vec<&str> = parts

@@ -3,7 +3,7 @@ use andon_task::head::Head;
 use andon_task::label::LabelSet;
 use andon_task::prompt;
 use andon_task::run::{Answerer, Digests, Evidence, LabelProbability, Run};
-use andon_task::task::{Kind, Task};
+use andon_task::task::Task;
 
 use crate::adapters::Loaded;
 use crate::error::Error;
@@ -136,12 +136,8 @@ impl Node {
         }
     }
 
-    /// The digests of what answers a task now, for a text that fits it.
-    pub fn serving_digests(&self, task: &Task) -> Option<Digests> {
-        if matches!(task.kind, Kind::Normalise) {
-            let normaliser = self.normalisers.serving(&task.name)?;
-            return Some(self.digests_of_normaliser(normaliser.digest()));
-        }
+    /// The digests of what decides a task now, for a text that fits it.
+    pub(crate) fn digests_of_deciding(&self, task: &Task) -> Option<Digests> {
         match self.heads.serving(&task.name) {
             Some(serving) if self.encoder.is_some() => {
                 Some(self.digests_of_head(task, &serving.head))

@@ -84,6 +84,9 @@ pub enum Error {
         "the language model wrote {0} tokens and no whole object: give examples and learn a reader with 'andon learn', or divide the schema"
     )]
     Unfinished(usize),
+    /// The documents are not there yet.
+    #[error("the documents of the task '{0}' are still being read: try again in a moment")]
+    StillReading(String),
     /// A model did not answer.
     #[error(transparent)]
     Engine(#[from] EngineError),

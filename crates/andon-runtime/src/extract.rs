@@ -4,11 +4,12 @@
 use std::ops::ControlFlow;
 
 use andon_task::certificate::Severity;
-use andon_task::engine::{Finish, GenerateRequest, Grammar};
+use andon_task::engine::{Finish, GenerateRequest, Grammar, Identity};
 use andon_task::extract::{Reader, is_empty, locate};
 use andon_task::prompt;
 use andon_task::run::{Answerer, Digests, Evidence, FieldEvidence, Run, Span};
 use andon_task::schema::Schema;
+use andon_task::task::Task;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -53,13 +54,32 @@ impl Node {
             answer: reading.value,
             answered_by: Answerer::Reader,
             evidence: reading.fields.into_iter().map(field).collect(),
-            digests: Digests {
-                reader: Some(reader.digest()),
-                schema: Some(schema.digest()),
-                policy: self.plant.policy,
-                ..Digests::default()
-            },
+            digests: self.digests_of_reader(reader, schema),
         })
+    }
+
+    pub(crate) fn digests_of_reader(&self, reader: &Reader, schema: &Schema) -> Digests {
+        Digests {
+            reader: Some(reader.digest()),
+            schema: Some(schema.digest()),
+            policy: self.plant.policy,
+            ..Digests::default()
+        }
+    }
+
+    pub(crate) fn digests_of_generation(
+        &self,
+        task: &Task,
+        schema: &Schema,
+        model: &Identity,
+    ) -> Digests {
+        Digests {
+            model: Some(model.digest),
+            prompt: Some(prompt::digest(&prompt::extract(task, schema, ""))),
+            schema: Some(schema.digest()),
+            policy: self.plant.policy,
+            ..Digests::default()
+        }
     }
 
     fn extract_by_generation(&self, schema: &Schema, asked: &Asked<'_>) -> Result<Outcome, Error> {
@@ -97,13 +117,7 @@ impl Node {
             answer,
             answered_by: Answerer::Generation,
             evidence,
-            digests: Digests {
-                model: Some(model.model().digest),
-                prompt: Some(prompt::digest(&prompt::extract(asked.task, schema, ""))),
-                schema: Some(schema.digest()),
-                policy: self.plant.policy,
-                ..Digests::default()
-            },
+            digests: self.digests_of_generation(asked.task, schema, model.model()),
         })
     }
 }

@@ -34,7 +34,7 @@ mod summarise;
 mod tests;
 
 pub use adapters::{AdapterFiles, AdapterStatus};
-pub use answer::MAX_QUESTION;
+pub use answer::{MAX_QUESTION, Shelf};
 pub use certificates::{CertificateStatus, Validity};
 pub use corpus::{Corpus, Ingested, ReadDocument};
 pub use egress::{Drained, Egress, EgressParts, Outbound};

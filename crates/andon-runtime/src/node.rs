@@ -57,7 +57,7 @@ pub struct Node {
     pub(crate) certificates: Certificates,
     pub(crate) egress: Option<Arc<Egress>>,
     reach: Option<Reach>,
-    pub(crate) rankers: Rankers,
+    pub(crate) rankers: Arc<Rankers>,
     pub(crate) ranker_files: Option<RankerFiles>,
     clock: Clock,
 }
@@ -77,7 +77,7 @@ impl Node {
             certificates: Certificates::default(),
             egress: None,
             reach: None,
-            rankers: Rankers::default(),
+            rankers: Arc::default(),
             ranker_files: None,
             clock: parts.clock,
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::{fs, io};
 
-use andon_task::answer::{Index, Learned, Ranker};
+use andon_task::answer::{Index, Learned, Ranker, Table};
 use andon_task::digest::Digest;
 use andon_task::task::Task;
 
@@ -68,6 +68,8 @@ pub struct RankerStatus {
 /// What answers the questions of a task.
 pub(crate) struct Searching {
     pub(crate) index: Arc<Index>,
+    /// The documents that are tables, by their positions.
+    pub(crate) tables: Arc<Vec<(usize, Table)>>,
     pub(crate) ranker: Ranker,
     /// The digest of the ranker; `None` for the one that the binary brings.
     pub(crate) digest: Option<Digest>,
@@ -99,12 +101,16 @@ impl Rankers {
 
     /// Gives a task what it searches, with the ranker that the binary brings.
     pub(crate) fn begin(&self, task: &Task, index: Index) {
+        let tables = index.documents().iter().enumerate();
+        let tables = tables.filter_map(|(at, document)| Some((at, Table::of(document)?)));
+        let tables = Arc::new(tables.collect());
         let index = Arc::new(index);
         let ranker = Ranker::new(Learned::default(), &index);
         self.put(
             task,
             Searching {
                 index,
+                tables,
                 ranker,
                 digest: None,
                 refused: None,
@@ -126,7 +132,7 @@ impl Rankers {
         if self.status(&task.name).map(|status| status.digest) == digest {
             return;
         }
-        let index = Arc::clone(&serving.index);
+        let (index, tables) = (Arc::clone(&serving.index), Arc::clone(&serving.tables));
         let (learned, refused) = match digest.map(|digest| (digest, files.open(digest, encoder))) {
             None => (Learned::default(), None),
             Some((_, Ok(learned))) => {
@@ -149,6 +155,7 @@ impl Rankers {
             task,
             Searching {
                 index,
+                tables,
                 ranker,
                 digest,
                 refused,

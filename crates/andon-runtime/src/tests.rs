@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::{AdapterFiles, Error, HeadFiles, Node, Parts};
 
 mod adapters;
+mod answers;
 mod certificates;
 
 /// Scores a label by its place, and turns a text into the direction of its first

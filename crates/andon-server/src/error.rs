@@ -350,6 +350,7 @@ impl From<NodeError> for ApiError {
             NodeError::NothingAnswers(_)
             | NodeError::NothingLearned(_)
             | NodeError::NoDocuments(_)
+            | NodeError::StillReading(_)
             | NodeError::Refused { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_answers", message)
             }

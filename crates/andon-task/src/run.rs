@@ -135,6 +135,8 @@ pub enum Answerer {
     Reader,
     /// The language model, by writing what the schema allows.
     Generation,
+    /// A query over the rows of a table.
+    Table,
 }
 
 /// What stands behind an answer.

@@ -1,15 +1,19 @@
 //! Measures answers on public data sets: `cargo run --example answer -- emanual|xquad`.
+//! `usual` prints the ranker that the binary brings, learned from the demo plant and xquad.
 //! The data are those of `ANDON_DATA`, the encoder that of `ANDON_HOME`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use andon_engine::{Encoder, EncoderFiles};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
-use andon_learn::answer::{Against, Cases, Evaluation, Lesson, cross_validate, evaluate, learn};
+use andon_learn::answer::{
+    Against, Cases, Evaluation, Lesson, cross_validate, evaluate, evaluate_without_answers, learn,
+    learn_in_general,
+};
 use andon_task::answer::{
     Document, Form, Index, Learned, Vector, Vectors, heading_text, passage_text, passages,
 };
@@ -17,6 +21,7 @@ use andon_task::digest::Digest;
 use andon_task::engine::Embed;
 use andon_task::example::Example;
 use andon_task::glossary::Glossary;
+use andon_task::plant::{Files, Plant};
 use serde_json::{Value, json};
 
 fn main() {
@@ -24,14 +29,30 @@ fn main() {
     let (documents, examples) = match what.as_str() {
         "emanual" => emanual(),
         "xquad" => xquad(),
+        "usual" => {
+            let (mut documents, mut examples) = xquad();
+            let plant = demo();
+            for (path, bytes) in &plant.documents {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                documents.push(Document::parse(path, text, Form::Markdown));
+            }
+            // The demo's questions are few and like those of plants: they count three times.
+            for _ in 0..3 {
+                examples.extend(plant.expected["ask"].iter().cloned());
+            }
+            (documents, examples)
+        }
         other => panic!("no data set '{other}'"),
     };
     let encoder = encoder();
-    let glossary = Glossary::default();
+    let glossary = match what.as_str() {
+        "usual" => demo().glossary,
+        _ => Glossary::default(),
+    };
     let began = Instant::now();
     let clock = || began.elapsed();
     let with_vectors = documents.into_iter().map(|document| {
-        let vectors = vectors(&encoder, &document, &what);
+        let vectors = vectors(&encoder, &document, &what, &glossary);
         (document, vectors)
     });
     let index = Index::new(with_vectors.collect(), &glossary);
@@ -40,20 +61,6 @@ fn main() {
         index.len(),
         began.elapsed()
     );
-    let asked: Vec<(String, Vec<f32>)> = examples
-        .iter()
-        .map(|e| {
-            (
-                e.input.clone(),
-                encoder.embed(&[e.input.as_str()]).unwrap().remove(0),
-            )
-        })
-        .collect();
-    std::fs::write(
-        format!("target/questions-{what}.json"),
-        serde_json::to_string(&asked).unwrap(),
-    )
-    .unwrap();
     let against = Against {
         index: &index,
         encoder: &encoder,
@@ -65,11 +72,13 @@ fn main() {
         println!("  lost {lost}");
     }
     let lesson = Lesson {
-        task: "ask",
-        accept: 0.5,
         cases: &cases.cases,
-        against,
+        ..lesson_of(against)
     };
+    if what == "usual" {
+        print(&learn_in_general(&lesson));
+        return;
+    }
     show(
         "default",
         &evaluate(&lesson, &Learned::default(), &clock).unwrap(),
@@ -77,19 +86,87 @@ fn main() {
     let at = began.elapsed();
     show("learned, folds", &cross_validate(&lesson, &clock).unwrap());
     println!("took {:.1?}", began.elapsed() - at);
-    let learned = learn(&lesson, &clock).unwrap().learned;
-    let print = |name: &str, linear: &andon_task::answer::Linear| {
-        let each: Vec<String> = linear
-            .weights
-            .iter()
-            .enumerate()
-            .map(|(at, w)| format!("{at}:{w:.2}"))
-            .collect();
-        println!("{name}: {}", each.join(" "));
+    // Every sixth question is asked with its answer taken out of the documents.
+    let (mut held_out, mut rest) = (Vec::new(), Vec::new());
+    for (at, case) in cases.cases.into_iter().enumerate() {
+        match at % 6 {
+            0 => held_out.push(case),
+            _ => rest.push(case),
+        }
+    }
+    let learned = learn(
+        &Lesson {
+            cases: &rest,
+            ..lesson_of(against)
+        },
+        &clock,
+    )
+    .unwrap()
+    .learned;
+    let lesson = Lesson {
+        cases: &held_out,
+        ..lesson_of(against)
     };
-    print("sections", &learned.sections);
-    print("spans", &learned.spans);
-    print("support", &learned.support);
+    show("held out", &evaluate(&lesson, &learned, &clock).unwrap());
+    show(
+        "answers taken out",
+        &evaluate_without_answers(&lesson, &learned, &clock).unwrap(),
+    );
+}
+
+/// A ranker as `andon-task::answer::usual` writes it.
+fn print(learned: &Learned) {
+    let of = |values: &[f64]| {
+        values
+            .iter()
+            .map(|v| format!("{v:.4}, "))
+            .collect::<String>()
+    };
+    let parts = [
+        ("sections", &learned.sections),
+        ("spans", &learned.spans),
+        ("support", &learned.support),
+    ];
+    for (name, linear) in parts {
+        println!("{name}: Linear {{");
+        println!("means: vec![{}],", of(&linear.means));
+        println!("spreads: vec![{}],", of(&linear.spreads));
+        println!("weights: vec![{}],", of(&linear.weights));
+        println!("bias: {:.4},\n}},", linear.bias);
+    }
+    println!("threshold: {:.4},", learned.threshold);
+}
+
+fn demo() -> Plant {
+    fn read(root: &Path, folder: &Path, files: &mut Files) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(root, &path, files);
+            } else {
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                files.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../plants/demo");
+    let mut files = Files::new();
+    read(&root, &root, &mut files);
+    Plant::parse(&files).unwrap()
+}
+
+fn lesson_of(against: Against<'_>) -> Lesson<'_> {
+    Lesson {
+        task: "ask",
+        accept: 0.0,
+        cases: &[],
+        against,
+    }
 }
 
 fn show(name: &str, evaluation: &Evaluation) {
@@ -184,12 +261,17 @@ fn encoder() -> Encoder {
 }
 
 /// Vectors take minutes to make: kept between runs beside the build.
-fn vectors(encoder: &Encoder, document: &Document, set: &str) -> Vectors {
+fn vectors(encoder: &Encoder, document: &Document, set: &str, glossary: &Glossary) -> Vectors {
+    let read = |text: String| glossary.read(&text).text().to_owned();
     let texts: Vec<String> = passages(document)
         .iter()
-        .map(|p| passage_text(document, p))
+        .map(|p| read(passage_text(document, p)))
         .collect();
-    let headings: Vec<String> = document.sections.iter().map(heading_text).collect();
+    let headings: Vec<String> = document
+        .sections
+        .iter()
+        .map(|s| read(heading_text(s)))
+        .collect();
     let key = Digest::of_parts(texts.iter().chain(&headings).map(|t| t.as_bytes())).short();
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join(format!("../../target/answer-{set}-{key}.json"));

@@ -1,11 +1,13 @@
 //! Learning and measuring tasks that answer questions.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use andon_learn::answer::{self, Against, Case, Cases, Evaluation, Lesson};
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
-use andon_runtime::{Corpus, Ingested, RankerFiles};
+use andon_runtime::{Corpus, Ingested, Node, RankerFiles};
 use andon_store::{Candidate, Kind, Store};
 use andon_task::answer::{Index, Learned};
 use andon_task::digest::Digest;
@@ -76,6 +78,36 @@ pub(crate) fn corpus(plant: &Plant, store: &Store, encoder: &dyn Embed) -> anyho
         line(&format!("left out: {problem}"));
     }
     Ok(corpus)
+}
+
+/// Reads the documents of a node that is up, on a thread of its own: manuals of thousands of
+/// pages take minutes the first time, and nothing else waits for them.
+pub(crate) fn fill_shelf(settings: &Settings, node: &Node) -> anyhow::Result<()> {
+    let Some(encoder) = node
+        .encoder()
+        .filter(|_| !node.plant().documents.is_empty())
+    else {
+        return Ok(());
+    };
+    let (encoder, plant) = (Arc::clone(encoder), node.plant().clone());
+    let (shelf, store) = (node.shelf(), node::store(&settings.state)?);
+    let read = move || match Corpus::ingest(&plant, &store, &*encoder, &Reader, &mut |_| {}) {
+        Ok(corpus) => {
+            shelf.fill(&corpus);
+            let problems = corpus.problems().len();
+            tracing::info!(
+                read_anew = corpus.read_anew(),
+                problems,
+                "the documents are read"
+            );
+        }
+        Err(error) => tracing::error!(%error, "the documents cannot be read"),
+    };
+    thread::Builder::new()
+        .name("documents".to_owned())
+        .spawn(read)
+        .context("no thread to read the documents")?;
+    Ok(())
 }
 
 /// The files of the rankers of a state directory.

@@ -20,6 +20,10 @@ use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::{clock, node};
 
+mod judge;
+
+pub(crate) use judge::{Judge, fresh_of_kind};
+
 /// The shares of wrong answers that the table is made for.
 const TABLE: [f64; 4] = [0.01, 0.02, 0.05, 0.10];
 

@@ -20,7 +20,8 @@ impl ReadDocument for Reader {
     fn read(&self, path: &str, bytes: &[u8]) -> Result<String, String> {
         let ending = path.rsplit('.').next().unwrap_or("").to_lowercase();
         match ending.as_str() {
-            "md" | "markdown" | "txt" | "text" | "csv" => text(path, bytes),
+            "md" | "markdown" | "txt" | "text" => text(path, bytes),
+            "csv" => table(path, bytes),
             "html" | "htm" => html(path, bytes),
             "pdf" => pdf::read(path, bytes),
             _ => Err(format!(
@@ -35,6 +36,35 @@ fn text(path: &str, bytes: &[u8]) -> Result<String, String> {
         let at = error.utf8_error().valid_up_to();
         format!("'{path}' is not UTF-8 at byte {at}: save the file as UTF-8")
     })
+}
+
+/// A table as a section whose items are the rows, each cell behind its column's name.
+fn table(path: &str, bytes: &[u8]) -> Result<String, String> {
+    let source = text(path, bytes)?;
+    let failed = |error: csv::Error| format!("'{path}' cannot be read as CSV ({error}): mend it");
+    let mut rows = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(source.trim_start_matches('\u{feff}').as_bytes());
+    let columns = rows.headers().map_err(failed)?.clone();
+    let name = path
+        .rsplit('/')
+        .next()
+        .unwrap_or(path)
+        .trim_end_matches(".csv");
+    let mut text = format!("# {}\n\n", name.replace(['_', '-'], " "));
+    for row in rows.records() {
+        let row = row.map_err(failed)?;
+        let cells: Vec<String> = columns
+            .iter()
+            .zip(row.iter())
+            .filter(|(_, cell)| !cell.is_empty())
+            .map(|(column, cell)| format!("{column}: {}", cell.replace(['\n', '\r', '|'], " ")))
+            .collect();
+        if !cells.is_empty() {
+            text.push_str(&format!("- {}\n", cells.join(" | ")));
+        }
+    }
+    Ok(text)
 }
 
 /// Headings keep their marks, so that sections stay sections.
@@ -58,6 +88,16 @@ mod tests {
         assert!(text.contains("## Torque"), "{text}");
         assert!(text.contains("Take 25 N·m."), "{text}");
         assert!(text.contains("* One") && !text.contains("alert"), "{text}");
+    }
+
+    #[test]
+    fn rows_of_a_table_name_their_columns() {
+        let table = b"Component,Cause\nFan,\"Worn, bent\"\n,\nPump,\n";
+        let text = Reader
+            .read("manuals/mining_fmea.csv", table)
+            .expect("a table");
+        let expected = "# mining fmea\n\n- Component: Fan | Cause: Worn, bent\n- Component: Pump\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

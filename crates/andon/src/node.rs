@@ -9,7 +9,7 @@ use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts, ReaderF
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
-use andon_task::task::{Kind, Task};
+use andon_task::task::Kind;
 use anyhow::{Context, bail};
 
 use crate::engine::{self, AdapterFile, Loader};
@@ -28,17 +28,6 @@ pub(crate) enum Needs<'a> {
     Words,
     /// The heads alone.
     Heads,
-}
-
-impl Needs<'_> {
-    /// Whether it is about a task.
-    fn covers(self, task: &str) -> bool {
-        match self {
-            Self::Everything(_) => true,
-            Self::Tasks(tasks) => tasks.contains(&task),
-            Self::Heads | Self::Words => false,
-        }
-    }
 }
 
 /// The node of `settings`, ready to answer.
@@ -70,13 +59,17 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             Some(reach) => node.with_reach(reach),
             None => node,
         };
-        let asks = |task: &&Task| task.kind == Kind::Answer && needs.covers(&task.name);
-        if !node.plant().tasks.values().any(|task| asks(&task)) {
-            return Ok(node);
+        let node = node.with_rankers(asking::rankers(&settings.state));
+        let asks = |name: &&str| {
+            let task = node.plant().tasks.get(*name);
+            task.is_some_and(|task| task.kind == Kind::Answer)
+        };
+        if matches!(needs, Needs::Tasks(tasks) if tasks.iter().any(asks)) {
+            let corpus = asking::corpus(node.plant(), &store, &*encoder)?;
+            node.shelf().fill(&corpus);
+            node.refresh().context("cannot read what is promoted")?;
         }
-        let corpus = asking::corpus(node.plant(), &store, &*encoder)?;
-        let node = node.with_corpus(&corpus, asking::rankers(&settings.state));
-        node.context("cannot read what is promoted")
+        Ok(node)
     };
     if needs == Needs::Heads {
         return assemble(plant, None);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use andon_task::answer::{Index, Question, Remembered, Vector};
+use andon_task::answer::{Index, Question, Quoted, Remembered, Rouge, Vector};
 use andon_task::engine::Embed;
 use andon_task::example::Example;
 use andon_task::glossary::Glossary;
@@ -10,6 +10,11 @@ use serde_json::Value;
 
 use crate::error::LearnError;
 use crate::learn::{Clock, Progress, Stage};
+
+/// Remembered answers have no more sentences.
+const LONGEST: usize = 10;
+/// Sentences that are less like the expected answer are not what it was taken from.
+const ALIKE: f64 = 0.4;
 
 /// A question with the sections that answer it.
 pub struct Case {
@@ -99,6 +104,34 @@ impl Case {
         !self.gold.is_empty() || self.answer.is_some()
     }
 
+    /// The sentences of the right sections that are most like the expected answer.
+    fn quoted(&self, index: &Index) -> Option<Quoted> {
+        let rouge = Rouge::new(self.answer.as_deref()?);
+        let mut best: Option<(f64, Quoted)> = None;
+        for &number in &self.gold {
+            let (document, section) = index.section(number);
+            let of = section.sentences.len();
+            for start in 0..of {
+                let mut state = rouge.begin();
+                for end in start + 1..=of.min(start + LONGEST) {
+                    let place = section.sentences[end - 1].place.clone();
+                    let likeness = rouge.add(&mut state, &document.text[place]);
+                    if best.as_ref().is_none_or(|(known, _)| likeness > *known) {
+                        let section = section.id.clone();
+                        let quoted = Quoted {
+                            section,
+                            of,
+                            sentences: start..end,
+                        };
+                        best = Some((likeness, quoted));
+                    }
+                }
+            }
+        }
+        best.filter(|(likeness, _)| *likeness >= ALIKE)
+            .map(|(_, quoted)| quoted)
+    }
+
     /// As it is remembered; `None` where no section answers it.
     pub(crate) fn memory(&self, index: &Index) -> Option<Remembered> {
         let id = |&number: &usize| index.section(number).1.id.clone();
@@ -107,6 +140,7 @@ impl Case {
             keys: self.question.keys().to_vec(),
             vector: self.question.vector().clone(),
             sections: self.gold.iter().map(id).collect(),
+            quoted: self.quoted(index),
         })
     }
 }

@@ -94,6 +94,32 @@ pub(crate) fn grade(
     }
 }
 
+/// Answers a case with the sections that answer it hidden, and grades that.
+pub(crate) fn grade_without(
+    index: &Index,
+    ranker: &Ranker,
+    case: &Case,
+    threshold: f64,
+    clock: crate::learn::Clock<'_>,
+) -> Graded {
+    let began = clock();
+    let hidden = Hidden {
+        sections: &case.gold,
+        memory: None,
+    };
+    let selection = select(index, ranker, &case.question, hidden);
+    Graded {
+        place: None,
+        answerable: false,
+        has_sources: false,
+        rouge_l: None,
+        right: false,
+        probability: selection.probability,
+        given: selection.probability >= threshold,
+        took: case.took + clock().saturating_sub(began),
+    }
+}
+
 /// The figures of answers; `None` without any.
 pub(crate) fn evaluate(graded: Vec<Graded>, threshold: f64) -> Option<Evaluation> {
     let n = graded.len();

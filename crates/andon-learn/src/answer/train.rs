@@ -9,6 +9,15 @@ use andon_task::digest::Digest;
 use super::case::Case;
 use super::fit::{List, Offer, Row, choose, classify, prefer, regress};
 
+/// What a ranker keeps of the questions that it was learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remember {
+    /// Their words and the sections that answer them.
+    Questions,
+    /// Nothing: it is for other documents than theirs.
+    Nothing,
+}
+
 /// Penalties that hold over the data sets that were tried.
 const SECTION_PENALTY: f64 = 2e-3;
 const SPAN_PENALTY: f64 = 1e-3;
@@ -24,9 +33,20 @@ const UNANSWERABLE: f64 = 0.25;
 /// was chosen on.
 const DECLINED: f64 = 0.93;
 
-/// A ranker that is learned from `cases`, with what it was before as its beginning.
-pub(crate) fn train(index: &Index, cases: &[&Case], encoder: Digest, before: &Learned) -> Learned {
-    let memory: Vec<_> = cases.iter().map(|case| case.memory(index)).collect();
+/// A ranker that is learned from `cases`.
+pub(crate) fn train(
+    index: &Index,
+    cases: &[&Case],
+    encoder: Digest,
+    remember: Remember,
+) -> Learned {
+    let memory: Vec<_> = cases
+        .iter()
+        .map(|case| match remember {
+            Remember::Questions => case.memory(index),
+            Remember::Nothing => None,
+        })
+        .collect();
     // Where each case stands in the memory, to be hidden from itself.
     let mut places = Vec::with_capacity(cases.len());
     let mut count = 0;
@@ -37,7 +57,7 @@ pub(crate) fn train(index: &Index, cases: &[&Case], encoder: Digest, before: &Le
     let mut learned = Learned {
         encoder: Some(encoder),
         memory: memory.into_iter().flatten().collect(),
-        ..before.clone()
+        ..Learned::default()
     };
     let ranker = Ranker::new(learned.clone(), index);
     let mut asked: Vec<Asked<'_>> = (cases.iter().zip(&places))

@@ -89,7 +89,7 @@ pub struct RunView {
     pub certificate: Guarantee,
     /// `head`, `label_scoring`, `upstream`, `reader`, `generation`, `normaliser`,
     /// `computation`, `worded_computation` (computed, with some of its sentences in the
-    /// language model's words) or `passages`.
+    /// language model's words), `passages` or `table`.
     #[schemars(with = "String")]
     pub answered_by: Answerer,
     /// SHA-256 digests of all that shaped the answer.

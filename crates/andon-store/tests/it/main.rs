@@ -1,6 +1,7 @@
 //! The store from outside.
 
 mod audit;
+mod corpus;
 mod durability;
 mod keys;
 mod promotions;

@@ -14,6 +14,7 @@ mod search;
 mod select;
 mod sentence;
 mod span;
+mod table;
 mod term;
 mod usual;
 mod vector;
@@ -21,11 +22,13 @@ mod vector;
 pub use document::{Citation, Document, Form, Section, Sentence, slug};
 pub use index::{Index, Passage, Vectors, heading_text, passage_text, passages};
 pub use ranker::{
-    FEATURES, Learned, Linear, Ranker, RankerError, Remembered, SPAN_FEATURES, SUPPORT_FEATURES,
+    FEATURES, Learned, Linear, Quoted, Ranker, RankerError, Remembered, SPAN_FEATURES,
+    SUPPORT_FEATURES,
 };
 pub use rouge::{Rouge, Running, rouge_l};
 pub use search::{Found, Hidden, Question, rank, search};
 pub use select::{Selection, conclude, select};
 pub use span::{SECTIONS, Span, spans};
+pub use table::{Reckoned, Table};
 pub use term::{Term, terms};
 pub use vector::Vector;

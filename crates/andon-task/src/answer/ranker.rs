@@ -11,7 +11,7 @@ use crate::digest::Digest;
 /// What describes a section for a question.
 pub const FEATURES: usize = 20;
 /// What describes a run of sentences.
-pub const SPAN_FEATURES: usize = 26;
+pub const SPAN_FEATURES: usize = 28;
 /// What describes an answer as a whole.
 pub const SUPPORT_FEATURES: usize = 12;
 
@@ -64,6 +64,19 @@ pub struct Remembered {
     pub vector: Vector,
     /// The ids of the sections.
     pub sections: Vec<String>,
+    /// The sentences that answered it best, where an answer was expected.
+    pub quoted: Option<Quoted>,
+}
+
+/// Sentences of a section that answered a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quoted {
+    /// The id of the section.
+    pub section: String,
+    /// How many sentences it had: of a section that was changed since nothing is known.
+    pub of: usize,
+    /// The sentences, by their positions.
+    pub sentences: std::ops::Range<usize>,
 }
 
 /// What was learned, as it is kept in a file.
@@ -107,6 +120,7 @@ pub(crate) struct Memory {
     pub(crate) weight: f64,
     pub(crate) vector: Vector,
     pub(crate) sections: Vec<usize>,
+    pub(crate) quoted: Option<(usize, std::ops::Range<usize>)>,
 }
 
 /// A ranker for one index.
@@ -178,6 +192,11 @@ impl Ranker {
                     weight,
                     vector: one.vector.clone(),
                     sections,
+                    quoted: one.quoted.as_ref().and_then(|quoted| {
+                        let section = find(&quoted.section)?;
+                        let is_same = index.section(section).1.sentences.len() == quoted.of;
+                        is_same.then(|| (section, quoted.sentences.clone()))
+                    }),
                 }
             })
             .collect();

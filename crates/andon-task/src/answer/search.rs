@@ -1,6 +1,9 @@
 //! Finding sections: candidates by words and by vectors, each described by the same
 //! features, ranked by a linear function of them.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use super::index::{Index, TermId, keys, pair_key, saturate};
 use super::ranker::{FEATURES, Ranker};
 use super::term::words;
@@ -38,6 +41,8 @@ pub struct Found {
     pub features: [f64; FEATURES],
     /// Its place among the others: the higher the better.
     pub score: f64,
+    /// How like the likest question is that some of its sentences answered, and which.
+    pub(crate) recalled: Option<(f64, Range<usize>)>,
 }
 
 impl Question {
@@ -112,10 +117,11 @@ fn remembered(
     ranker: &Ranker,
     question: &Question,
     hidden: Option<usize>,
-) -> Vec<(usize, f64)> {
+) -> Recalled {
     let weighed = question.weighed(index);
     let total: f64 = weighed.iter().map(|(_, rarity)| rarity).sum();
     let mut best: Vec<(usize, f64)> = Vec::new();
+    let mut quotes: HashMap<usize, (f64, Range<usize>)> = HashMap::new();
     for (_, memory) in ranker
         .memories()
         .iter()
@@ -130,6 +136,13 @@ fn remembered(
         let union = total + memory.weight - shared;
         let words = if union > 0.0 { shared / union } else { 0.0 };
         let likeness = 0.5 * words + 0.5 * memory.vector.cosine(&question.vector).max(0.0);
+        if let Some((section, sentences)) = &memory.quoted
+            && quotes
+                .get(section)
+                .is_none_or(|(known, _)| likeness > *known)
+        {
+            quotes.insert(*section, (likeness, sentences.clone()));
+        }
         for &section in &memory.sections {
             match best.iter_mut().find(|(known, _)| *known == section) {
                 Some((_, known)) => *known = known.max(likeness),
@@ -138,7 +151,18 @@ fn remembered(
         }
     }
     best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    best
+    Recalled {
+        sections: best,
+        quotes,
+    }
+}
+
+/// What earlier questions say of a new one.
+struct Recalled {
+    /// The sections that answered them, by how like the likest was.
+    sections: Vec<(usize, f64)>,
+    /// The sentences that answered the likest one, by section.
+    quotes: HashMap<usize, (f64, Range<usize>)>,
 }
 
 fn describe(index: &Index, ranker: &Ranker, question: &Question, hidden: Hidden<'_>) -> Vec<Found> {
@@ -159,7 +183,10 @@ fn describe(index: &Index, ranker: &Ranker, question: &Question, hidden: Hidden<
         .collect();
     by_vector.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
 
-    let mut memory = remembered(index, ranker, question, hidden.memory);
+    let Recalled {
+        sections: mut memory,
+        quotes,
+    } = remembered(index, ranker, question, hidden.memory);
     memory.retain(|(section, _)| left(section));
 
     let mut pool: Vec<usize> = Vec::new();
@@ -238,6 +265,7 @@ fn describe(index: &Index, ranker: &Ranker, question: &Question, hidden: Hidden<
                 section,
                 features,
                 score: 0.0,
+                recalled: quotes.get(&section).cloned(),
             }
         })
         .collect()

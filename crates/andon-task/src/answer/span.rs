@@ -42,8 +42,7 @@ pub fn spans(index: &Index, question: &Question, found: &[Found]) -> Vec<Span> {
             index,
             question,
             &weighed,
-            found.section,
-            share / total,
+            (found, share / total),
             &mut spans,
         );
     }
@@ -67,10 +66,10 @@ fn of_section(
     index: &Index,
     question: &Question,
     weighed: &[(Option<TermId>, f64)],
-    number: usize,
-    share: f64,
+    (found, share): (&Found, f64),
     spans: &mut Vec<Span>,
 ) {
+    let number = found.section;
     let entry = &index.entries[number];
     let (document, section) = index.section(number);
     let count = section.sentences.len();
@@ -167,6 +166,12 @@ fn of_section(
                 asks.number * log,
                 log * (1.0 + all_words as f64).ln(),
                 part * covered,
+                recalled(&found.recalled, &within),
+                recalled(&found.recalled, &within)
+                    * found
+                        .recalled
+                        .as_ref()
+                        .map_or(0.0, |(likeness, _)| likeness * likeness),
             ];
             spans.push(Span {
                 section: number,
@@ -175,6 +180,17 @@ fn of_section(
             });
         }
     }
+}
+
+/// How much a run is the one that answered a question like this: their share in common, by
+/// how like the question is.
+fn recalled(known: &Option<(f64, Range<usize>)>, run: &Range<usize>) -> f64 {
+    let Some((likeness, quoted)) = known else {
+        return 0.0;
+    };
+    let start = run.start.max(quoted.start);
+    let common = run.end.min(quoted.end).saturating_sub(start) as f64;
+    likeness * common / (run.len() as f64 + quoted.len() as f64 - common)
 }
 
 /// What kind of answer a question seems to ask for.

@@ -74,6 +74,7 @@ enum See {
     AbsentWord,
     Previous,
     Near,
+    Form,
 }
 
 /// Collects the features of one candidate.
@@ -285,6 +286,16 @@ fn around(page: &Page<'_>, candidate: &Candidate, sink: &mut Sink<'_>) {
     );
     sink.see(See::Columns, line.cells.len() as u64);
     sink.see(See::LineShape, line.shape);
+    // Documents of one sender begin alike and are laid out alike.
+    let filled = page.lines.iter().filter(|line| !line.tokens.is_empty());
+    for (number, beginning) in filled.take(2).enumerate() {
+        let form = hash::pair(number as u64, beginning.words);
+        sink.see(See::Form, hash::pair(form, candidate.source as u64));
+        sink.see(
+            See::Form,
+            hash::pair(form, hash::pair(label, candidate.source as u64)),
+        );
+    }
     let mut near = 0;
     for index in line.tokens.start..candidate.first {
         if page.tokens[index].class != Class::Sign && near < 12 {

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use andon_runtime::{CertificateStatus, Validity};
 use andon_server::CertificateView;
 use andon_task::certificate::{Basis, Part, Promise, Refusal, Terms};
+use andon_task::example::{self, Example};
+use andon_task::plant::Plant;
+use andon_task::task::{Kind, Task};
 use anyhow::Context;
 
-use crate::certifying::{self, Certified, cross_fitted, fresh};
+use crate::certifying::{self, Certified, Judge, Sample, cross_fitted, fresh, fresh_of_kind};
 use crate::cli::Certify;
-use crate::learning::all_examples;
+use crate::learning::{all_examples, examples_of_people};
 use crate::node::{self, Needs};
 use crate::output;
 use crate::plant;
@@ -20,7 +23,9 @@ use crate::settings::Settings;
 pub(super) fn run(settings: &Settings, typed: &Certify) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
-    super::decides(task, "certify")?;
+    if !matches!(task.kind, Kind::Decide(_)) && !typed.status {
+        return of_kind(settings, &plant, task, typed);
+    }
     // What can be wrong with the file is said before the model is loaded.
     let examples = match &typed.examples {
         Some(path) => Some(super::read_examples(path, task)?),
@@ -40,12 +45,51 @@ pub(super) fn run(settings: &Settings, typed: &Certify) -> anyhow::Result<ExitCo
         // A language model alone was not trained on the plant's examples.
         None => fresh(settings, &node, task, &known, &known)?,
     };
+    issue(settings, task, &sample, typed)
+}
+
+/// As for a task that decides, by answers of another kind.
+fn of_kind(
+    settings: &Settings,
+    plant: &Plant,
+    task: &Task,
+    typed: &Certify,
+) -> anyhow::Result<ExitCode> {
+    let path = typed.examples.as_ref().with_context(|| {
+        format!(
+            "'{}' is of kind '{}': its certificate takes examples that it was not trained on, `--examples FILE`",
+            task.name,
+            task.kind.name()
+        )
+    })?;
+    let cannot_read = || format!("cannot read the examples '{}'", path.display());
+    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
+    let examples = example::parse(&text).with_context(cannot_read)?;
+    let examples: Vec<Example> = examples.into_iter().map(|(_, example)| example).collect();
+    let node = node::open(settings, plant.clone(), Needs::Tasks(&[&task.name]))?;
+    let store = node::store(&settings.state)?;
+    let encoder = node.encoder().map(|encoder| &**encoder);
+    let judge = Judge::of(task, plant, &store, encoder)?;
+    let of_people = examples_of_people(&store, plant, task)?;
+    let known = plant.expected.get(&task.name).into_iter().flatten();
+    let known = known.chain(&of_people);
+    let known = known.map(|example| example.input.as_str()).collect();
+    let sample = fresh_of_kind(&node, task, &judge, (&examples, &known))?;
+    issue(settings, task, &sample, typed)
+}
+
+fn issue(
+    settings: &Settings,
+    task: &Task,
+    sample: &Sample,
+    typed: &Certify,
+) -> anyhow::Result<ExitCode> {
     let terms = Terms {
         alpha: typed.alpha,
         critical_alpha: typed.critical_alpha.unwrap_or(typed.alpha / 2.0),
         delta: typed.delta,
     };
-    let certified = certifying::issue(settings, task, &sample, terms, typed.who.name())?;
+    let certified = certifying::issue(settings, task, sample, terms, typed.who.name())?;
     settings.output.print(&certified, human)?;
     Ok(match certified.certificate {
         Some(_) => ExitCode::SUCCESS,

@@ -177,7 +177,7 @@ fn next_line(input: &mut impl BufRead, number: usize) -> anyhow::Result<Option<S
 }
 
 fn human(run: &RunView) -> String {
-    if run.answered_by == Answerer::Passages {
+    if matches!(run.answered_by, Answerer::Passages | Answerer::Table) {
         return super::ask::human(run);
     }
     let share = |value: f64| format!("{:.1} %", 100.0 * value);

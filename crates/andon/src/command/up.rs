@@ -7,6 +7,7 @@ use andon_server::{Door, Exposure, Serving, Tls, TlsFiles};
 use anyhow::{Context, bail};
 use serde_json::json;
 
+use crate::asking;
 use crate::cli::Up;
 use crate::node::{self, Needs};
 use crate::settings::Settings;
@@ -57,6 +58,7 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
         None => "http",
     };
     let node = Arc::new(node);
+    asking::fill_shelf(settings, &node)?;
     let address = listener.local_addr()?;
     let started = json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -149,21 +149,22 @@ pub(crate) fn serve() -> ExitCode {
 }
 
 fn pages(bytes: &[u8]) -> Result<String, String> {
-    let document = Document::load_mem(bytes).map_err(|error| error.to_string())?;
-    let expected = document.get_pages().len();
-    let encrypted = document.is_encrypted();
-    drop(document);
-    let pages =
-        pdf_extract::extract_text_from_mem_by_pages(bytes).map_err(|error| match encrypted {
-            true => ENCRYPTED.to_owned(),
-            false => error.to_string(),
-        })?;
-    if pages.len() < expected {
-        // A text that ends in the middle would be taken for the whole.
-        return Err(match encrypted {
-            true => ENCRYPTED.to_owned(),
-            false => format!("page {} of {expected}", pages.len() + 1),
-        });
-    }
-    Ok(pages.join("\u{c}"))
+    let is_encrypted = bytes.windows(8).any(|window| window == b"/Encrypt");
+    let read = || {
+        let expected = Document::load_mem(bytes)
+            .map_err(|error| error.to_string())?
+            .get_pages()
+            .len();
+        let pages = pdf_extract::extract_text_from_mem_by_pages(bytes);
+        let pages = pages.map_err(|error| error.to_string())?;
+        match pages.len() < expected {
+            // A text that ends in the middle would be taken for the whole.
+            true => Err(format!("page {} of {expected}", pages.len() + 1)),
+            false => Ok(pages.join("\u{c}")),
+        }
+    };
+    read().map_err(|problem| match is_encrypted {
+        true => ENCRYPTED.to_owned(),
+        false => problem,
+    })
 }
