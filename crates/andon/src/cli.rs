@@ -20,7 +20,7 @@ use crate::engine::Computes;
 use crate::model::ModelName;
 
 pub(crate) use self::egress::{Policy, PolicyCheck, Queue, QueueList};
-pub(crate) use self::words::{MakeReach, Summarise};
+pub(crate) use self::words::{Ask, MakeReach, Summarise};
 use crate::since::Since;
 
 /// A node that decides: small language models at work in a plant.
@@ -354,17 +354,6 @@ pub(crate) struct TableColumns {
     /// The sheet of a spreadsheet; the first by default.
     #[arg(long, value_name = "NAME", requires = "input")]
     pub(crate) sheet: Option<String>,
-}
-
-/// `andon ask`
-#[derive(Debug, Args)]
-pub(crate) struct Ask {
-    /// The question; without it they are read from standard input, a line each, and each
-    /// may go on from the one before.
-    pub(crate) question: Option<String>,
-    /// The task that answers; needed where the plant has several.
-    #[arg(long, value_name = "TASK")]
-    pub(crate) task: Option<String>,
 }
 
 /// `andon learn`

@@ -1,4 +1,4 @@
-//! What is typed about periods, and about requests beyond a small model's reach.
+//! What is typed about questions, periods, and requests beyond a small model's reach.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,4 +45,15 @@ pub(crate) struct MakeReach {
     /// The folder for the head and its figures.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+}
+
+/// `andon ask`
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The question; without it they are read from standard input, a line each, and each
+    /// may go on from the one before.
+    pub(crate) question: Option<String>,
+    /// The task that answers; needed where the plant has several.
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<String>,
 }
