@@ -1,6 +1,5 @@
 //! A language model that answers: text in, text or scores out.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -25,16 +24,15 @@ use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::Worker;
 
 mod adapters;
+mod prompt;
 mod stream;
 
 use adapters::Adapters;
+use prompt::{beginning, bytes_of, kind_of};
 use stream::{OnPiece, TextStream};
 
 /// Where a file carries its chat template.
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
-
-/// Prompts that begin with the same tokens are of one kind.
-const KIND_TOKENS: usize = 32;
 
 /// A cache holds so many whole contexts, at most.
 const MOST_CONTEXTS: usize = 64;
@@ -597,38 +595,4 @@ fn decoder(
         (options.cache_bytes / token_bytes).max(least)
     };
     Decoder::from_gguf(gguf, tokenizer.size(), fitting)
-}
-
-/// What a prompt has in common with others of its task: its first tokens.
-fn kind_of(prompt: &[u32]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    prompt[..prompt.len().min(KIND_TOKENS)].hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Bytes that a chat has at least, however its template writes it.
-fn bytes_of(chat: &Chat) -> usize {
-    let said = chat.messages.iter().map(|message| {
-        let calls = message.calls.iter();
-        let calls = calls.map(|call| call.arguments.to_string().len());
-        message.content.len() + calls.sum::<usize>()
-    });
-    let tools = chat.tools.iter().map(|tool| {
-        let description = tool.description.as_ref().map_or(0, String::len);
-        description + tool.parameters.to_string().len()
-    });
-    said.chain(tools).sum()
-}
-
-/// The tokens that all prompts begin with.
-fn beginning(prompts: &[Vec<u32>]) -> &[u32] {
-    let Some((first, others)) = prompts.split_first() else {
-        return &[];
-    };
-    let common = |other: &Vec<u32>| {
-        let pairs = first.iter().zip(other);
-        pairs.take_while(|(a, b)| a == b).count()
-    };
-    let shortest = others.iter().map(common).min().unwrap_or(first.len());
-    &first[..shortest]
 }

@@ -1,6 +1,8 @@
 //! Measures the normaliser on MaintNorm: learns on its training part, answers its
 //! validation part. The folder of data sets is `ANDON_DATA`.
 
+#![allow(clippy::print_stdout)]
+
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -4,9 +4,9 @@
 //! that begin. Labels are weighed one question at a time, between two batches. Who comes
 //! first is decided by class, then deadline, then arrival.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use andon_engine::adapter::Applied;
 use andon_engine::drive::{
@@ -14,8 +14,8 @@ use andon_engine::drive::{
 };
 use andon_kernels::Kernels;
 use andon_task::engine::{EngineError, Statistics, Terms, Usage};
-use andon_task::task::Class;
 
+use crate::board::{Board, Job, go_on, over};
 use crate::native::{BATCH, Entry, Fault, Native};
 use crate::sequence::Sequences;
 
@@ -25,61 +25,6 @@ const WAITING: usize = 256;
 const RUNNING: usize = 16;
 /// Branches of labels that are computed at once.
 const BRANCHES: usize = 16;
-
-/// A job that waits.
-struct Job {
-    work: Work,
-    terms: Terms,
-    arrival: u64,
-}
-
-impl Job {
-    /// Its place among others: the least goes first.
-    fn rank(&self) -> (u8, bool, Option<Instant>, u64) {
-        let class = match self.terms.class {
-            Class::Machine => 0,
-            Class::Person => 1,
-            Class::Batch => 2,
-        };
-        let deadline = self.terms.deadline;
-        (class, deadline.is_none(), deadline, self.arrival)
-    }
-}
-
-/// Why nobody waits for an answer any more, if so.
-fn over(terms: &Terms) -> Option<EngineError> {
-    if terms.departure.is_announced() {
-        return Some(EngineError::Cancelled);
-    }
-    let is_past = terms.deadline.is_some_and(|by| Instant::now() > by);
-    is_past.then_some(EngineError::DeadlinePassed)
-}
-
-/// As [`over`], for who stops there.
-fn go_on(terms: &Terms) -> Result<(), EngineError> {
-    over(terms).map_or(Ok(()), Err)
-}
-
-#[derive(Default)]
-struct State {
-    waiting: Vec<Job>,
-    arrivals: u64,
-    is_closed: bool,
-    is_over: bool,
-    statistics: Statistics,
-}
-
-#[derive(Default)]
-struct Board {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-impl Board {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The thread and the way to it. Dropping it ends the thread after its batch.
 pub(crate) struct Driver {

@@ -9,6 +9,7 @@
 //!
 //! Start at [`load`].
 
+mod board;
 mod drive;
 mod native;
 mod sequence;

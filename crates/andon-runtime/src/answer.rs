@@ -266,5 +266,5 @@ fn goes_on(text: &str, question: &Question) -> bool {
         text.strip_prefix(*word)
             .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
     };
-    question.keys().len() <= FEW_WORDS || GOES_ON.iter().any(|word| begins(&word))
+    question.keys().len() <= FEW_WORDS || GOES_ON.iter().any(begins)
 }

@@ -9,6 +9,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("andon-kernels", &[]),
     ("andon-engine", &["andon-kernels", "andon-task"]),
     ("andon-remote", &["andon-task"]),
+    (
+        "andon-llama",
+        &["andon-engine", "andon-kernels", "andon-task"],
+    ),
     ("andon-policy", &["andon-task"]),
     ("andon-store", &["andon-task"]),
     ("andon-runtime", &["andon-task", "andon-store"]),
@@ -27,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "andon-task",
             "andon-kernels",
             "andon-engine",
+            "andon-llama",
             "andon-policy",
             "andon-remote",
             "andon-store",

@@ -112,12 +112,14 @@ fn fit(points: &[(Vec<f64>, bool)], prior: &[f64]) -> Vec<f64> {
 fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let size = right.len();
     for pivot in 0..size {
-        for row in pivot + 1..size {
-            let factor = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in pivot..size {
-                matrix[row][column] -= factor * matrix[pivot][column];
+        let (above, below) = matrix.split_at_mut(pivot + 1);
+        let pivots = &above[pivot];
+        for (row, values) in below.iter_mut().enumerate() {
+            let factor = values[pivot] / pivots[pivot];
+            for (value, by) in values[pivot..].iter_mut().zip(&pivots[pivot..]) {
+                *value -= factor * by;
             }
-            right[row] -= factor * right[pivot];
+            right[pivot + 1 + row] -= factor * right[pivot];
         }
     }
     for pivot in (0..size).rev() {

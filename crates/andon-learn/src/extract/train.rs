@@ -35,6 +35,9 @@ pub(super) struct Lesson<'a> {
     pub(super) gold: &'a Gold,
 }
 
+/// So many examples say what all documents have.
+const ENOUGH: usize = 10;
+
 /// A choice that is learnt: features of each option one after the other.
 struct Choice {
     features: Vec<u32>,
@@ -140,6 +143,7 @@ pub(super) fn train(
         remembered,
         spelling: surveyed.spelling,
         grouping: grouping_of(fields, &seen),
+        always: always(fields, lessons),
         nested: seen.iter().any(|seen| seen.nested),
         weights: weights
             .map(|(place, &weight)| (place as u32, weight))
@@ -147,6 +151,16 @@ pub(super) fn train(
         trust: andon_task::extract::Trust::default(),
     };
     Ok(Reader::new(fields.clone(), parts)?)
+}
+
+/// The fields that every example has, where there are enough of them to say so.
+fn always(fields: &Fields, lessons: &[Lesson<'_>]) -> Vec<usize> {
+    let has = |&field: &usize| {
+        let mut values = lessons.iter().map(|lesson| &lesson.gold.values[field]);
+        lessons.len() >= ENOUGH && values.all(Option::is_some)
+    };
+    let single = |&field: &usize| fields.all()[field].list.is_none();
+    (0..fields.all().len()).filter(single).filter(has).collect()
 }
 
 /// The choices that a document teaches.

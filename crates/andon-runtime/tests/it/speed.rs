@@ -35,7 +35,6 @@ fn measure(repetitions: usize, mut work: impl FnMut()) -> (Duration, Duration) {
 
 #[test]
 #[ignore = "measures: make bench-hybrid runs it"]
-#[expect(clippy::print_stdout, reason = "it is what the figures are for")]
 fn what_the_way_out_costs() {
     let plant = Made::with("http://127.0.0.1:9/v1").plant();
     let redactor = Redactor::new(SiteKey::new([3; 32]), &plant.gazetteer).expect("a redactor");

@@ -245,7 +245,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 fn bytes(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text
         .chars()
-        .map(|digit| Some(u8::try_from(digit.to_digit(16)?).ok()?))
+        .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
         .collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
     Some(

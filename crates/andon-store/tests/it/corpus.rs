@@ -29,7 +29,8 @@ fn a_document_and_its_vectors_outlive_a_restart() {
         .store
         .keep_vectors(&kept.path, vectors())
         .expect("kept");
-    let store = fixture.reopen().store;
+    let fixture = fixture.reopen();
+    let store = &fixture.store;
     assert_eq!(
         store.document(&kept.path).expect("a read"),
         Some(kept.clone())

@@ -292,7 +292,7 @@ fn cut(text: &str) -> Vec<std::ops::Range<usize>> {
         return Vec::new();
     }
     let start = text.find(inner).unwrap_or(0);
-    vec![start..start + inner.len()]
+    std::iter::once(start..start + inner.len()).collect()
 }
 
 /// How many bytes mark an item of a list, and whether the line is one. The number of a

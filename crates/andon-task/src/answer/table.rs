@@ -79,6 +79,9 @@ const FILLING: &[&str] = &[
     "record",
 ];
 
+/// A row as it is read: its section, its first sentence, and the column of each cell.
+type ReadRow = (usize, usize, Vec<(usize, String)>);
+
 impl Table {
     /// The table of a document; `None` where it is none.
     pub fn of(document: &Document) -> Option<Self> {
@@ -86,7 +89,7 @@ impl Table {
             return None;
         }
         let mut columns: Vec<String> = Vec::new();
-        let mut read: Vec<(usize, usize, Vec<(usize, String)>)> = Vec::new();
+        let mut read: Vec<ReadRow> = Vec::new();
         for (section, part) in document.sections.iter().enumerate() {
             // A long cell may have several sentences: a row is what begins an item.
             let opens = |at: &usize| part.sentences[*at].opens;

@@ -483,11 +483,14 @@ impl Reader<'_> {
     }
 }
 
+/// One side of a choice of schemas, and the keyword of the choice.
+type Side<'s> = (&'s Map<String, Value>, &'static str);
+
 /// The other side of `anyOf` or `oneOf` with null.
 fn optional<'s>(
     schema: &'s Map<String, Value>,
     place: &Place,
-) -> Result<Option<(&'s Map<String, Value>, &'static str)>, SchemaError> {
+) -> Result<Option<Side<'s>>, SchemaError> {
     for keyword in ["anyOf", "oneOf"] {
         let Some(sides) = schema.get(keyword) else {
             continue;

@@ -25,6 +25,7 @@ struct Written {
     spelling: Vec<Spelling>,
     grouping: Vec<Grouping>,
     nested: bool,
+    always: Vec<usize>,
     /// How far each place is from the one before.
     steps: Vec<u32>,
     weights: Vec<f32>,
@@ -45,6 +46,7 @@ pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
         spelling: parts.spelling.clone(),
         grouping: parts.grouping.clone(),
         nested: parts.nested,
+        always: parts.always.clone(),
         steps: steps.collect(),
         weights: parts.weights.iter().map(|&(_, weight)| weight).collect(),
         trust: parts.trust.clone(),
@@ -98,6 +100,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), ReaderError> {
         spelling: written.spelling,
         grouping: written.grouping,
         nested: written.nested,
+        always: written.always,
         weights,
         trust: written.trust,
     };

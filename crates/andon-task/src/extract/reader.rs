@@ -42,6 +42,8 @@ pub struct Parts {
     pub grouping: Vec<Grouping>,
     /// Whether a value of a list may lie within another.
     pub nested: bool,
+    /// The fields that every example had: a text without one of them is of another kind.
+    pub always: Vec<usize>,
     /// The weights that are not zero, by ascending place.
     pub weights: Vec<(u32, f32)>,
     /// From shares to probabilities.
@@ -179,11 +181,20 @@ impl Reader {
             }
         }
         self.collect(&page, &look, &mut filled);
+        let has = |field: &usize| {
+            filled.values[*field]
+                .as_ref()
+                .is_some_and(|one| one.value.is_some())
+        };
+        let is_known = self.parts.always.iter().all(has);
         let (value, fields, raw) = assemble::object(&self.search.fields, filled)?;
         Ok(Reading {
             value,
             fields,
-            confidence: self.parts.trust.record(&raw),
+            confidence: match is_known {
+                true => self.parts.trust.record(&raw),
+                false => 0.0,
+            },
             raw,
         })
     }

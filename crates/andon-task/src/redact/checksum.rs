@@ -22,7 +22,7 @@ pub(super) fn luhn(text: &str) -> bool {
             _ => digit * 2 / 10 + digit * 2 % 10,
         })
         .sum();
-    digits.len() > 1 && sum % 10 == 0
+    digits.len() > 1 && sum.is_multiple_of(10)
 }
 
 /// A number read in base 36 digit by digit, modulo 97.

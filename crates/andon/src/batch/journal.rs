@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use andon_task::digest::Digest;
 use andon_task::route::{Reason, Route};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// How often a lock is tried, and how long apart.
+const LOCK_TRIES: usize = 20;
+const LOCK_WAIT: Duration = Duration::from_millis(50);
 
 /// What a batch is: another file, mapping or list of tasks is another batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,13 +78,21 @@ impl Journal {
             .truncate(false)
             .open(path)
             .with_context(|| format!("cannot open '{shown}'"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!("another process is at work on '{shown}': let it end")
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock '{shown}'"));
+        // A process that ends lets go of it a little later.
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_WAIT);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    bail!("another process is at work on '{shown}': let it end")
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("cannot lock '{shown}'"));
+                }
             }
         }
         let (whole, done) = read(&file, key).with_context(|| format!("in '{shown}'"))?;

@@ -163,8 +163,10 @@ fn pages(bytes: &[u8]) -> Result<String, String> {
             false => Ok(pages.join("\u{c}")),
         }
     };
-    read().map_err(|problem| match is_encrypted {
-        true => ENCRYPTED.to_owned(),
-        false => problem,
-    })
+    match read() {
+        // A wrong key opens a file with nothing in it.
+        Ok(text) if is_encrypted && text.trim().is_empty() => Err(ENCRYPTED.to_owned()),
+        Err(_) if is_encrypted => Err(ENCRYPTED.to_owned()),
+        read => read,
+    }
 }

@@ -123,7 +123,7 @@ fn a_reader_is_learned_measured_and_run() {
         &["run", "slip", "good morning", "--plant", &plant, "--json"],
         b"",
     ));
-    assert_eq!(other["route"], "human");
+    assert_eq!(other["route"], "human", "{other}");
     assert_eq!(other["answer"]["total"], Value::Null);
 }
 
@@ -141,7 +141,7 @@ fn examples_that_do_not_satisfy_the_schema_are_named() {
     let file = file.to_str().expect("UTF-8");
     let arguments = ["eval", "slip", "--plant", &sound, "--examples", file];
     run(&home, &arguments, b"").failed(&["line 5", "expected.number"]);
-    run(&home, &["learn", "slip", "--plant", &sound, "--tune"], b"").failed(&["leave out"]);
+    run(&home, &["learn", "slip", "--plant", &sound, "--tune"], b"").failed(&["leave them out"]);
     plant(&home, &wrong);
     run(&home, &["learn", "slip", "--plant", &sound], b"").failed(&["line 4", "expected.number"]);
 }
