@@ -9,7 +9,7 @@ use andon_server::RunView;
 use andon_task::engine::Terms;
 use andon_task::mapping::Mapping;
 use andon_task::plant::Plant;
-use andon_task::run::{Answerer, NewRecord};
+use andon_task::run::{Answerer, Evidence, NewRecord};
 use andon_task::summarise::Period;
 use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
@@ -19,6 +19,7 @@ use crate::batch::Batch;
 use crate::batch::input::Table;
 use crate::cli::Run;
 use crate::node::{self, Needs};
+use crate::output;
 use crate::plant;
 use crate::progress::line;
 use crate::settings::Settings;
@@ -176,6 +177,37 @@ fn next_line(input: &mut impl BufRead, number: usize) -> anyhow::Result<Option<S
     Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
+/// The values of an object with how sure each is and where the text says it.
+fn fields(run: &RunView) -> String {
+    let row = |evidence: &Evidence| match evidence {
+        Evidence::Field(field) => Some([
+            field.path.clone(),
+            match &field.value {
+                Value::String(text) => text.replace('\n', " "),
+                Value::Null => "–".to_owned(),
+                value => value.to_string(),
+            },
+            field
+                .confidence
+                .map_or_else(|| "–".to_owned(), |sure| format!("{:.0} %", 100.0 * sure)),
+            match (field.span, field.verbatim) {
+                (None, _) => "–".to_owned(),
+                (Some(span), true) => format!("{}–{}", span.start, span.end),
+                (Some(span), false) => format!("{}–{}, not to the letter", span.start, span.end),
+            },
+        ]),
+        _ => None,
+    };
+    let rows: Vec<[String; 4]> = run.evidence.iter().filter_map(row).collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!(
+            "{}\n",
+            output::table(["FIELD", "VALUE", "SURE", "BYTES"], rows)
+        ),
+    }
+}
+
 fn human(run: &RunView) -> String {
     if matches!(run.answered_by, Answerer::Passages | Answerer::Table) {
         return super::ask::human(run);
@@ -188,7 +220,12 @@ fn human(run: &RunView) -> String {
         answer => format!("{answer:#}"),
     };
     let of_label = run.probabilities.get(&answer).and_then(Value::as_f64);
+    let fields = fields(run);
     let mut text = match (of_label.or(run.probability), run.calibrated) {
+        (sure, _) if !fields.is_empty() => format!(
+            "{fields}all of it right: {}\n",
+            sure.map_or_else(|| "not known".to_owned(), share)
+        ),
         (Some(value), true) => format!("{answer}  (probability {})\n", share(value)),
         (Some(value), false) => format!("{answer}  (score {})\n", share(value)),
         (None, _) => format!("{answer}\n"),
