@@ -57,7 +57,8 @@ bench: build ## measure speed on this machine, as JSON
 	@$(PEOPLE) bench
 
 bench-hybrid: setup ## the way to upstreams under a link that comes and goes, and what it costs
-	cargo test --locked -p andon-runtime --test it -- --ignored --nocapture --test-threads 1
+	ANDON_FLAP_REQUESTS=20000 cargo test --locked -p andon-runtime --test it -- a_link_that_comes_and_goes
+	cargo run --locked --release --quiet -p andon-runtime --example way_out
 
 # The peer is built once; so are the models of random weights. `FLAGS=--quick` sees
 # in a minute or two whether everything works.

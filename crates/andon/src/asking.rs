@@ -12,7 +12,7 @@ use andon_store::{Candidate, Kind, Store};
 use andon_task::answer::{Index, Learned};
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
-use andon_task::example::{self, Example};
+use andon_task::example::Example;
 use andon_task::plant::Plant;
 use andon_task::task::Task;
 use anyhow::{Context, bail};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Reader;
 use crate::engine::Loader;
-use crate::learning::{Promote, Shown, examples_of_people};
+use crate::learning::{Promote, Shown, examples_of_people, read_expected};
 use crate::progress::{Progress, line};
 use crate::settings::Settings;
 use crate::{clock, node};
@@ -301,7 +301,7 @@ pub(crate) fn measure(
     task: &Task,
     file: Option<&Path>,
 ) -> anyhow::Result<Measured> {
-    let given = file.map(read).transpose()?;
+    let given = file.map(read_expected).transpose()?;
     let bench = Bench::new(settings, plant, task)?;
     let clock = || bench.began.elapsed();
     let (evaluation, measured, warnings) = match given {
@@ -345,17 +345,4 @@ pub(crate) fn measure(
         evaluation: evaluation.with_context(|| format!("cannot measure '{}'", task.name))?,
         warnings,
     })
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<Example>> {
-    let cannot_read = || format!("cannot read the examples '{}'", path.display());
-    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
-    let examples = example::parse(&text).with_context(cannot_read)?;
-    if examples.is_empty() {
-        bail!(
-            "the file '{}' has no examples: give a line {{\"input\": …, \"expected\": …}} for each",
-            path.display()
-        );
-    }
-    Ok(examples.into_iter().map(|(_, example)| example).collect())
 }

@@ -1,6 +1,7 @@
 //! The loop from examples to what serves: train, compare, promote.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use andon_task::digest::Digest;
 use andon_task::example::{self, Example, LabelledText};
 use andon_task::plant::Plant;
 use andon_task::task::{self, Task};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -240,6 +241,20 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
 /// The examples of a task; the plant may have none.
 pub(crate) fn examples<'a>(plant: &'a Plant, task: &Task) -> &'a [LabelledText] {
     plant.examples.get(&task.name).map_or(&[], Vec::as_slice)
+}
+
+/// The examples of a file, for a task of any kind but `decide`.
+pub(crate) fn read_expected(path: &Path) -> anyhow::Result<Vec<Example>> {
+    let cannot_read = || format!("cannot read the examples '{}'", path.display());
+    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
+    let examples = example::parse(&text).with_context(cannot_read)?;
+    if examples.is_empty() {
+        bail!(
+            "the file '{}' has no examples: give a line {{\"input\": …, \"expected\": …}} for each",
+            path.display()
+        );
+    }
+    Ok(examples.into_iter().map(|(_, example)| example).collect())
 }
 
 /// What people's answers have become: examples of a task that the plant's own file

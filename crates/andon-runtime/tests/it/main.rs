@@ -7,4 +7,3 @@ mod decide;
 mod leaks;
 mod queue;
 mod server;
-mod speed;

@@ -307,6 +307,19 @@ struct Cover {
     beginnings: f64,
 }
 
+/// The share of a question's terms, weighed by their rarity, of which `has` is true.
+pub(super) fn covered(weighed: &[(Option<TermId>, f64)], has: &dyn Fn(TermId) -> bool) -> f64 {
+    let of = |&&(term, _): &&(Option<TermId>, f64)| term.is_some_and(has);
+    let share: f64 = weighed.iter().filter(of).map(|(_, rarity)| rarity).sum();
+    share / weight(weighed)
+}
+
+/// What the terms of a question weigh together.
+fn weight(weighed: &[(Option<TermId>, f64)]) -> f64 {
+    let total: f64 = weighed.iter().map(|(_, rarity)| rarity).sum();
+    total.max(1e-9)
+}
+
 impl Cover {
     fn of(
         index: &Index,
@@ -315,20 +328,7 @@ impl Cover {
         weighed: &[(Option<TermId>, f64)],
     ) -> Self {
         let entry = &index.entries[section];
-        let total: f64 = weighed
-            .iter()
-            .map(|(_, rarity)| rarity)
-            .sum::<f64>()
-            .max(1e-9);
-        let share = |has: &dyn Fn(TermId) -> bool| {
-            let of = |&&(term, _): &&(Option<TermId>, f64)| term.is_some_and(has);
-            weighed
-                .iter()
-                .filter(of)
-                .map(|(_, rarity)| rarity)
-                .sum::<f64>()
-                / total
-        };
+        let share = |has: &dyn Fn(TermId) -> bool| covered(weighed, has);
         let asked: Vec<TermId> = weighed.iter().filter_map(|(term, _)| *term).collect();
         let heading_weight = |term: &TermId| index.rarity(Some(*term));
         let heading_total: f64 = entry.heading.iter().map(heading_weight).sum();
@@ -362,7 +362,7 @@ impl Cover {
             above: share(&|term| entry.above.contains(&term)),
             section: share(&in_section),
             sentence,
-            passage: best_window(&entry.sentences, weighed) / total,
+            passage: best_window(&entry.sentences, weighed) / weight(weighed),
             pairs: pairs(index, section, question),
             beginnings: beginnings(index, section, question),
         }

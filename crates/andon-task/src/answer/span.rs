@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::index::{Index, TermId};
 use super::ranker::{Ranker, SPAN_FEATURES};
-use super::search::{Found, Question};
+use super::search::{Found, Question, covered};
 
 /// So many of the best sections are looked into.
 pub const SECTIONS: usize = 3;
@@ -78,20 +78,7 @@ fn of_section(
         .map(|at| text(at).split_whitespace().count())
         .collect();
     let all_words: usize = words.iter().sum();
-    let total: f64 = weighed
-        .iter()
-        .map(|(_, rarity)| rarity)
-        .sum::<f64>()
-        .max(1e-9);
-    let cover = |has: &dyn Fn(TermId) -> bool| {
-        let of = |&&(term, _): &&(Option<TermId>, f64)| term.is_some_and(has);
-        weighed
-            .iter()
-            .filter(of)
-            .map(|(_, rarity)| rarity)
-            .sum::<f64>()
-            / total
-    };
+    let cover = |has: &dyn Fn(TermId) -> bool| covered(weighed, has);
     let alone: Vec<f64> = entry
         .sentences
         .iter()

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use andon_runtime::{CertificateStatus, Validity};
 use andon_server::CertificateView;
 use andon_task::certificate::{Basis, Part, Promise, Refusal, Terms};
-use andon_task::example::{self, Example};
 use andon_task::plant::Plant;
 use andon_task::task::{Kind, Task};
 use anyhow::Context;
 
 use crate::certifying::{self, Certified, Judge, Sample, cross_fitted, fresh, fresh_of_kind};
 use crate::cli::Certify;
-use crate::learning::{all_examples, examples_of_people};
+use crate::learning::{all_examples, examples_of_people, read_expected};
 use crate::node::{self, Needs};
 use crate::output;
 use crate::plant;
@@ -62,10 +61,7 @@ fn of_kind(
             task.kind.name()
         )
     })?;
-    let cannot_read = || format!("cannot read the examples '{}'", path.display());
-    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
-    let examples = example::parse(&text).with_context(cannot_read)?;
-    let examples: Vec<Example> = examples.into_iter().map(|(_, example)| example).collect();
+    let examples = read_expected(path)?;
     let node = node::open(settings, plant.clone(), Needs::Tasks(&[&task.name]))?;
     let store = node::store(&settings.state)?;
     let encoder = node.encoder().map(|encoder| &**encoder);

@@ -9,7 +9,7 @@ use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
 use andon_learn::mend;
 use andon_learn::report::{self, Cost, Examples, Figures, Report, Thousand, Today};
-use andon_task::example::{self, Example, LabelledText};
+use andon_task::example::{self, LabelledText};
 use andon_task::plant::Plant;
 use andon_task::task::{Kind, Task};
 use anyhow::{Context, bail};
@@ -135,20 +135,6 @@ fn show(settings: &Settings, page: Option<Page>, report: &Report) -> anyhow::Res
         .output
         .print(report, |report| terminal::show(&report.document()))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The examples of a file, for a task of any kind but `decide`.
-fn read_expected(path: &Path) -> anyhow::Result<Vec<Example>> {
-    let cannot_read = || format!("cannot read the examples '{}'", path.display());
-    let text = std::fs::read_to_string(path).with_context(cannot_read)?;
-    let examples = example::parse(&text).with_context(cannot_read)?;
-    if examples.is_empty() {
-        bail!(
-            "the file '{}' has no examples: give a line {{\"input\": …, \"expected\": …}} for each",
-            path.display()
-        );
-    }
-    Ok(examples.into_iter().map(|(_, example)| example).collect())
 }
 
 /// What is to be said where there are few examples.

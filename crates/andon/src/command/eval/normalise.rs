@@ -11,7 +11,7 @@ use andon_task::plant::Plant;
 use andon_task::task::Task;
 use anyhow::{Context, bail};
 
-use super::{On, read_expected};
+use super::On;
 use crate::cli::Eval;
 use crate::node;
 use crate::normalising::{answer, examples, figures, texts, train};
@@ -27,7 +27,7 @@ pub(super) fn measure(
 ) -> anyhow::Result<Report> {
     let store = node::store(&settings.state)?;
     let (examples, on) = match &typed.examples {
-        Some(path) => (read_expected(path)?, On::File),
+        Some(path) => (crate::learning::read_expected(path)?, On::File),
         None => (examples(&store, plant, task)?, On::Plant),
     };
     let pairs = texts(task, &examples)?;

@@ -15,7 +15,6 @@ use andon_task::task::Task;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::read_expected;
 use crate::cli::Eval;
 use crate::node::{self, Needs};
 use crate::progress::Progress;
@@ -30,7 +29,7 @@ pub(super) fn measure(
     typed: &Eval,
 ) -> anyhow::Result<Report> {
     let examples = match &typed.examples {
-        Some(path) => read_expected(path)?,
+        Some(path) => crate::learning::read_expected(path)?,
         None => plant.expected.get(&task.name).cloned().unwrap_or_default(),
     };
     if examples.is_empty() {
