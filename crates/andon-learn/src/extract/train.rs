@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use andon_task::extract::{
-    Fields, Gold, Grouping, Look, PLACES, Page, Parts, Reader, Search, digest_of, place,
+    Fields, Gold, Grouping, Look, PLACES, Page, Parts, Reader, Search, Weights, digest_of, place,
 };
 use serde_json::Value;
 
@@ -61,17 +61,12 @@ enum Form {
 }
 
 /// Weights while they are learnt.
-struct Weights {
-    values: Vec<f32>,
+struct Learning {
+    weights: Weights,
     squares: Vec<f32>,
 }
 
-impl Weights {
-    fn score(&self, field: usize, features: &[u32]) -> f64 {
-        let weight = |&feature: &u32| f64::from(self.values[place(feature, field)]);
-        features.iter().map(weight).sum()
-    }
-
+impl Learning {
     fn move_by(&mut self, field: usize, features: &[u32], slope: f64) {
         let slope = slope as f32;
         if slope.abs() < 1e-3 {
@@ -80,7 +75,7 @@ impl Weights {
         for &feature in features {
             let place = place(feature, field);
             self.squares[place] += slope * slope;
-            self.values[place] += RATE * slope / (self.squares[place].sqrt() + 1e-3);
+            *self.weights.at(place) += RATE * slope / (self.squares[place].sqrt() + 1e-3);
         }
     }
 }
@@ -99,8 +94,8 @@ pub(super) fn train(
     let golds: Vec<&Gold> = lessons.iter().map(|lesson| lesson.gold).collect();
     let remembered = memories(fields, &mut surveyed.demands, &golds);
     let search = Search::new(fields.clone(), surveyed.demands.clone(), &remembered);
-    let mut weights = Weights {
-        values: vec![0.0; PLACES],
+    let mut learning = Learning {
+        weights: Weights::default(),
         squares: vec![0.0; PLACES],
     };
     let mut random = Random::seeded(1);
@@ -111,7 +106,7 @@ pub(super) fn train(
             let page = Page::new(lesson.text);
             let look = search.look(&page);
             let aligned = align(&search, &page, &look, lesson.gold);
-            let hard = (round > 0).then_some(&weights);
+            let hard = (round > 0).then_some(&learning.weights);
             choose_among(
                 &search,
                 (&page, &look),
@@ -128,15 +123,10 @@ pub(super) fn train(
         for _ in 0..passes {
             random.shuffle(&mut order);
             for &index in &order {
-                learn(&mut weights, &choices[index]);
+                learn(&mut learning, &choices[index]);
             }
         }
     }
-    let weights = weights
-        .values
-        .iter()
-        .enumerate()
-        .filter(|(_, weight)| weight.abs() > 1e-4);
     let parts = Parts {
         schema: digest_of(schema),
         demands: surveyed.demands,
@@ -145,9 +135,7 @@ pub(super) fn train(
         grouping: grouping_of(fields, &seen),
         always: always(fields, lessons),
         nested: seen.iter().any(|seen| seen.nested),
-        weights: weights
-            .map(|(place, &weight)| (place as u32, weight))
-            .collect(),
+        weights: learning.weights.listed(),
         trust: andon_task::extract::Trust::default(),
     };
     Ok(Reader::new(fields.clone(), parts)?)
@@ -342,7 +330,7 @@ fn select(
     selected
 }
 
-fn learn(weights: &mut Weights, choice: &Choice) {
+fn learn(learning: &mut Learning, choice: &Choice) {
     let option = |index: usize| {
         let start = index.checked_sub(1).map_or(0, |before| choice.ends[before]);
         &choice.features[start as usize..choice.ends[index] as usize]
@@ -350,7 +338,7 @@ fn learn(weights: &mut Weights, choice: &Choice) {
     match &choice.form {
         Form::Value(field) => {
             let scores: Vec<f64> = (0..choice.ends.len())
-                .map(|index| weights.score(*field, option(index)))
+                .map(|index| learning.weights.score(*field, option(index)))
                 .collect();
             let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let shares: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
@@ -362,14 +350,16 @@ fn learn(weights: &mut Weights, choice: &Choice) {
                 } else {
                     0.0
                 };
-                weights.move_by(*field, option(index), wanted - share / total);
+                learning.move_by(*field, option(index), wanted - share / total);
             }
         }
         Form::Marks { fields, right } => {
             let mut first = 0;
             for (fields, right) in fields.iter().zip(right) {
                 let scores: Vec<f64> = (fields.iter().enumerate())
-                    .map(|(index, &field)| weights.score(usize::from(field), option(first + index)))
+                    .map(|(index, &field)| {
+                        learning.weights.score(usize::from(field), option(first + index))
+                    })
                     .collect();
                 let top = scores.iter().copied().fold(0.0, f64::max);
                 let total: f64 =
@@ -377,7 +367,7 @@ fn learn(weights: &mut Weights, choice: &Choice) {
                 for (index, (&field, score)) in fields.iter().zip(&scores).enumerate() {
                     let share = (score - top).exp() / total;
                     let wanted = f64::from(u8::from(*right == Some(field)));
-                    weights.move_by(usize::from(field), option(first + index), wanted - share);
+                    learning.move_by(usize::from(field), option(first + index), wanted - share);
                 }
                 first += fields.len();
             }

@@ -3,21 +3,8 @@
 use super::candidate::{Candidate, Demand, Finder, Source};
 use super::feature::{self, Sink};
 use super::fields::{Field, Fields, Type};
-use super::hash;
 use super::memory::{Memory, Remembered};
 use super::page::Page;
-
-/// Bits of a weight's place.
-const BITS: u32 = 21;
-
-/// Places for weights. Several features may share one.
-pub const PLACES: usize = 1 << BITS;
-
-/// The place of the weight of a feature for a field.
-pub fn place(feature: u32, field: usize) -> usize {
-    let mixed = hash::mix(u64::from(feature) << 16 ^ (field as u64 + 1));
-    (mixed >> (64 - BITS)) as usize
-}
 
 /// What is looked for: the fields of a schema, where to find them, and what they have been.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alike::Wanted;
 use super::candidate::{Candidate, Source, key_of_text};
 use super::page::{Class, Page};
 use super::spelling;
@@ -33,7 +34,7 @@ pub struct Memory {
 #[derive(Clone, Debug)]
 struct Known {
     remembered: Remembered,
-    compact: Vec<char>,
+    wanted: Wanted,
     /// Its words, as a page has them.
     words: Vec<u64>,
     key: u64,
@@ -44,8 +45,10 @@ impl Memory {
     pub fn new(by_field: &[Vec<Remembered>]) -> Self {
         let know = |remembered: &Remembered| {
             let page = Page::new(&remembered.value);
+            let letters = spelling::compact(&remembered.value);
+            let most = ((1.0 - LEAST_LIKENESS) * letters.len() as f32) as usize;
             Known {
-                compact: spelling::compact(&remembered.value),
+                wanted: Wanted::new(letters, most),
                 words: page.vocabulary.clone(),
                 key: key_of_text(&remembered.value),
                 remembered: remembered.clone(),
@@ -89,15 +92,15 @@ impl Memory {
         for (which, known) in known.iter().enumerate() {
             let has = |word: &&u64| page.vocabulary.binary_search(word).is_ok();
             let shared = known.words.iter().filter(has).count();
-            if known.compact.len() >= LEAST_LENGTH && shared * 2 >= known.words.len() && shared > 0
-            {
+            let is_long = known.wanted.len() >= LEAST_LENGTH;
+            if is_long && shared * 2 >= known.words.len() && shared > 0 {
                 likely.push((shared * 1000 / known.words.len(), which));
             }
         }
         likely.sort_unstable_by_key(|&(share, which)| (std::cmp::Reverse(share), which));
         for &(_, which) in likely.iter().take(MOST_LOOKED_FOR) {
             let known = &known[which];
-            if let Some((start, end, likeness)) = locate(&known.compact, page)
+            if let Some((start, end, likeness)) = locate(&known.wanted, page)
                 && let Some((first, last)) = page.around(start, end)
             {
                 all.push(Candidate {
@@ -143,38 +146,17 @@ pub fn remember<'v>(values: impl IntoIterator<Item = &'v str>) -> Vec<Remembered
         .collect()
 }
 
-/// The place of a page that is most like a value (Sellers, 1980): its bytes, and how like
-/// it is. A place begins and ends with whole tokens' letters or digits.
-fn locate(value: &[char], page: &Page<'_>) -> Option<(usize, usize, f32)> {
-    let most = ((1.0 - LEAST_LIKENESS) * value.len() as f32) as usize;
-    // For each length of the value's beginning: edits, and where the place began.
-    let mut column: Vec<(usize, usize)> = (0..=value.len()).map(|edits| (edits, 0)).collect();
-    let mut best: Option<(usize, usize, usize)> = None;
-    for (at, &c) in page.compact.iter().enumerate() {
-        let mut diagonal = column[0];
-        column[0] = (0, at + 1);
-        for (row, &wanted) in value.iter().enumerate() {
-            let replaced = (diagonal.0 + usize::from(wanted != c), diagonal.1);
-            diagonal = column[row + 1];
-            let skipped = (diagonal.0 + 1, diagonal.1);
-            let missing = (column[row].0 + 1, column[row].1);
-            column[row + 1] = [replaced, skipped, missing]
-                .into_iter()
-                .min_by_key(|&(edits, _)| edits)
-                .expect("three ways");
-        }
-        let (edits, start) = column[value.len()];
-        if edits <= most && best.is_none_or(|(fewest, _, _)| edits < fewest) && start <= at {
-            best = Some((edits, start, at));
-        }
-    }
-    let (edits, start, last) = best?;
-    let start = page.origin[start];
-    let end = page.origin[last];
+/// The place of a page that is most like a value: its bytes, and how like it is. A place
+/// begins and ends with whole tokens' letters or digits.
+fn locate(wanted: &Wanted, page: &Page<'_>) -> Option<(usize, usize, f32)> {
+    let alike = wanted.find(&page.compact)?;
+    let start = page.origin[alike.first];
+    let end = page.origin[alike.last];
     let end = end + page.text[end..].chars().next().map_or(1, char::len_utf8);
     let (first, last) = page.around(start, end)?;
     let sound = page.tokens[first..=last]
         .iter()
         .any(|t| t.class != Class::Sign);
-    sound.then_some((start, end, 1.0 - edits as f32 / value.len() as f32))
+    let likeness = 1.0 - alike.edits as f32 / wanted.len() as f32;
+    sound.then_some((start, end, likeness))
 }

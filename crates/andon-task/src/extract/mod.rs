@@ -10,6 +10,7 @@
 //! being one answer. Fields of lists are found by asking of each candidate which of the
 //! lists' fields it is, if any; [`Grouping`] makes items of them.
 
+mod alike;
 mod assemble;
 mod candidate;
 mod date;
@@ -26,17 +27,19 @@ mod page;
 mod reader;
 mod spelling;
 mod trust;
+mod weights;
 
 pub use candidate::{Candidate, Demand, OF_TEXTS, Source};
 pub use fields::{Field, Fields, MOST_FIELDS, SchemaError, Type};
 pub use gold::{Gold, is_empty};
 pub use locate::locate;
-pub use look::{Look, PLACES, Search, place};
+pub use look::{Look, Search};
 pub use memory::{Remembered, remember};
 pub use page::Page;
 pub use reader::{Grouping, Parts, Pointed, Reader, Reading, digest_of};
 pub use spelling::{Spelling, distance, folded, same};
 pub use trust::{Line, Trust, log_odds, logistic};
+pub use weights::{PLACES, Weights, place};
 
 /// Why a reader cannot be used, or cannot read a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::assemble::{self, Filled, Item};
 use super::candidate::{Candidate, Demand};
 use super::fields::{Fields, SchemaError};
-use super::look::{Look, PLACES, Search, place};
+use super::look::{Look, Search};
 use super::memory::Remembered;
 use super::page::Page;
 use super::spelling::Spelling;
 use super::trust::{Trust, log_odds};
+use super::weights::Weights;
 use super::{ReaderError, format};
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ pub struct Parts {
 pub struct Reader {
     search: Search,
     parts: Parts,
-    weights: Vec<f32>,
+    weights: Weights,
     bytes: Vec<u8>,
     digest: Digest,
 }
@@ -122,13 +123,8 @@ impl Reader {
         if lengths != [count; 3] || parts.grouping.len() != fields.lists.len() {
             return Err(ReaderError::Damaged("its fields are others"));
         }
-        let mut weights = vec![0.0; PLACES];
-        for &(place, weight) in &parts.weights {
-            match weights.get_mut(place as usize) {
-                Some(slot) if weight.is_finite() => *slot = weight,
-                _ => return Err(ReaderError::Damaged("a weight is no number")),
-            }
-        }
+        let weights =
+            Weights::of(&parts.weights).ok_or(ReaderError::Damaged("a weight is no number"))?;
         Ok(Self {
             search: Search::new(fields, parts.demands.clone(), &parts.remembered),
             parts,
@@ -199,11 +195,6 @@ impl Reader {
         })
     }
 
-    fn score(&self, field: usize, features: &[u32]) -> f64 {
-        let weight = |&feature: &u32| f64::from(self.weights[place(feature, field)]);
-        features.iter().map(weight).sum()
-    }
-
     /// The value of a field that a document has once.
     fn choose(&self, page: &Page<'_>, look: &Look, number: usize) -> Result<Pointed, ReaderError> {
         let field = self.search.field(number);
@@ -221,7 +212,7 @@ impl Reader {
             {
                 continue;
             }
-            let score = self.score(number, &features);
+            let score = self.weights.score(number, &features);
             let key = look.candidates[candidate].key();
             let slot = *known.entry(key).or_insert(answers.len());
             match answers.get_mut(slot) {
@@ -241,7 +232,7 @@ impl Reader {
         features.clear();
         self.search.absence(page, own.len(), &mut features);
         let absent = match field.may_be_absent {
-            true => self.score(number, &features),
+            true => self.weights.score(number, &features),
             false => f64::NEG_INFINITY,
         };
         let top = answers.first().map_or(absent, |best| best.1.max(absent));
@@ -377,7 +368,7 @@ impl Reader {
                     .search
                     .features(look, (field, candidate), None, &mut features)
                 {
-                    let score = self.score(field, &features);
+                    let score = self.weights.score(field, &features);
                     scores.entry(candidate).or_default().push((field, score));
                 }
             }
