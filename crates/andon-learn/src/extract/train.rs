@@ -15,10 +15,13 @@ use crate::error::LearnError;
 use crate::random::Random;
 
 /// Passes over the examples before and after the hard candidates are sought.
-const PASSES: [usize; 2] = [3, 8];
+const PASSES: [usize; 2] = [4, 12];
 
 /// How far a weight moves at first.
-const RATE: f32 = 0.2;
+const RATE: f32 = 0.05;
+
+/// Weights are the mean of so many trainings, each against other random candidates.
+const TRAININGS: usize = 2;
 
 /// Wrong candidates that a choice is learnt against: drawn ones, and hard ones.
 const DRAWN: usize = 24;
@@ -94,28 +97,51 @@ pub(super) fn train(
     let golds: Vec<&Gold> = lessons.iter().map(|lesson| lesson.gold).collect();
     let remembered = memories(fields, &mut surveyed.demands, &golds);
     let search = Search::new(fields.clone(), surveyed.demands.clone(), &remembered);
+    let mut seen = Vec::new();
+    let mut mean = Weights::default();
+    for training in 0..TRAININGS {
+        let learnt = weigh(&search, lessons, training as u64, &mut seen);
+        for (place, weight) in learnt.listed() {
+            *mean.at(place as usize) += weight / TRAININGS as f32;
+        }
+    }
+    let parts = Parts {
+        schema: digest_of(schema),
+        demands: surveyed.demands,
+        remembered,
+        spelling: surveyed.spelling,
+        grouping: grouping_of(fields, &seen),
+        always: always(fields, lessons),
+        nested: seen.iter().any(|seen| seen.nested),
+        weights: mean.listed(),
+        trust: andon_task::extract::Trust::default(),
+    };
+    Ok(Reader::new(fields.clone(), parts)?)
+}
+
+/// Weights from all lessons. The first training says what it has seen of them.
+fn weigh(search: &Search, lessons: &[Lesson<'_>], training: u64, seen: &mut Vec<Seen>) -> Weights {
     let mut learning = Learning {
         weights: Weights::default(),
         squares: vec![0.0; PLACES],
     };
-    let mut random = Random::seeded(1);
-    let mut seen = Vec::new();
+    let mut random = Random::seeded(1 + training);
     for (round, passes) in PASSES.into_iter().enumerate() {
         let mut choices = Vec::new();
         for lesson in lessons {
             let page = Page::new(lesson.text);
             let look = search.look(&page);
-            let aligned = align(&search, &page, &look, lesson.gold);
+            let aligned = align(search, &page, &look, lesson.gold);
             let hard = (round > 0).then_some(&learning.weights);
             choose_among(
-                &search,
+                search,
                 (&page, &look),
                 (lesson.gold, &aligned),
                 hard,
                 &mut random,
                 &mut choices,
             );
-            if round == 0 {
+            if seen.len() < lessons.len() {
                 seen.push(Seen::of(aligned, &look));
             }
         }
@@ -127,18 +153,7 @@ pub(super) fn train(
             }
         }
     }
-    let parts = Parts {
-        schema: digest_of(schema),
-        demands: surveyed.demands,
-        remembered,
-        spelling: surveyed.spelling,
-        grouping: grouping_of(fields, &seen),
-        always: always(fields, lessons),
-        nested: seen.iter().any(|seen| seen.nested),
-        weights: learning.weights.listed(),
-        trust: andon_task::extract::Trust::default(),
-    };
-    Ok(Reader::new(fields.clone(), parts)?)
+    learning.weights
 }
 
 /// The fields that every example has, where there are enough of them to say so.
@@ -358,7 +373,9 @@ fn learn(learning: &mut Learning, choice: &Choice) {
             for (fields, right) in fields.iter().zip(right) {
                 let scores: Vec<f64> = (fields.iter().enumerate())
                     .map(|(index, &field)| {
-                        learning.weights.score(usize::from(field), option(first + index))
+                        learning
+                            .weights
+                            .score(usize::from(field), option(first + index))
                     })
                     .collect();
                 let top = scores.iter().copied().fold(0.0, f64::max);

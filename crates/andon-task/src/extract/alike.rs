@@ -72,7 +72,11 @@ impl Wanted {
                 let across = ((same & grow[word]).wrapping_add(grow[word]) ^ grow[word]) | same;
                 let mut rises = shrink[word] | !(across | grow[word]);
                 let mut falls = grow[word] & across;
-                let high = if word + 1 == words { top } else { 1 << (WORD - 1) };
+                let high = if word + 1 == words {
+                    top
+                } else {
+                    1 << (WORD - 1)
+                };
                 let (out_more, out_less) = (rises & high != 0, falls & high != 0);
                 rises = rises << 1 | more;
                 falls = falls << 1 | less;

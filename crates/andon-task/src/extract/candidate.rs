@@ -154,6 +154,8 @@ impl Finder<'_> {
                 candidate.field = Some(index);
             }
         }
+        // What has neither letters nor digits says nothing.
+        all.retain(|candidate| candidate.key != 0);
         let own = (self.fields.iter().zip(self.demands))
             .enumerate()
             .map(|(index, (field, demand))| {

@@ -55,6 +55,9 @@ proptest! {
 
 #[test]
 fn nothing_alike_is_found_nowhere() {
-    assert_eq!(Wanted::new(letters("PUMP"), 1).find(&letters("VALVE 7")), None);
+    assert_eq!(
+        Wanted::new(letters("PUMP"), 1).find(&letters("VALVE 7")),
+        None
+    );
     assert_eq!(Wanted::new(letters("PUMP"), 1).find(&[]), None);
 }
