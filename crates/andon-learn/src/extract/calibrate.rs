@@ -1,6 +1,6 @@
 //! Calibration: probabilities of fields and records, from texts that were held out.
 
-use andon_task::extract::{Fields, Line, Trust, logistic};
+use andon_task::extract::{Fields, Line, Reading, Trust, log_odds, logistic, of_record};
 
 use super::grade::{Graded, odds};
 
@@ -37,30 +37,23 @@ pub(super) fn calibrate(fields: &Fields, graded: &[&Graded]) -> Trust {
     // The record's numbers are made of calibrated confidences.
     let records: Vec<(Vec<f64>, bool)> = read
         .iter()
-        .map(|graded| (record_of(&trust, graded), graded.is_right()))
+        .filter_map(|graded| {
+            let seen = record_of(&trust, graded.reading.as_ref()?);
+            Some((seen.to_vec(), graded.is_right()))
+        })
         .collect();
-    let record = fit(&records, &[0.0, 1.0, 1.0]);
+    let record = fit(&records, &[0.0, 0.7, 0.3]);
     trust.record = record;
     trust
 }
 
 /// What a record's numbers would be with a calibration.
-pub(super) fn record_of(trust: &Trust, graded: &Graded) -> Vec<f64> {
-    let Some(reading) = &graded.reading else {
-        return Vec::new();
-    };
-    let logs = reading.fields.iter().map(|pointed| {
+pub(super) fn record_of(trust: &Trust, reading: &Reading) -> [f64; 2] {
+    let confidences = reading.fields.iter().map(|pointed| {
         let line = trust.fields[pointed.field];
-        let odds = line.slope * andon_task::extract::log_odds(pointed.confidence) + line.offset;
-        logistic(odds).max(1e-9).ln()
+        logistic(line.slope * log_odds(pointed.confidence) + line.offset)
     });
-    let before: f64 = reading
-        .fields
-        .iter()
-        .map(|p| p.confidence.max(1e-9).ln())
-        .sum();
-    let doubts = reading.raw[0] - before;
-    vec![logs.clone().sum::<f64>() + doubts, logs.fold(0.0, f64::min)]
+    of_record(confidences, reading.doubt)
 }
 
 fn line(points: &[(Vec<f64>, bool)], prior: Line) -> Line {

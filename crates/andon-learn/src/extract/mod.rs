@@ -166,7 +166,6 @@ fn cross_read(
 
 /// Gives a reading the probabilities of a calibration.
 fn apply(trust: &Trust, graded: &mut Graded) {
-    let record = calibrate::record_of(trust, graded);
     let through = |field: usize, share: f64| {
         let line = trust.fields[field];
         andon_task::extract::logistic(
@@ -176,13 +175,13 @@ fn apply(trust: &Trust, graded: &mut Graded) {
     let Some(reading) = &mut graded.reading else {
         return;
     };
+    let record = calibrate::record_of(trust, reading);
     for pointed in &mut reading.fields {
         pointed.confidence = through(pointed.field, pointed.confidence);
     }
     for (field, confidence) in graded.confidence.iter_mut().enumerate() {
         *confidence = through(field, *confidence);
     }
-    reading.confidence = trust.record(&record);
-    reading.raw = record;
+    reading.confidence = trust.record(record);
     graded.probability = reading.confidence;
 }

@@ -27,22 +27,18 @@ impl Filled {
     }
 }
 
-/// The object, its values in order, and the numbers that its confidence is made of.
+/// The object, and its values in order.
 pub(super) fn object(
     fields: &Fields,
     filled: Filled,
-) -> Result<(Value, Vec<Pointed>, Vec<f64>), ReaderError> {
+) -> Result<(Value, Vec<Pointed>), ReaderError> {
     let mut builder = Builder {
         fields,
         filled: &filled,
         pointed: Vec::new(),
     };
     let value = builder.node(&fields.root, None, "")?.unwrap_or(Value::Null);
-    let pointed = builder.pointed;
-    let logs = pointed.iter().map(|p| p.confidence.max(1e-9).ln());
-    let sum: f64 = logs.clone().sum::<f64>() + filled.doubt;
-    let least = logs.fold(0.0, f64::min);
-    Ok((value, pointed, vec![sum, least]))
+    Ok((value, builder.pointed))
 }
 
 struct Builder<'a> {

@@ -12,7 +12,7 @@ use super::trust::Trust;
 use crate::digest::Digest;
 
 const MAGIC: &[u8; 8] = b"ANDONRDR";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const PREFIX: usize = MAGIC.len() + size_of::<u32>();
 const SEAL: usize = 32;
 
@@ -72,6 +72,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), ReaderError> {
             found: format,
             known: FORMAT,
         });
+    }
+    if format < FORMAT {
+        return Err(ReaderError::OlderFormat);
     }
     let (sealed, seal) = bytes
         .split_last_chunk::<SEAL>()

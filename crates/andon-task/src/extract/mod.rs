@@ -38,7 +38,7 @@ pub use memory::{Remembered, remember};
 pub use page::Page;
 pub use reader::{Grouping, Parts, Pointed, Reader, Reading, digest_of};
 pub use spelling::{Spelling, distance, folded, same};
-pub use trust::{Line, Trust, log_odds, logistic};
+pub use trust::{Line, Trust, log_odds, logistic, of_record};
 pub use weights::{PLACES, Weights, place};
 
 /// Why a reader cannot be used, or cannot read a text.
@@ -55,6 +55,9 @@ pub enum ReaderError {
         /// The latest one known here.
         known: u32,
     },
+    /// The file was written by an earlier version, whose weights mean something else.
+    #[error("the reader was trained by an earlier version: learn again")]
+    OlderFormat,
     /// The file is not as it was written.
     #[error("the file of the reader is damaged: {0}")]
     Damaged(&'static str),

@@ -11,7 +11,7 @@ use super::look::{Look, Search};
 use super::memory::Remembered;
 use super::page::Page;
 use super::spelling::Spelling;
-use super::trust::{Trust, log_odds};
+use super::trust::{Trust, log_odds, of_record};
 use super::weights::Weights;
 use super::{ReaderError, format};
 use crate::digest::Digest;
@@ -87,9 +87,8 @@ pub struct Reading {
     pub fields: Vec<Pointed>,
     /// How probable it is that all of them are right.
     pub confidence: f64,
-    /// What `confidence` was made of, for calibration: the sum and the least of the
-    /// logarithms.
-    pub raw: Vec<f64>,
+    /// The logarithm of how sure it is that no value of a list is missing.
+    pub doubt: f64,
 }
 
 impl Reader {
@@ -183,15 +182,17 @@ impl Reader {
                 .is_some_and(|one| one.value.is_some())
         };
         let is_known = self.parts.always.iter().all(has);
-        let (value, fields, raw) = assemble::object(&self.search.fields, filled)?;
+        let doubt = filled.doubt;
+        let (value, fields) = assemble::object(&self.search.fields, filled)?;
+        let seen = of_record(fields.iter().map(|pointed| pointed.confidence), doubt);
         Ok(Reading {
             value,
             fields,
             confidence: match is_known {
-                true => self.parts.trust.record(&raw),
+                true => self.parts.trust.record(seen),
                 false => 0.0,
             },
-            raw,
+            doubt,
         })
     }
 

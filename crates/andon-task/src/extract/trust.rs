@@ -35,17 +35,31 @@ impl Trust {
         logistic(line.slope * log_odds + line.offset)
     }
 
-    /// How probable it is that all of a record is right, from the numbers that
-    /// [`super::Reading::raw`] holds.
-    pub fn record(&self, raw: &[f64]) -> f64 {
+    /// How probable it is that all of a record is right, from what [`of_record`] says.
+    pub fn record(&self, seen: [f64; 2]) -> f64 {
         match self.record.split_first() {
-            None => raw.first().map_or(1.0, |sum| sum.exp()).clamp(0.0, 1.0),
+            None => logistic(seen[0]),
             Some((offset, slopes)) => {
-                let sum: f64 = slopes.iter().zip(raw).map(|(slope, raw)| slope * raw).sum();
+                let sum: f64 = slopes
+                    .iter()
+                    .zip(seen)
+                    .map(|(slope, seen)| slope * seen)
+                    .sum();
                 logistic(offset + sum)
             }
         }
     }
+}
+
+/// What a record's confidence is made of: the log-odds that all of its values are right if
+/// they were independent, and those of the least sure of them. `doubt` is the logarithm of
+/// how sure it is that no value of a list is missing.
+pub fn of_record(confidences: impl Iterator<Item = f64> + Clone, doubt: f64) -> [f64; 2] {
+    let logs = confidences
+        .clone()
+        .map(|confidence| confidence.max(1e-9).ln());
+    let least = confidences.fold(1.0, f64::min);
+    [log_odds((logs.sum::<f64>() + doubt).exp()), log_odds(least)]
 }
 
 /// The probability with these log-odds.
