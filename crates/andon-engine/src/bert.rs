@@ -144,6 +144,15 @@ impl Bert {
 
     /// The states of all tokens of all texts, `[token][width]`, text after text.
     pub(crate) fn states(&self, kernels: &Kernels, texts: &[Vec<u32>]) -> Vec<f32> {
+        self.states_behind(self.layers.len(), kernels, texts)
+    }
+
+    /// The same behind the first half of the layers.
+    pub(crate) fn middle(&self, kernels: &Kernels, texts: &[Vec<u32>]) -> Vec<f32> {
+        self.states_behind(self.layers.len() / 2, kernels, texts)
+    }
+
+    fn states_behind(&self, layers: usize, kernels: &Kernels, texts: &[Vec<u32>]) -> Vec<f32> {
         let width = self.shape.width;
         let inner = self.shape.inner;
         let heads = self.shape.heads();
@@ -180,7 +189,7 @@ impl Bert {
         let mut activations = Activations::default();
         let inner_stride = row_stride(inner);
         let mut wide = vec![0.0; tokens * (3 * width).max(inner_stride)];
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (index, layer) in self.layers[..layers].iter().enumerate() {
             // Attention multiplies errors, and those of the later layers are not
             // evened out any more: their inputs are worth a second pass.
             let precision = match index < self.layers.len() / 2 {

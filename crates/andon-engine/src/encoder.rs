@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use andon_kernels::Kernels;
 use andon_task::digest::Digest;
-use andon_task::engine::{Embed, EngineError, Identity};
+use andon_task::engine::{Embed, EngineError, Identity, States};
 use andon_task::weights::{EncoderLayer, EncoderShape, EncoderWeights};
 use tokenizers::Tokenizer;
 
@@ -288,6 +288,36 @@ impl Embed for Encoder {
         }
         Ok(vectors)
     }
+
+    fn states(&self, text: &str) -> Result<Option<States>, EngineError> {
+        let Tokens::Json(tokenizer) = &*self.tokens else {
+            return Ok(None);
+        };
+        let tokens = self.tokenize(text)?;
+        if tokens.len() > self.identity.context_tokens {
+            return Ok(None);
+        }
+        let (known, spans) = with_spans(tokenizer, text)
+            .map_err(|error| EngineError::Invalid(format!("the text has no tokens: {error}")))?;
+        if known != tokens {
+            return Ok(None);
+        }
+        Ok(Some(States {
+            spans,
+            states: self.model.middle(&self.kernels, &[tokens]),
+            width: self.model.width(),
+        }))
+    }
+}
+
+/// The tokens of a text with the bytes that each stands for, those that begin and end the
+/// text with none.
+fn with_spans(
+    tokenizer: &Tokenizer,
+    text: &str,
+) -> tokenizers::Result<(Vec<u32>, Vec<(usize, usize)>)> {
+    let encoding = unbroken(|| tokenizer.encode(text, true))?;
+    Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
 }
 
 impl EncoderWeights for Encoder {

@@ -7,8 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use andon_engine::{Encoder, EncoderFiles};
+use andon_kernels::Kernels;
+use andon_kernels::isa::Isa;
 use andon_learn::extract::{Graded, grade_reader, learn_reader};
 use andon_task::extract::folded;
 use serde_json::{Value, json};
@@ -57,7 +61,7 @@ fn receipts(errors: bool) {
         .collect();
     let began = Instant::now();
     let clock = || began.elapsed();
-    let learnt = learn_reader("receipts", &schema, &examples, &clock).unwrap();
+    let learnt = learn_reader("receipts", &schema, &examples, None, &clock).unwrap();
     let took = began.elapsed();
     let graded = &learnt.held_out;
     let right = |field: usize| graded.iter().filter(|graded| graded.right[field]).count();
@@ -102,7 +106,7 @@ fn receipts(errors: bool) {
         .iter()
         .map(|(text, _)| {
             let began = Instant::now();
-            let reading = learnt.reader.read(text);
+            let reading = learnt.reader.read(text, None);
             let took = began.elapsed();
             drop(reading);
             took
@@ -200,6 +204,13 @@ fn entities(errors: bool) {
     ) else {
         return;
     };
+    let home = std::env::var_os("ANDON_HOME").map(PathBuf::from).unwrap();
+    let encoder = Encoder::load(
+        "minilm:l6",
+        &EncoderFiles::within(&home.join("models/minilm-l6")),
+        Arc::new(Kernels::new(Isa::detect(), 2)),
+    )
+    .unwrap();
     let train: Vec<Order> = train.iter().map(order).collect();
     let dev: Vec<Order> = dev.iter().map(order).collect();
     let properties: serde_json::Map<String, Value> = CLASSES
@@ -217,7 +228,10 @@ fn entities(errors: bool) {
         .map(|(text, expected, _)| (text.as_str(), expected))
         .collect();
     let began = Instant::now();
-    let learnt = learn_reader("entities", &schema, &examples, &|| began.elapsed()).unwrap();
+    let learnt = learn_reader("entities", &schema, &examples, Some(&encoder), &|| {
+        began.elapsed()
+    })
+    .unwrap();
     let took = began.elapsed();
     let held: Vec<&Graded> = learnt.held_out.iter().collect();
     println!(
@@ -228,7 +242,7 @@ fn entities(errors: bool) {
         .iter()
         .map(|(text, expected, _)| (text.as_str(), expected))
         .collect();
-    let graded = grade_reader(&learnt.reader, &examples, &|| began.elapsed()).unwrap();
+    let graded = grade_reader(&learnt.reader, &examples, &encoder, &|| began.elapsed()).unwrap();
     println!(
         "maintie dev: F1 {:.2}, trained 6 times in {:.1} s",
         f1(&graded.iter().collect::<Vec<_>>(), &dev, errors),

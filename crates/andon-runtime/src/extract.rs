@@ -2,10 +2,11 @@
 //! under the schema.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use andon_task::certificate::Severity;
-use andon_task::engine::{Finish, GenerateRequest, Grammar, Identity};
-use andon_task::extract::{Reader, is_empty, locate};
+use andon_task::engine::{Embed, Finish, GenerateRequest, Grammar, Identity};
+use andon_task::extract::{Reader, ReaderError, is_empty, locate};
 use andon_task::prompt;
 use andon_task::run::{Answerer, Digests, Evidence, FieldEvidence, Run, Span};
 use andon_task::schema::Schema;
@@ -35,7 +36,17 @@ impl Node {
         reader: &Reader,
         asked: &Asked<'_>,
     ) -> Result<Outcome, Error> {
-        let reading = reader.read(asked.text)?;
+        let states = match reader.encoder() {
+            None => None,
+            Some(digest) => {
+                let same = |encoder: &&Arc<dyn Embed>| encoder.identity().digest == digest;
+                let encoder = self.encoder.as_ref().filter(same);
+                encoder
+                    .ok_or(ReaderError::OtherEncoder)?
+                    .states(asked.text)?
+            }
+        };
+        let reading = reader.read(asked.text, states.as_ref())?;
         let field = |pointed: andon_task::extract::Pointed| {
             Evidence::Field(FieldEvidence {
                 path: pointed.path,

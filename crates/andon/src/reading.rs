@@ -9,6 +9,7 @@ use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Outcome, Verdict};
 use andon_store::Kind;
 use andon_task::digest::Digest;
+use andon_task::engine::Embed;
 use andon_task::example::{self, Example};
 use andon_task::extract::{Fields, Gold};
 use andon_task::plant::Plant;
@@ -64,11 +65,11 @@ pub(crate) fn learn(
     let began = Instant::now();
     let store = node::store(&settings.state)?;
     let examples = examples(settings, plant, task, schema)?;
-    let (learnt, fields) = train(&began, (task, schema), &examples)?;
-    let (evaluation, of_records) = figures(&fields, &learnt.held_out, task.accept)
-        .with_context(|| format!("nothing of '{}' could be measured", task.name))?;
     let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
+    let (learnt, fields) = train(&began, (task, schema), &examples, &*encoder)?;
+    let (evaluation, of_records) = figures(&fields, &learnt.held_out, task.accept)
+        .with_context(|| format!("nothing of '{}' could be measured", task.name))?;
     let artefacts = Artefacts::of(settings, plant, &loader, &encoder);
     artefacts
         .readers
@@ -106,6 +107,7 @@ pub(crate) fn measure(
     file: Option<&Path>,
 ) -> anyhow::Result<Measured> {
     let began = Instant::now();
+    let encoder = Loader::new(settings).encoder(&plant.settings.encoder)?;
     let measured = match file {
         Some(path) => {
             let examples = read(path, schema)?;
@@ -126,12 +128,12 @@ pub(crate) fn measure(
                 .iter()
                 .map(|e| (e.input.as_str(), &e.expected))
                 .collect();
-            let graded = grade_reader(&reader, &pairs, &|| began.elapsed())?;
+            let graded = grade_reader(&reader, &pairs, &encoder, &|| began.elapsed())?;
             ("the promoted reader on the file", graded, Some(digest))
         }
         None => {
             let examples = examples(settings, plant, task, schema)?;
-            let (learnt, _) = train(&began, (task, schema), &examples)?;
+            let (learnt, _) = train(&began, (task, schema), &examples, &encoder)?;
             (
                 "cross-validated on the plant's examples",
                 learnt.held_out,
@@ -181,12 +183,14 @@ fn train(
     began: &Instant,
     (task, schema): (&Task, &Schema),
     examples: &[Example],
+    encoder: &dyn Embed,
 ) -> anyhow::Result<(LearntReader, Fields)> {
     let pairs: Vec<(&str, &Value)> = examples
         .iter()
         .map(|example| (example.input.as_str(), &example.expected))
         .collect();
-    let learnt = learn_reader(&task.name, schema.value(), &pairs, &|| began.elapsed())
+    let clock = || began.elapsed();
+    let learnt = learn_reader(&task.name, schema.value(), &pairs, Some(encoder), &clock)
         .with_context(|| format!("cannot learn '{}'", task.name))?;
     Ok((learnt, fields(schema, task)?))
 }
@@ -236,9 +240,10 @@ pub(crate) fn shown(figures: &Extraction) -> String {
         format!("{value:.1} % ({low:.1}–{high:.1})")
     };
     let mut text = format!(
-        "{} records\n  fields right: {}\n  records all right: {}\n  calibration error of records: {}\n  accepted at {:.2}: {}\n  time: {:.1} ms (median), {:.1} ms (99th percentile)",
+        "{} records\n  fields right: {}\n  values, micro F1: {}\n  records all right: {}\n  calibration error of records: {}\n  accepted at {:.2}: {}\n  time: {:.1} ms (median), {:.1} ms (99th percentile)",
         figures.n,
         percent(&figures.field_accuracy),
+        figures.micro_f1.as_ref().map_or("none".to_owned(), percent),
         percent(&figures.record_accuracy),
         percent(&figures.ece),
         figures.accept,

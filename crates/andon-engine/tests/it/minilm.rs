@@ -45,3 +45,23 @@ fn a_text_that_does_not_fit_is_refused_with_both_counts() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn each_word_of_a_text_has_states_of_its_own() {
+    let text = "Ölpumpe leaks; seal kit replaced";
+    let states = MINILM
+        .states(text)
+        .expect("it is tokenized")
+        .expect("it fits");
+    assert_eq!(states.states.len(), states.spans.len() * states.width);
+    assert_eq!(states.width, MINILM.dimensions());
+    for word in ["Ölpumpe", "leaks", ";", "seal", "kit", "replaced"] {
+        let start = text.find(word).expect("it is there");
+        let covered: usize = (states.spans.iter())
+            .filter(|(from, to)| *from >= start && *to <= start + word.len())
+            .map(|(from, to)| to - from)
+            .sum();
+        assert_eq!(covered, word.len(), "{word}");
+    }
+    assert_eq!(MINILM.states(&"leak ".repeat(600)).expect("no error"), None);
+}

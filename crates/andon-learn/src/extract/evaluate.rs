@@ -19,6 +19,9 @@ pub struct Extraction {
     /// The share of fields that are right, over all records. A field of a list is right
     /// where all its values are.
     pub field_accuracy: Estimate,
+    /// The harmonic mean of the shares of right values among those that were read and among
+    /// those that the examples have.
+    pub micro_f1: Option<Estimate>,
     /// The share of records all of whose fields are right.
     pub record_accuracy: Estimate,
     /// The expected calibration error of the records' probabilities.
@@ -45,6 +48,22 @@ pub struct Extraction {
     pub per_field: BTreeMap<String, Estimate>,
     /// The share of values, among those that were read, that the text says as they stand.
     pub verbatim: Option<Estimate>,
+}
+
+/// The micro-averaged F1 of values over readings with weights; `None` where there are none.
+fn f1_of(graded: &[Graded], weights: &[f64]) -> Option<f64> {
+    let (mut right, mut all) = (0.0, 0.0);
+    for (graded, weight) in graded.iter().zip(weights) {
+        let matches = graded.matches;
+        right += weight * matches.right as f64;
+        all += weight * (matches.read + matches.wanted) as f64;
+    }
+    (all > 0.0).then(|| 2.0 * right / all)
+}
+
+/// The same over all of them.
+pub(super) fn f1(graded: &[Graded]) -> f64 {
+    f1_of(graded, &vec![1.0; graded.len()]).unwrap_or(0.0)
 }
 
 /// The figures of graded readings, and the same as a decision whether a record is right, by
@@ -100,6 +119,7 @@ pub fn figures(
     let extraction = Extraction {
         n,
         field_accuracy: bootstrap::estimate(n, share)?,
+        micro_f1: bootstrap::estimate(n, |weights| f1_of(graded, weights)),
         record_accuracy: of_records.accuracy,
         ece: of_records.ece,
         ece_by_chance: of_records.ece_by_chance,

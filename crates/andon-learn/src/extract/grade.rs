@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use andon_task::extract::{Fields, Gold, Reader, Reading, log_odds};
+use andon_task::engine::States;
+use andon_task::extract::{Fields, Gold, Matches, Reader, Reading, log_odds};
 use serde_json::Value;
 
 /// A text that was read, and how right that is.
@@ -12,6 +13,8 @@ pub struct Graded {
     pub reading: Option<Reading>,
     /// For each field whether it is right.
     pub right: Vec<bool>,
+    /// How many of its values are right.
+    pub matches: Matches,
     /// For each field its confidence: the least of its values.
     pub confidence: Vec<f64>,
     /// The record's confidence.
@@ -32,24 +35,29 @@ pub(super) fn grade(
     reader: &Reader,
     fields: &Fields,
     (text, gold): (&str, &Gold),
+    states: Option<&States>,
     clock: &dyn Fn() -> Duration,
 ) -> Graded {
     let began = clock();
-    let reading = reader.read(text).ok();
+    let reading = reader.read(text, states).ok();
     let took = clock().saturating_sub(began);
     let count = fields.all().len();
     let Some(reading) = reading else {
         return Graded {
             reading: None,
             right: vec![false; count],
+            matches: gold.matches(&Gold {
+                values: Vec::new(),
+                items: Vec::new(),
+            }),
             confidence: vec![0.0; count],
             probability: 0.0,
             took,
         };
     };
-    let right = match Gold::of(fields, &reading.value) {
-        Ok(read) => gold.grade(&read, fields),
-        Err(_) => vec![false; count],
+    let (right, matches) = match Gold::of(fields, &reading.value) {
+        Ok(read) => (gold.grade(&read, fields), gold.matches(&read)),
+        Err(_) => (vec![false; count], Matches::default()),
     };
     let confidence = (0..count)
         .map(|field| {
@@ -64,6 +72,7 @@ pub(super) fn grade(
         probability: reading.confidence,
         reading: Some(reading),
         right,
+        matches,
         confidence,
         took,
     }

@@ -6,15 +6,18 @@ mod calibrate;
 mod demand;
 mod evaluate;
 mod grade;
+mod meaning;
 mod train;
 
 use std::time::Duration;
 
+use andon_task::engine::Embed;
 use andon_task::extract::{Fields, Gold, Reader, Trust};
 use serde_json::Value;
 
 use crate::error::LearnError;
 use crate::random::Random;
+use meaning::Corpus;
 
 pub use evaluate::{Extraction, figures};
 pub use grade::Graded;
@@ -31,7 +34,9 @@ pub struct LearntReader {
     pub held_out: Vec<Graded>,
 }
 
-/// Trains a reader for a schema on texts and expected objects, with two threads.
+/// Trains a reader for a schema on texts and expected objects, with two threads. Where the
+/// texts are short, what an encoder makes of their words is used if that reads more values
+/// right of the examples while they are held out.
 ///
 /// # Errors
 /// If the schema or an expected object is not sound, or there are no examples.
@@ -39,6 +44,7 @@ pub fn learn_reader(
     task: &str,
     schema: &Value,
     examples: &[(&str, &Value)],
+    encoder: Option<&dyn Embed>,
     clock: &(dyn Fn() -> Duration + Sync),
 ) -> Result<LearntReader, LearnError> {
     let fields = Fields::of(schema).map_err(andon_task::extract::ReaderError::from)?;
@@ -48,12 +54,27 @@ pub fn learn_reader(
             task: task.to_owned(),
         });
     }
-    let lessons: Vec<train::Lesson<'_>> = (examples.iter().zip(&golds))
-        .map(|(&(text, _), gold)| train::Lesson { text, gold })
+    let lessons: Vec<train::Lesson<'_>> = (examples.iter().zip(&golds).enumerate())
+        .map(|(number, (&(text, _), gold))| train::Lesson { text, gold, number })
         .collect();
+    let texts: Vec<&str> = examples.iter().map(|&(text, _)| text).collect();
+    let corpus = match encoder {
+        Some(encoder) => Corpus::of(&texts, encoder)?,
+        None => None,
+    };
     let folds = assign(examples);
     let count = folds.iter().max().map_or(0, |last| last + 1);
-    let raw = cross_read(schema, &fields, &lessons, &folds, count, clock)?;
+    let read = |corpus| cross_read(schema, &fields, &lessons, (&folds, count), corpus, clock);
+    let (raw, corpus) = match &corpus {
+        None => (read(None)?, None),
+        Some(corpus) => {
+            let (without, with) = (read(None)?, read(Some(corpus))?);
+            match evaluate::f1(&with) > evaluate::f1(&without) {
+                true => (with, Some(corpus)),
+                false => (without, None),
+            }
+        }
+    };
     // Each fold's probabilities come from the others'.
     let mut held_out: Vec<Graded> = raw.clone();
     for fold in 0..count {
@@ -72,7 +93,7 @@ pub fn learn_reader(
             apply(&trust, graded);
         }
     }
-    let reader = train::train(schema, &fields, &lessons)?;
+    let reader = train::train(schema, &fields, &lessons, corpus)?;
     let trust = calibrate::calibrate(&fields, &raw.iter().collect::<Vec<_>>());
     let reader = reader.trusting(trust)?;
     Ok(LearntReader { reader, held_out })
@@ -84,16 +105,30 @@ fn golds(fields: &Fields, examples: &[(&str, &Value)]) -> Result<Vec<Gold>, Lear
         .collect()
 }
 
-/// How a reader reads examples.
+/// How a reader reads examples. The encoder is that which the reader names, if it does.
 pub fn grade_reader(
     reader: &Reader,
     examples: &[(&str, &Value)],
+    encoder: &dyn Embed,
     clock: &dyn Fn() -> Duration,
 ) -> Result<Vec<Graded>, LearnError> {
     let golds = golds(reader.fields(), examples)?;
-    Ok((examples.iter().zip(&golds))
-        .map(|(&(text, _), gold)| grade::grade(reader, reader.fields(), (text, gold), clock))
-        .collect())
+    (examples.iter().zip(&golds).enumerate())
+        .map(|(index, (&(text, _), gold))| {
+            let began = clock();
+            let states = match reader.encoder() {
+                Some(_) => meaning::states_of(encoder, index, text)?,
+                None => None,
+            };
+            let before = clock().saturating_sub(began);
+            let lesson = (text, gold);
+            let graded = grade::grade(reader, reader.fields(), lesson, states.as_ref(), clock);
+            Ok(Graded {
+                took: graded.took + before,
+                ..graded
+            })
+        })
+        .collect()
 }
 
 /// The fold of each example: texts that are the same are held out together.
@@ -123,8 +158,8 @@ fn cross_read(
     schema: &Value,
     fields: &Fields,
     lessons: &[train::Lesson<'_>],
-    folds: &[usize],
-    count: usize,
+    (folds, count): (&[usize], usize),
+    corpus: Option<&Corpus>,
     clock: &(dyn Fn() -> Duration + Sync),
 ) -> Result<Vec<Graded>, LearnError> {
     let one = |fold: usize| -> Result<Vec<(usize, Graded)>, LearnError> {
@@ -132,12 +167,13 @@ fn cross_read(
             .filter(|(_, own)| **own != fold || count == 1)
             .map(|(lesson, _)| *lesson)
             .collect();
-        let reader = train::train(schema, fields, &others)?;
+        let reader = train::train(schema, fields, &others, corpus)?;
         let own = (0..lessons.len()).filter(|&index| folds[index] == fold);
         Ok(own
             .map(|index| {
                 let lesson = (lessons[index].text, lessons[index].gold);
-                (index, grade::grade(&reader, fields, lesson, clock))
+                let states = corpus.map(|corpus| corpus.states(index));
+                (index, grade::grade(&reader, fields, lesson, states, clock))
             })
             .collect())
     };

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 
 use andon_task::extract::{
-    Fields, Gold, Grouping, Look, PLACES, Page, Parts, Reader, Search, Weights, digest_of, place,
+    Fields, Gold, Grouping, Look, PLACES, Page, Parts, ROLES, Reader, Search, Weights, digest_of,
+    place, roles,
 };
 use serde_json::Value;
 
 use super::align::{Aligned, Target, align};
 use super::demand::{memories, survey};
+use super::meaning::{self, Corpus, Roles};
 use crate::error::LearnError;
 use crate::random::Random;
 
@@ -36,15 +38,22 @@ const HARD_IN_LISTS: usize = 120;
 pub(super) struct Lesson<'a> {
     pub(super) text: &'a str,
     pub(super) gold: &'a Gold,
+    /// Its number among all examples.
+    pub(super) number: usize,
 }
 
 /// So many examples say what all documents have.
 const ENOUGH: usize = 10;
 
 /// A choice that is learnt: features of each option one after the other.
+#[derive(Default)]
 struct Choice {
     features: Vec<u32>,
     ends: Vec<u32>,
+    /// The words that are seen of each option.
+    roles: Vec<Roles>,
+    /// The lesson that it is of.
+    lesson: usize,
     /// The options that are right are the first ones.
     right: usize,
     /// The field; of an option of a list any of its fields, or none.
@@ -63,13 +72,32 @@ enum Form {
     },
 }
 
-/// Weights while they are learnt.
-struct Learning {
-    weights: Weights,
-    squares: Vec<f32>,
+impl Default for Form {
+    fn default() -> Self {
+        Self::Value(0)
+    }
 }
 
-impl Learning {
+/// Weights while they are learnt.
+struct Learning<'a> {
+    weights: Weights,
+    squares: Vec<f32>,
+    meaning: Option<meaning::Learning<'a>>,
+}
+
+impl Choice {
+    /// Adds an option whose features are there already.
+    fn push(&mut self, (page, look): (&Page<'_>, &Look), candidate: Option<u32>) {
+        self.ends.push(self.features.len() as u32);
+        let seen = candidate.into_iter().flat_map(|candidate| {
+            roles(page, &look.candidates[candidate as usize])
+                .map(|(word, role)| (word as u32, role as u8))
+        });
+        self.roles.push(seen.collect());
+    }
+}
+
+impl Learning<'_> {
     fn move_by(&mut self, field: usize, features: &[u32], slope: f64) {
         let slope = slope as f32;
         if slope.abs() < 1e-3 {
@@ -88,6 +116,7 @@ pub(super) fn train(
     schema: &Value,
     fields: &Fields,
     lessons: &[Lesson<'_>],
+    corpus: Option<&Corpus>,
 ) -> Result<Reader, LearnError> {
     let pairs: Vec<(&str, &Gold)> = lessons
         .iter()
@@ -99,10 +128,14 @@ pub(super) fn train(
     let search = Search::new(fields.clone(), surveyed.demands.clone(), &remembered);
     let mut seen = Vec::new();
     let mut mean = Weights::default();
+    let mut meaning = None;
     for training in 0..TRAININGS {
-        let learnt = weigh(&search, lessons, training as u64, &mut seen);
-        for (place, weight) in learnt.listed() {
+        let learning = weigh(&search, lessons, corpus, training as u64, &mut seen);
+        for (place, weight) in learning.weights.listed() {
             *mean.at(place as usize) += weight / TRAININGS as f32;
+        }
+        if let Some(learning) = learning.meaning {
+            learning.add_to(&mut meaning, TRAININGS);
         }
     }
     let parts = Parts {
@@ -115,22 +148,32 @@ pub(super) fn train(
         nested: seen.iter().any(|seen| seen.nested),
         weights: mean.listed(),
         trust: andon_task::extract::Trust::default(),
+        meaning,
     };
     Ok(Reader::new(fields.clone(), parts)?)
 }
 
 /// Weights from all lessons. The first training says what it has seen of them.
-fn weigh(search: &Search, lessons: &[Lesson<'_>], training: u64, seen: &mut Vec<Seen>) -> Weights {
+fn weigh<'a>(
+    search: &Search,
+    lessons: &[Lesson<'_>],
+    corpus: Option<&'a Corpus>,
+    training: u64,
+    seen: &mut Vec<Seen>,
+) -> Learning<'a> {
+    let fields = search.fields.all().len();
     let mut learning = Learning {
         weights: Weights::default(),
         squares: vec![0.0; PLACES],
+        meaning: corpus.map(|corpus| meaning::Learning::new(corpus, lessons, fields)),
     };
     let mut random = Random::seeded(1 + training);
     for (round, passes) in PASSES.into_iter().enumerate() {
         let mut choices = Vec::new();
-        for lesson in lessons {
+        for (number, lesson) in lessons.iter().enumerate() {
             let page = Page::new(lesson.text);
             let look = search.look(&page);
+            let before = choices.len();
             let aligned = align(search, &page, &look, lesson.gold);
             let hard = (round > 0).then_some(&learning.weights);
             choose_among(
@@ -141,6 +184,9 @@ fn weigh(search: &Search, lessons: &[Lesson<'_>], training: u64, seen: &mut Vec<
                 &mut random,
                 &mut choices,
             );
+            for choice in &mut choices[before..] {
+                choice.lesson = number;
+            }
             if seen.len() < lessons.len() {
                 seen.push(Seen::of(aligned, &look));
             }
@@ -153,7 +199,7 @@ fn weigh(search: &Search, lessons: &[Lesson<'_>], training: u64, seen: &mut Vec<
             }
         }
     }
-    learning.weights
+    learning
 }
 
 /// The fields that every example has, where there are enough of them to say so.
@@ -181,22 +227,20 @@ fn choose_among(
             .as_ref()
             .and_then(|value| definition.key(value));
         let mut choice = Choice {
-            features: Vec::new(),
-            ends: Vec::new(),
-            right: 0,
             form: Form::Value(field),
+            ..Choice::default()
         };
         let absence = |choice: &mut Choice| {
             if definition.may_be_absent {
                 search.absence(page, look.own[field].len(), &mut choice.features);
-                choice.ends.push(choice.features.len() as u32);
+                choice.push((page, look), None);
             }
         };
         let push = |choice: &mut Choice, candidate: u32| {
             let at = (field, candidate as usize);
             let has = search.features(look, at, key, &mut choice.features);
             if has {
-                choice.ends.push(choice.features.len() as u32);
+                choice.push((page, look), Some(candidate));
             }
             has
         };
@@ -236,13 +280,13 @@ fn choose_among(
         }
         choices.push(choice);
     }
-    mark_among(search, look, &aligned.marks, hard, random, choices);
+    mark_among(search, (page, look), &aligned.marks, hard, random, choices);
 }
 
 /// The choices that the values of a document's lists teach.
 fn mark_among(
     search: &Search,
-    look: &Look,
+    (page, look): (&Page<'_>, &Look),
     marks: &BTreeMap<u32, usize>,
     hard: Option<&Weights>,
     random: &mut Random,
@@ -259,12 +303,7 @@ fn mark_among(
     if may_be.is_empty() {
         return;
     }
-    let mut choice = Choice {
-        features: Vec::new(),
-        ends: Vec::new(),
-        right: 0,
-        form: Form::Value(0),
-    };
+    let mut choice = Choice::default();
     let keys: std::collections::BTreeSet<u64> = marks
         .keys()
         .map(|&number| look.candidates[number as usize].key())
@@ -305,7 +344,7 @@ fn mark_among(
         for &field in first {
             let at = (usize::from(field), number as usize);
             search.features(look, at, left_out(number), &mut choice.features);
-            choice.ends.push(choice.features.len() as u32);
+            choice.push((page, look), Some(number));
         }
     }
     choice.form = Form::Marks { fields, right };
@@ -345,15 +384,29 @@ fn select(
     selected
 }
 
-fn learn(learning: &mut Learning, choice: &Choice) {
+fn learn(learning: &mut Learning<'_>, choice: &Choice) {
     let option = |index: usize| {
         let start = index.checked_sub(1).map_or(0, |before| choice.ends[before]);
         &choice.features[start as usize..choice.ends[index] as usize]
     };
+    let mut tables: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+    let mut score = |field: usize, index: usize| {
+        let meant = learning.meaning.as_ref().map_or(0.0, |meaning| {
+            let table = tables
+                .entry(field)
+                .or_insert_with(|| meaning.table(choice.lesson, field));
+            let own = choice.roles[index].iter();
+            own.map(|&(word, role)| f64::from(table[word as usize * ROLES + usize::from(role)]))
+                .sum()
+        });
+        meant + learning.weights.score(field, option(index))
+    };
+    // For each option its field, and how far it should weigh more.
+    let mut slopes: Vec<(usize, f64)> = Vec::with_capacity(choice.ends.len());
     match &choice.form {
         Form::Value(field) => {
             let scores: Vec<f64> = (0..choice.ends.len())
-                .map(|index| learning.weights.score(*field, option(index)))
+                .map(|index| score(*field, index))
                 .collect();
             let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let shares: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
@@ -365,30 +418,38 @@ fn learn(learning: &mut Learning, choice: &Choice) {
                 } else {
                     0.0
                 };
-                learning.move_by(*field, option(index), wanted - share / total);
+                slopes.push((*field, wanted - share / total));
             }
         }
         Form::Marks { fields, right } => {
             let mut first = 0;
             for (fields, right) in fields.iter().zip(right) {
                 let scores: Vec<f64> = (fields.iter().enumerate())
-                    .map(|(index, &field)| {
-                        learning
-                            .weights
-                            .score(usize::from(field), option(first + index))
-                    })
+                    .map(|(index, &field)| score(usize::from(field), first + index))
                     .collect();
                 let top = scores.iter().copied().fold(0.0, f64::max);
                 let total: f64 =
                     scores.iter().map(|score| (score - top).exp()).sum::<f64>() + (-top).exp();
-                for (index, (&field, score)) in fields.iter().zip(&scores).enumerate() {
+                for (&field, score) in fields.iter().zip(&scores) {
                     let share = (score - top).exp() / total;
                     let wanted = f64::from(u8::from(*right == Some(field)));
-                    learning.move_by(usize::from(field), option(first + index), wanted - share);
+                    slopes.push((usize::from(field), wanted - share));
                 }
                 first += fields.len();
             }
         }
+    }
+    for (index, &(field, slope)) in slopes.iter().enumerate() {
+        learning.move_by(field, option(index), slope);
+    }
+    if let Some(meaning) = &mut learning.meaning {
+        let mut of_words = BTreeMap::new();
+        for (&(field, slope), roles) in slopes.iter().zip(&choice.roles) {
+            for &(word, role) in roles {
+                *of_words.entry((field, word, role)).or_default() += slope;
+            }
+        }
+        meaning.move_by(choice.lesson, &of_words);
     }
 }
 
@@ -441,6 +502,8 @@ fn grouping_of(fields: &Fields, seen: &[Seen]) -> Vec<Grouping> {
                 .into_iter()
                 .max_by_key(|&(field, count)| (count, field));
             match most {
+                // A plain value is an item of its own, wherever it stands.
+                _ if fields.is_plain(list) => Grouping::Repeat,
                 _ if enough(in_line) => Grouping::Line,
                 Some((field, count)) if enough(count) => Grouping::From(field),
                 _ => Grouping::Repeat,

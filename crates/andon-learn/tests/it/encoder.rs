@@ -1,7 +1,7 @@
 //! A deterministic encoder without weights: a hashed bag of character trigrams.
 
 use andon_task::digest::Digest;
-use andon_task::engine::{Embed, EngineError, Identity};
+use andon_task::engine::{Embed, EngineError, Identity, States};
 
 const DIMENSIONS: usize = 256;
 const CONTEXT: usize = 100;
@@ -33,6 +33,23 @@ impl Embed for Trigrams {
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError> {
         texts.iter().map(|text| self.embed_one(text)).collect()
+    }
+
+    /// What a word means here is whether the sum of its letters is odd: no spelling says it.
+    fn states(&self, text: &str) -> Result<Option<States>, EngineError> {
+        let mut found = States {
+            spans: Vec::new(),
+            states: Vec::new(),
+            width: DIMENSIONS,
+        };
+        for word in text.split_whitespace() {
+            let start = word.as_ptr() as usize - text.as_ptr() as usize;
+            found.spans.push((start, start + word.len()));
+            let sum: usize = word.bytes().map(usize::from).sum();
+            let state = (0..DIMENSIONS).map(|at| if at == sum % 2 { 1.0 } else { 0.0 });
+            found.states.extend(state);
+        }
+        Ok(Some(found))
     }
 }
 

@@ -2,9 +2,11 @@
 
 use andon_learn::LearnError;
 use andon_learn::extract::{figures, learn_reader};
+use andon_task::engine::Embed;
 use andon_task::extract::{Fields, Reader, ReaderError};
 use serde_json::{Value, json};
 
+use crate::encoder::Trigrams;
 use crate::random::Random;
 
 fn schema() -> Value {
@@ -91,7 +93,7 @@ fn pairs(notes: &[(String, Value)]) -> Vec<(&str, &Value)> {
 #[test]
 fn a_reader_is_learnt_and_points_at_its_values() {
     let notes = notes(60);
-    let learnt = learn_reader("note", &schema(), &pairs(&notes), &Default::default).unwrap();
+    let learnt = learn_reader("note", &schema(), &pairs(&notes), None, &Default::default).unwrap();
     let fields = Fields::of(&schema()).unwrap();
     let (figures, _) = figures(&fields, &learnt.held_out, 0.6).unwrap();
     assert!(figures.field_accuracy.value > 0.95, "{figures:?}");
@@ -99,7 +101,7 @@ fn a_reader_is_learnt_and_points_at_its_values() {
     assert_eq!(figures.per_field.len(), fields.all().len());
 
     let text = "Atlas Belts\nDelivery note: DN-77123\nFecha: 09/02/2026\nseal kit\t12\tpcs\nTotal: 1,024.50 EUR\n";
-    let reading = learnt.reader.read(text).unwrap();
+    let reading = learnt.reader.read(text, None).unwrap();
     assert_eq!(reading.value["number"], "DN-77123");
     assert_eq!(reading.value["date"], "2026-02-09");
     assert_eq!(reading.value["total"], 1024.5);
@@ -124,22 +126,22 @@ fn a_reader_is_learnt_and_points_at_its_values() {
     assert_eq!(at("positions[0].quantity"), "12");
 
     // The same examples give the same bytes, and the file gives the same reader.
-    let again = learn_reader("note", &schema(), &pairs(&notes), &Default::default).unwrap();
+    let again = learn_reader("note", &schema(), &pairs(&notes), None, &Default::default).unwrap();
     assert_eq!(again.reader.digest(), learnt.reader.digest());
     let parsed = Reader::parse(&schema(), learnt.reader.bytes()).unwrap();
-    assert_eq!(parsed.read(text).unwrap(), reading);
+    assert_eq!(parsed.read(text, None).unwrap(), reading);
 }
 
 #[test]
 fn every_reading_satisfies_the_schema() {
     let notes = notes(40);
-    let reader = learn_reader("note", &schema(), &pairs(&notes), &Default::default)
+    let reader = learn_reader("note", &schema(), &pairs(&notes), None, &Default::default)
         .unwrap()
         .reader;
     let fields = Fields::of(&schema()).unwrap();
     let long = "DN-1\tseal kit\t4 pcs 01/02/2026 9.99\n".repeat(600);
     for text in ["x", "-", "1", "12/12", "\n\n\t\t", "ñandú ☂ 4,5", &long] {
-        match reader.read(text) {
+        match reader.read(text, None) {
             Ok(reading) => {
                 let sound = andon_task::extract::Gold::of(&fields, &reading.value);
                 assert!(sound.is_ok(), "{text:?}: {sound:?}");
@@ -153,7 +155,7 @@ fn every_reading_satisfies_the_schema() {
 #[test]
 fn damage_and_foreign_schemas_are_named() {
     let notes = notes(10);
-    let reader = learn_reader("note", &schema(), &pairs(&notes), &Default::default)
+    let reader = learn_reader("note", &schema(), &pairs(&notes), None, &Default::default)
         .unwrap()
         .reader;
     let parse = |bytes: &[u8]| Reader::parse(&schema(), bytes).expect_err("refused");
@@ -183,7 +185,7 @@ fn damage_and_foreign_schemas_are_named() {
 fn wrong_examples_and_schemas_are_named() {
     let learn = |schema: &Value, expected: Value| {
         let examples = [("a text", &expected)];
-        let learnt = learn_reader("note", schema, &examples, &Default::default);
+        let learnt = learn_reader("note", schema, &examples, None, &Default::default);
         learnt.err().expect("refused").to_string()
     };
     let error = learn(&schema(), json!({"number": 5}));
@@ -197,7 +199,7 @@ fn wrong_examples_and_schemas_are_named() {
         error.contains("'not'") && error.contains("#/properties/a"),
         "{error}"
     );
-    let none = learn_reader("note", &schema(), &[], &Default::default);
+    let none = learn_reader("note", &schema(), &[], None, &Default::default);
     assert!(matches!(none, Err(LearnError::NoExamples { .. })));
 }
 
@@ -215,10 +217,56 @@ fn a_schema_of_two_hundred_fields_is_read() {
             )
         })
         .collect();
-    let reader = learn_reader("wide", &schema, &pairs(&notes), &Default::default)
+    let reader = learn_reader("wide", &schema, &pairs(&notes), None, &Default::default)
         .unwrap()
         .reader;
-    let reading = reader.read("code: A9\nplace: hall 9").unwrap();
+    let reading = reader.read("code: A9\nplace: hall 9", None).unwrap();
     assert_eq!(reading.fields.len(), 200);
     assert_eq!(reading.value["f7"], "A9");
+}
+
+/// Letters that come by chance, their sum even or odd.
+fn word(random: &mut Random, remainder: u32) -> String {
+    loop {
+        let letters = (0..6).map(|_| char::from(b'a' + random.below(26) as u8));
+        let word: String = letters.collect();
+        if word.bytes().map(u32::from).sum::<u32>() % 2 == remainder {
+            return word;
+        }
+    }
+}
+
+#[test]
+fn what_an_encoder_makes_of_words_finds_words_that_no_example_had() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"parts": {"type": "array", "items": {"type": "string"}}},
+        "required": ["parts"]
+    });
+    let mut random = Random::seeded(5);
+    let mut notes = Vec::new();
+    for _ in 0..80 {
+        let mut words: Vec<String> = (0..4).map(|_| word(&mut random, 0)).collect();
+        let part = word(&mut random, 1);
+        words[random.below(4)] = part.clone();
+        notes.push((words.join(" "), json!({"parts": [part]})));
+    }
+    let encoder = Trigrams::new();
+    let learn = |encoder: Option<&dyn Embed>| {
+        let learnt =
+            learn_reader("parts", &schema, &pairs(&notes), encoder, &Default::default).unwrap();
+        let fields = Fields::of(&schema).unwrap();
+        let (figures, _) = figures(&fields, &learnt.held_out, 0.5).unwrap();
+        (learnt.reader, figures.micro_f1.map_or(0.0, |f1| f1.value))
+    };
+    let (without, blind) = learn(None);
+    let (with, seeing) = learn(Some(&encoder));
+    assert!(seeing > 0.9 && blind < 0.5, "{seeing} {blind}");
+    assert_eq!(without.encoder(), None);
+    assert_eq!(with.encoder(), Some(encoder.identity().digest));
+    let text = &notes[0].0;
+    let states = encoder.states(text).unwrap();
+    assert!(with.read(text, states.as_ref()).unwrap().confidence > 0.0);
+    // Without the states that it was trained with nothing is to be relied on.
+    assert_eq!(with.read(text, None).unwrap().confidence, 0.0);
 }

@@ -196,6 +196,11 @@ impl Fields {
         })
     }
 
+    /// Whether the items of a list are values, not objects.
+    pub fn is_plain(&self, list: usize) -> bool {
+        matches!(self.lists[list].item.shape, Shape::Field(_))
+    }
+
     /// All fields, in the order of the schema.
     pub fn all(&self) -> &[Field] {
         &self.all

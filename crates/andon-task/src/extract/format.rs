@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ReaderError;
 use super::candidate::Demand;
+use super::meaning::Meaning;
 use super::memory::Remembered;
 use super::reader::{Grouping, Parts};
 use super::spelling::Spelling;
@@ -30,6 +31,7 @@ struct Written {
     steps: Vec<u32>,
     weights: Vec<f32>,
     trust: Trust,
+    meaning: Option<Meaning>,
 }
 
 pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
@@ -50,6 +52,7 @@ pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
         steps: steps.collect(),
         weights: parts.weights.iter().map(|&(_, weight)| weight).collect(),
         trust: parts.trust.clone(),
+        meaning: parts.meaning.clone(),
     };
     let mut bytes = MAGIC.to_vec();
     bytes.extend(FORMAT.to_le_bytes());
@@ -106,6 +109,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), ReaderError> {
         always: written.always,
         weights,
         trust: written.trust,
+        meaning: written.meaning,
     };
     Ok((parts, digest))
 }

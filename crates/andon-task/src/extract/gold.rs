@@ -16,6 +16,17 @@ pub struct Gold {
     pub items: Vec<Vec<Vec<(usize, Value)>>>,
 }
 
+/// How many values were wanted, were read, and are both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Matches {
+    /// Values that are right.
+    pub right: usize,
+    /// Values that the example has.
+    pub wanted: usize,
+    /// Values that were read.
+    pub read: usize,
+}
+
 impl Gold {
     /// The fields of an expected object.
     ///
@@ -115,6 +126,32 @@ impl Gold {
         }
     }
 
+    /// How many values of a reading are right: a value of a list where the list has it as
+    /// often, wherever it stands there.
+    pub fn matches(&self, read: &Self) -> Matches {
+        let all = |gold: &Self| {
+            let single = gold.values.iter().enumerate();
+            let single = single.filter_map(|(field, value)| Some((field, value.clone()?)));
+            let listed = gold.items.iter().flatten().flatten().cloned();
+            single.chain(listed).collect::<Vec<_>>()
+        };
+        let (mut wanted, read) = (all(self), all(read));
+        let counts = (wanted.len(), read.len());
+        for (field, value) in &read {
+            let found = wanted
+                .iter()
+                .position(|(other, wanted)| other == field && same(Some(wanted), Some(value)));
+            if let Some(found) = found {
+                wanted.swap_remove(found);
+            }
+        }
+        Matches {
+            right: counts.0 - wanted.len(),
+            wanted: counts.0,
+            read: counts.1,
+        }
+    }
+
     /// Which fields of a reading are right: one for each field that a document has once, and
     /// for each field of a list all its values together, in the order of their items.
     pub fn grade(&self, other: &Self, fields: &Fields) -> Vec<bool> {
@@ -134,7 +171,7 @@ impl Gold {
                     };
                     let (mut own, mut others) = (of(self), of(other));
                     // A list of plain values has no order that a text would have to keep.
-                    if matches!(fields.lists[list].item.shape, Shape::Field(_)) {
+                    if fields.is_plain(list) {
                         let key = |value: &Option<Value>| {
                             value.as_ref().map(|value| match value {
                                 Value::String(text) => super::folded(text),

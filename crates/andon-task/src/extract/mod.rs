@@ -21,6 +21,7 @@ mod gold;
 mod hash;
 mod locate;
 mod look;
+mod meaning;
 mod memory;
 mod number;
 mod page;
@@ -31,9 +32,10 @@ mod weights;
 
 pub use candidate::{Candidate, Demand, OF_TEXTS, Source};
 pub use fields::{Field, Fields, MOST_FIELDS, SchemaError, Type};
-pub use gold::{Gold, is_empty};
+pub use gold::{Gold, Matches, is_empty};
 pub use locate::locate;
 pub use look::{Look, Search};
+pub use meaning::{Meaning, Meanings, ROLES, roles};
 pub use memory::{Remembered, remember};
 pub use page::Page;
 pub use reader::{Grouping, Parts, Pointed, Reader, Reading, digest_of};
@@ -58,6 +60,9 @@ pub enum ReaderError {
     /// The file was written by an earlier version, whose weights mean something else.
     #[error("the reader was trained by an earlier version: learn again")]
     OlderFormat,
+    /// The words' meanings are missing.
+    #[error("the reader was trained with what another encoder makes of words: learn again")]
+    OtherEncoder,
     /// The file is not as it was written.
     #[error("the file of the reader is damaged: {0}")]
     Damaged(&'static str),

@@ -8,6 +8,7 @@ use super::assemble::{self, Filled, Item};
 use super::candidate::{Candidate, Demand};
 use super::fields::{Fields, SchemaError};
 use super::look::{Look, Search};
+use super::meaning::{Meaning, Meanings, ROLES, roles};
 use super::memory::Remembered;
 use super::page::Page;
 use super::spelling::Spelling;
@@ -15,6 +16,7 @@ use super::trust::{Trust, log_odds, of_record};
 use super::weights::Weights;
 use super::{ReaderError, format};
 use crate::digest::Digest;
+use crate::engine::States;
 use serde::{Deserialize, Serialize};
 
 /// How the values of a list become items.
@@ -49,6 +51,8 @@ pub struct Parts {
     pub weights: Vec<(u32, f32)>,
     /// From shares to probabilities.
     pub trust: Trust,
+    /// Weights on what an encoder makes of words.
+    pub meaning: Option<Meaning>,
 }
 
 /// Reads the fields of one schema out of texts.
@@ -122,6 +126,12 @@ impl Reader {
         if lengths != [count; 3] || parts.grouping.len() != fields.lists.len() {
             return Err(ReaderError::Damaged("its fields are others"));
         }
+        if let Some(meaning) = &parts.meaning
+            && (meaning.weights.len() != count * ROLES * meaning.width
+                || meaning.weights.iter().any(|weight| !weight.is_finite()))
+        {
+            return Err(ReaderError::Damaged("its weights on words are others"));
+        }
         let weights =
             Weights::of(&parts.weights).ok_or(ReaderError::Damaged("a weight is no number"))?;
         Ok(Self {
@@ -162,26 +172,38 @@ impl Reader {
         Self::new(self.search.fields, parts)
     }
 
-    /// Reads a text.
+    /// The encoder whose states of words it has to be given.
+    pub fn encoder(&self) -> Option<Digest> {
+        self.parts.meaning.as_ref().map(|meaning| meaning.encoder)
+    }
+
+    /// Reads a text, with the states of its words where [`Reader::encoder`] names one. A
+    /// text that is too long for the encoder is read without, and not to be relied on.
     ///
     /// # Errors
     /// If a field must have a value and the text has none that the schema admits.
-    pub fn read(&self, text: &str) -> Result<Reading, ReaderError> {
+    pub fn read(&self, text: &str, states: Option<&States>) -> Result<Reading, ReaderError> {
         let page = Page::new(text);
         let look = self.search.look(&page);
+        let look = &Seen {
+            meant: self.meant(&page, states)?,
+            page: &page,
+            look,
+        };
         let mut filled = Filled::new(&self.search.fields);
         for (number, field) in self.search.fields.all().iter().enumerate() {
             if field.list.is_none() {
-                filled.values[number] = Some(self.choose(&page, &look, number)?);
+                filled.values[number] = Some(self.choose(look, number)?);
             }
         }
-        self.collect(&page, &look, &mut filled);
+        self.collect(look, &mut filled);
         let has = |field: &usize| {
             filled.values[*field]
                 .as_ref()
                 .is_some_and(|one| one.value.is_some())
         };
-        let is_known = self.parts.always.iter().all(has);
+        let is_known =
+            self.parts.always.iter().all(has) && self.parts.meaning.is_none() == states.is_none();
         let doubt = filled.doubt;
         let (value, fields) = assemble::object(&self.search.fields, filled)?;
         let seen = of_record(fields.iter().map(|pointed| pointed.confidence), doubt);
@@ -196,8 +218,36 @@ impl Reader {
         })
     }
 
+    /// For each field what each word weighs in each role.
+    fn meant(
+        &self,
+        page: &Page<'_>,
+        states: Option<&States>,
+    ) -> Result<Vec<Vec<f32>>, ReaderError> {
+        let (Some(meaning), Some(states)) = (&self.parts.meaning, states) else {
+            return Ok(Vec::new());
+        };
+        if meaning.width != states.width {
+            return Err(ReaderError::OtherEncoder);
+        }
+        let meanings = Meanings::new(page, states);
+        let fields = meaning.weights.chunks_exact(ROLES * meaning.width);
+        Ok(fields.map(|weights| meanings.weigh(weights)).collect())
+    }
+
+    /// What a candidate weighs for a field.
+    fn score(&self, seen: &Seen<'_>, field: usize, candidate: usize, features: &[u32]) -> f64 {
+        let meant = seen.meant.get(field).map_or(0.0, |table| {
+            let seen = roles(seen.page, &seen.look.candidates[candidate]);
+            seen.map(|(word, role)| f64::from(table[word * ROLES + role]))
+                .sum()
+        });
+        meant + self.weights.score(field, features)
+    }
+
     /// The value of a field that a document has once.
-    fn choose(&self, page: &Page<'_>, look: &Look, number: usize) -> Result<Pointed, ReaderError> {
+    fn choose(&self, seen: &Seen<'_>, number: usize) -> Result<Pointed, ReaderError> {
+        let (page, look) = (seen.page, &seen.look);
         let field = self.search.field(number);
         let own = &look.own[number];
         let mut features = Vec::new();
@@ -213,7 +263,7 @@ impl Reader {
             {
                 continue;
             }
-            let score = self.weights.score(number, &features);
+            let score = self.score(seen, number, candidate, &features);
             let key = look.candidates[candidate].key();
             let slot = *known.entry(key).or_insert(answers.len());
             match answers.get_mut(slot) {
@@ -298,8 +348,9 @@ impl Reader {
     }
 
     /// The items of all lists: each candidate is a value of one of their fields, or of none.
-    fn collect(&self, page: &Page<'_>, look: &Look, filled: &mut Filled) {
-        let (likely, missed) = self.mark(look);
+    fn collect(&self, seen: &Seen<'_>, filled: &mut Filled) {
+        let (page, look) = (seen.page, &seen.look);
+        let (likely, missed) = self.mark(seen);
         filled.doubt = missed;
         let mut taken: Vec<Marked> = Vec::new();
         for (share, candidate, field) in likely {
@@ -354,7 +405,8 @@ impl Reader {
 
     /// The candidates that are probably values of lists, most probable first: share,
     /// candidate and field; and the logarithm of how sure it is that the others are none.
-    fn mark(&self, look: &Look) -> (Vec<(f64, usize, usize)>, f64) {
+    fn mark(&self, seen: &Seen<'_>) -> (Vec<(f64, usize, usize)>, f64) {
+        let look = &seen.look;
         // For each candidate its scores by field, against none at 0.
         let mut scores: BTreeMap<usize, Vec<(usize, f64)>> = BTreeMap::new();
         let mut features = Vec::new();
@@ -369,7 +421,7 @@ impl Reader {
                     .search
                     .features(look, (field, candidate), None, &mut features)
                 {
-                    let score = self.weights.score(field, &features);
+                    let score = self.score(seen, field, candidate, &features);
                     scores.entry(candidate).or_default().push((field, score));
                 }
             }
@@ -394,6 +446,13 @@ impl Reader {
         likely.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         (likely, missed)
     }
+}
+
+/// A page with its candidates, and for each field what each word weighs in each role.
+struct Seen<'t> {
+    page: &'t Page<'t>,
+    look: Look,
+    meant: Vec<Vec<f32>>,
 }
 
 /// A candidate that is taken for a value of a list.
