@@ -14,8 +14,8 @@ pub(super) struct Aligned {
     pub(super) values: Vec<Target>,
     /// The values of lists: candidate and field.
     pub(super) marks: BTreeMap<u32, usize>,
-    /// For each list and item the lines of its values and the field that comes first.
-    pub(super) items: Vec<Vec<(Vec<usize>, usize)>>,
+    /// For each list and item the lines of its values.
+    pub(super) items: Vec<Vec<Vec<usize>>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -95,7 +95,7 @@ fn nearest(page: &Page<'_>, look: &Look, own: &[u32], text: &str) -> Target {
     }
 }
 
-type Marked = (BTreeMap<u32, usize>, Vec<(Vec<usize>, usize)>);
+type Marked = (BTreeMap<u32, usize>, Vec<Vec<usize>>);
 
 /// The candidates of one field with a key, as places in the order of the text; candidates
 /// that overlap are one place.
@@ -134,7 +134,7 @@ fn mark_values(
         let before = used.entry((*field, key)).or_default();
         if let Some(place) = places(look, *field, key).get(*before) {
             let line = look.candidates[place[0] as usize].lines(page).0;
-            lines.push((vec![line], *field));
+            lines.push(vec![line]);
             marks.extend(place.iter().map(|&candidate| (candidate, *field)));
         }
         *before += 1;
@@ -196,7 +196,7 @@ fn mark_items(
             continue;
         };
         let mut taken: Vec<(usize, usize)> = Vec::new();
-        let mut own: Vec<(usize, usize, usize)> = Vec::new();
+        let mut own: Vec<usize> = Vec::new();
         for (field, candidates) in &places {
             // The same number may be quantity and price: each place counts once.
             let free = |place: &&Vec<u32>| {
@@ -216,13 +216,13 @@ fn mark_items(
             };
             let candidate = &look.candidates[place[0] as usize];
             taken.push((candidate.start, candidate.end));
-            own.push((candidate.start, line_of(place), *field));
+            own.push(line_of(place));
             marks.extend(place.iter().map(|&number| (number, *field)));
         }
-        own.sort_unstable();
-        if let Some(&(_, _, first)) = own.first() {
-            from = own.iter().map(|&(_, line, _)| line).max().unwrap_or(line);
-            lines.push((own.iter().map(|&(_, line, _)| line).collect(), first));
+        if let Some(&last) = own.iter().max() {
+            from = last;
+            own.sort_unstable();
+            lines.push(own);
         }
     }
     (marks, lines)

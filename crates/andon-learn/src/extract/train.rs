@@ -455,8 +455,8 @@ fn learn(learning: &mut Learning<'_>, choice: &Choice) {
 
 /// What an example shows of how its lists are written.
 struct Seen {
-    /// For each list and item the lines of its values and the field that comes first.
-    items: Vec<Vec<(Vec<usize>, usize)>>,
+    /// For each list and item the lines of its values.
+    items: Vec<Vec<Vec<usize>>>,
     /// Whether a value lies within another.
     nested: bool,
 }
@@ -486,27 +486,19 @@ fn grouping_of(fields: &Fields, seen: &[Seen]) -> Vec<Grouping> {
     (0..lists.map_or(0, |last| last + 1))
         .map(|list| {
             let (mut items, mut in_line) = (0, 0);
-            let mut first: BTreeMap<usize, usize> = BTreeMap::new();
             for seen in seen {
                 let mut last = None;
-                for (lines, field) in &seen.items[list] {
+                for lines in &seen.items[list] {
                     items += 1;
                     let own = lines[0];
                     in_line += usize::from(lines.iter().all(|&l| l == own) && last != Some(own));
                     last = Some(own);
-                    *first.entry(*field).or_default() += 1;
                 }
             }
-            let enough = |count: usize| count * 20 >= items * 19;
-            let most = first
-                .into_iter()
-                .max_by_key(|&(field, count)| (count, field));
-            match most {
-                // A plain value is an item of its own, wherever it stands.
-                _ if fields.is_plain(list) => Grouping::Repeat,
-                _ if enough(in_line) => Grouping::Line,
-                Some((field, count)) if enough(count) => Grouping::From(field),
-                _ => Grouping::Repeat,
+            // A plain value is an item of its own, wherever it stands.
+            match !fields.is_plain(list) && in_line * 20 >= items * 19 {
+                true => Grouping::Line,
+                false => Grouping::Repeat,
             }
         })
         .collect()

@@ -270,3 +270,53 @@ fn what_an_encoder_makes_of_words_finds_words_that_no_example_had() {
     // Without the states that it was trained with nothing is to be relied on.
     assert_eq!(with.read(text, None).unwrap().confidence, 0.0);
 }
+
+#[test]
+fn an_item_keeps_its_own_values_where_another_lacks_one() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"positions": {"type": "array", "items": {
+            "type": "object",
+            "properties": {
+                "article": {"type": ["string", "null"]},
+                "text": {"type": "string"},
+                "quantity": {"type": "integer"}
+            },
+            "required": ["text", "quantity"]
+        }}},
+        "required": ["positions"]
+    });
+    let mut random = Random::seeded(7);
+    let parts = ["ball bearing", "seal kit", "label roll", "oil filter"];
+    let mut notes = Vec::new();
+    for _ in 0..60 {
+        let in_lines = random.below(2) == 0;
+        let (mut text, mut positions) = (String::new(), Vec::new());
+        for number in 1..3 + random.below(3) {
+            let article = format!("A{}", 1000 + random.below(9000));
+            let has_article = random.below(2) == 0;
+            let part = parts[random.below(parts.len())];
+            let quantity = 1 + random.below(900);
+            let written = if has_article { &article } else { "-" };
+            text.push_str(&match in_lines {
+                true => format!("{written}\t{part}\t{quantity}\n"),
+                false if has_article => format!("{number}. {article} {part}\n   {quantity} pcs\n"),
+                false => format!("{number}. {part}\n   {quantity} pcs\n"),
+            });
+            let article = if has_article {
+                json!(article)
+            } else {
+                Value::Null
+            };
+            positions.push(json!({"article": article, "text": part, "quantity": quantity}));
+        }
+        notes.push((text, json!({"positions": positions})));
+    }
+    let learnt = learn_reader("note", &schema, &pairs(&notes), None, &Default::default).unwrap();
+    let right = learnt
+        .held_out
+        .iter()
+        .filter(|note| note.is_right())
+        .count();
+    assert!(right >= 57, "{right} of 60");
+}

@@ -234,7 +234,7 @@ impl Candidate {
             _ => {
                 let written = spelling.write(text);
                 let trimmed = written.trim_end_matches([',', ';', ':']).trim_end();
-                Value::from(trimmed)
+                Value::from(unbracketed(trimmed))
             }
         };
         if field.admits(&value) {
@@ -248,6 +248,22 @@ impl Candidate {
     pub(super) fn has_place(&self) -> bool {
         self.start < self.end
     }
+}
+
+/// A text without brackets that have no other half, and without a pair around all of it.
+fn unbracketed(text: &str) -> &str {
+    for (open, close) in [('(', ')'), ('[', ']'), ('<', '>')] {
+        let opened = text.matches(open).count();
+        let closed = text.matches(close).count();
+        let inner = match (text.strip_prefix(open), text.strip_suffix(close)) {
+            (Some(_), Some(_)) if opened == 1 && closed == 1 => &text[1..text.len() - 1],
+            (_, Some(inner)) if opened < closed => inner,
+            (Some(inner), _) if opened > closed => inner,
+            _ => continue,
+        };
+        return inner.trim();
+    }
+    text
 }
 
 /// What a text value is known by.

@@ -314,6 +314,14 @@ impl<'t> Page<'t> {
         self.amounts = amounts;
     }
 
+    /// The line of the token at a byte, or of the last one before it.
+    pub(super) fn line_at(&self, byte: usize) -> usize {
+        let behind = self.tokens.partition_point(|token| token.start <= byte);
+        behind
+            .checked_sub(1)
+            .map_or(0, |token| self.tokens[token].line)
+    }
+
     /// The first and last token that a range of bytes touches.
     pub(super) fn around(&self, start: usize, end: usize) -> Option<(usize, usize)> {
         let first = self.tokens.partition_point(|token| token.end <= start);

@@ -1,6 +1,6 @@
 //! A trained reader: from a text to an object, with the place of each value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -19,14 +19,18 @@ use crate::digest::Digest;
 use crate::engine::States;
 use serde::{Deserialize, Serialize};
 
+/// What is less probable is not taken for a value of a list even where one must be.
+const LEAST_SHARE: f64 = 0.01;
+
+/// What is less probable does not make one doubt that a list is whole.
+const LEAST_DOUBT: f64 = 0.05;
+
 /// How the values of a list become items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Grouping {
     /// An item is on one line, and no line has two.
     Line,
-    /// An item begins with the field of this number.
-    From(usize),
-    /// An item ends where one of its fields comes again.
+    /// An item ends where one of its fields comes again: before the line that has it.
     Repeat,
 }
 
@@ -350,8 +354,7 @@ impl Reader {
     /// The items of all lists: each candidate is a value of one of their fields, or of none.
     fn collect(&self, seen: &Seen<'_>, filled: &mut Filled) {
         let (page, look) = (seen.page, &seen.look);
-        let (likely, missed) = self.mark(seen);
-        filled.doubt = missed;
+        let (likely, unlikely) = self.mark(seen);
         let mut taken: Vec<Marked> = Vec::new();
         for (share, candidate, field) in likely {
             let candidate = look.candidates[candidate];
@@ -377,18 +380,33 @@ impl Reader {
             }
         }
         taken.sort_by_key(|marked| (marked.candidate.start, marked.candidate.end));
+        let spans = taken
+            .iter()
+            .map(|marked| (marked.candidate.start, marked.candidate.end));
+        let spans: Vec<(usize, usize)> = spans.collect();
+        // What each line has of each list.
+        let mut on_line: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+        for marked in &taken {
+            if let Some(list) = self.search.field(marked.field).list {
+                let line = marked.candidate.lines(page).0;
+                on_line.entry((list, line)).or_default().push(marked.field);
+            }
+        }
         let mut last_line = vec![None; filled.items.len()];
         for marked in taken {
             let Some(list) = self.search.field(marked.field).list else {
                 continue;
             };
             let line = marked.candidate.lines(page).0;
-            let has = |item: &Item| item.iter().any(|pointed| pointed.field == marked.field);
+            let has = |item: &Item, field| item.iter().any(|pointed| pointed.field == field);
+            let is_new = last_line[list] != Some(line);
             let begins = match (self.parts.grouping[list], filled.items[list].last()) {
                 (_, None) => true,
-                (Grouping::Line, _) => last_line[list] != Some(line),
-                (Grouping::From(first), Some(item)) => marked.field == first || has(item),
-                (Grouping::Repeat, Some(item)) => has(item),
+                (Grouping::Line, _) => is_new,
+                (Grouping::Repeat, Some(item)) if is_new => {
+                    on_line[&(list, line)].iter().any(|&field| has(item, field))
+                }
+                (Grouping::Repeat, Some(item)) => has(item, marked.field),
             };
             last_line[list] = Some(line);
             let field = marked.field;
@@ -401,11 +419,69 @@ impl Reader {
                 None => filled.items[list].push(vec![pointed]),
             }
         }
+        self.complete(seen, &unlikely, spans, filled);
     }
 
-    /// The candidates that are probably values of lists, most probable first: share,
-    /// candidate and field; and the logarithm of how sure it is that the others are none.
-    fn mark(&self, seen: &Seen<'_>) -> (Vec<(f64, usize, usize)>, f64) {
+    /// Gives items what they must have and nothing seemed to be: the most probable place on
+    /// their own lines. What is then left over, or left out, is doubted.
+    fn complete(
+        &self,
+        seen: &Seen<'_>,
+        unlikely: &[Weighed],
+        mut taken: Vec<(usize, usize)>,
+        filled: &mut Filled,
+    ) {
+        let page = seen.page;
+        let line_of = |pointed: &Pointed| pointed.span.map(|(start, _)| page.line_at(start));
+        let mut used = BTreeSet::new();
+        for (field, definition) in self.search.fields.all().iter().enumerate() {
+            let Some(list) = definition.list.filter(|_| !definition.may_be_absent) else {
+                continue;
+            };
+            for item in &mut filled.items[list] {
+                let lines = item.iter().filter_map(line_of);
+                let (Some(first), Some(last)) = (lines.clone().min(), lines.max()) else {
+                    continue;
+                };
+                if item.iter().any(|pointed| pointed.field == field) {
+                    continue;
+                }
+                let best = unlikely.iter().find_map(|&(share, candidate, own)| {
+                    let place = &seen.look.candidates[candidate];
+                    let free =
+                        |&(start, end): &(usize, usize)| place.end <= start || place.start >= end;
+                    let (from, to) = place.lines(page);
+                    let fits = own == field && first <= from && to <= last;
+                    if !fits || !taken.iter().all(free) {
+                        return None;
+                    }
+                    let spelling = &self.parts.spelling[field];
+                    let value = place.value(page, definition, &self.search.memory, spelling)?;
+                    Some((share, candidate, value))
+                });
+                match best {
+                    Some((share, candidate, value)) => {
+                        let place = &seen.look.candidates[candidate];
+                        taken.push((place.start, place.end));
+                        used.insert(candidate);
+                        item.push(self.pointed(page, field, (place, value), share));
+                    }
+                    None => {
+                        let surest = item.iter().map(|pointed| pointed.confidence);
+                        filled.doubt += (1.0 - surest.fold(0.0, f64::max)).max(1e-6).ln();
+                    }
+                }
+            }
+        }
+        let left_out = unlikely
+            .iter()
+            .filter(|(share, candidate, _)| *share > LEAST_DOUBT && !used.contains(candidate));
+        filled.doubt += left_out.map(|(share, ..)| (1.0 - share).ln()).sum::<f64>();
+    }
+
+    /// The candidates that are probably values of lists, and those that might be, each most
+    /// probable first.
+    fn mark(&self, seen: &Seen<'_>) -> (Vec<Weighed>, Vec<Weighed>) {
         let look = &seen.look;
         // For each candidate its scores by field, against none at 0.
         let mut scores: BTreeMap<usize, Vec<(usize, f64)>> = BTreeMap::new();
@@ -426,8 +502,7 @@ impl Reader {
                 }
             }
         }
-        let mut likely: Vec<(f64, usize, usize)> = Vec::new();
-        let mut missed = 0.0;
+        let (mut likely, mut unlikely) = (Vec::new(), Vec::new());
         for (candidate, scores) in scores {
             let top = scores.iter().map(|(_, score)| *score).fold(0.0, f64::max);
             let sum: f64 = scores.iter().map(|(_, score)| (score - top).exp()).sum();
@@ -437,16 +512,21 @@ impl Reader {
                 continue;
             };
             let share = (score - top).exp() / total;
-            if score > 0.0 {
-                likely.push((share, candidate, field));
-            } else if share > 0.05 {
-                missed += (1.0 - share).ln();
+            match score > 0.0 {
+                true => likely.push((share, candidate, field)),
+                false if share > LEAST_SHARE => unlikely.push((share, candidate, field)),
+                false => {}
             }
         }
-        likely.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        (likely, missed)
+        for weighed in [&mut likely, &mut unlikely] {
+            weighed.sort_by(|a: &Weighed, b: &Weighed| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        }
+        (likely, unlikely)
     }
 }
+
+/// A candidate for a field of a list: how probable it is, the candidate and the field.
+type Weighed = (f64, usize, usize);
 
 /// A page with its candidates, and for each field what each word weighs in each role.
 struct Seen<'t> {
