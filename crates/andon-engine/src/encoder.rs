@@ -297,27 +297,14 @@ impl Embed for Encoder {
         if tokens.len() > self.identity.context_tokens {
             return Ok(None);
         }
-        let (known, spans) = with_spans(tokenizer, text)
+        let encoding = unbroken(|| tokenizer.encode(text, true))
             .map_err(|error| EngineError::Invalid(format!("the text has no tokens: {error}")))?;
-        if known != tokens {
-            return Ok(None);
-        }
         Ok(Some(States {
-            spans,
+            spans: encoding.get_offsets().to_vec(),
             states: self.model.middle(&self.kernels, &[tokens]),
             width: self.model.width(),
         }))
     }
-}
-
-/// The tokens of a text with the bytes that each stands for, those that begin and end the
-/// text with none.
-fn with_spans(
-    tokenizer: &Tokenizer,
-    text: &str,
-) -> tokenizers::Result<(Vec<u32>, Vec<(usize, usize)>)> {
-    let encoding = unbroken(|| tokenizer.encode(text, true))?;
-    Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
 }
 
 impl EncoderWeights for Encoder {
