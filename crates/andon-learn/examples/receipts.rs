@@ -1,31 +1,19 @@
-//! Measures readers on public sets: receipts (`sroie`, five folds) and entities of work
-//! orders (`maintie`). Sets are found by `ANDON_DATA`, and skipped where they are absent.
+//! Measures readers on receipts (`sroie`, five folds), and shows their errors. The set is found
+//! by `ANDON_DATA`, and skipped where it is absent.
 //!
-//! `cargo run --release -p andon-learn --example receipts [sroie|maintie] [errors]`
+//! `cargo run --release -p andon-learn --example receipts [COUNT] [errors]`
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use andon_engine::{Encoder, EncoderFiles};
-use andon_kernels::Kernels;
-use andon_kernels::isa::Isa;
-use andon_learn::extract::{Graded, grade_reader, learn_reader};
+use andon_learn::extract::{Graded, learn_reader};
 use andon_task::extract::folded;
 use serde_json::{Value, json};
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let has = |word: &str| words.iter().any(|w| w == word);
-    if has("sroie") || !has("maintie") {
-        receipts(has("errors"));
-    }
-    if has("maintie") || !has("sroie") {
-        entities(has("errors"));
-    }
+    receipts(std::env::args().any(|word| word == "errors"));
 }
 
 fn lines(path: &str) -> Option<Vec<Value>> {
@@ -163,128 +151,4 @@ fn calibration(graded: &[Graded]) {
         "records: ece {ece:.3}, right among the surest 80 %: {:.2}",
         100.0 * right as f64 / at as f64
     );
-}
-
-const CLASSES: [&str; 5] = ["PhysicalObject", "State", "Process", "Activity", "Property"];
-
-/// An order as an example: text, expected object, and the right spans in bytes.
-type Order = (String, Value, Vec<(usize, usize, String)>);
-
-fn order(line: &Value) -> Order {
-    let tokens: Vec<&str> = line["tokens"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|t| t.as_str().unwrap())
-        .collect();
-    let mut expected: BTreeMap<&str, Vec<String>> =
-        CLASSES.iter().map(|class| (*class, Vec::new())).collect();
-    let mut spans = Vec::new();
-    for entity in line["entities"].as_array().unwrap() {
-        let (start, end) = (
-            entity["start"].as_u64().unwrap() as usize,
-            entity["end"].as_u64().unwrap() as usize,
-        );
-        let class = entity["type"].as_str().unwrap().split('/').next().unwrap();
-        let text = tokens[start..end].join(" ");
-        let from = tokens[..start]
-            .iter()
-            .map(|token| token.len() + 1)
-            .sum::<usize>();
-        spans.push((from, from + text.len(), class.to_owned()));
-        expected.get_mut(class).unwrap().push(text);
-    }
-    (tokens.join(" "), json!(expected), spans)
-}
-
-fn entities(errors: bool) {
-    let (Some(train), Some(dev)) = (
-        lines("maintie/gold.train.jsonl"),
-        lines("maintie/gold.dev.jsonl"),
-    ) else {
-        return;
-    };
-    let home = std::env::var_os("ANDON_HOME").map(PathBuf::from).unwrap();
-    let encoder = Encoder::load(
-        "minilm:l6",
-        &EncoderFiles::within(&home.join("models/minilm-l6")),
-        Arc::new(Kernels::new(Isa::detect(), 2)),
-    )
-    .unwrap();
-    let train: Vec<Order> = train.iter().map(order).collect();
-    let dev: Vec<Order> = dev.iter().map(order).collect();
-    let properties: serde_json::Map<String, Value> = CLASSES
-        .iter()
-        .map(|class| {
-            (
-                (*class).to_owned(),
-                json!({"type": "array", "items": {"type": "string"}}),
-            )
-        })
-        .collect();
-    let schema = json!({"type": "object", "properties": properties, "required": CLASSES});
-    let examples: Vec<(&str, &Value)> = train
-        .iter()
-        .map(|(text, expected, _)| (text.as_str(), expected))
-        .collect();
-    let began = Instant::now();
-    let learnt = learn_reader("entities", &schema, &examples, Some(&encoder), &|| {
-        began.elapsed()
-    })
-    .unwrap();
-    let took = began.elapsed();
-    let held: Vec<&Graded> = learnt.held_out.iter().collect();
-    println!(
-        "maintie train, five folds: F1 {:.2}",
-        f1(&held, &train, false)
-    );
-    let examples: Vec<(&str, &Value)> = dev
-        .iter()
-        .map(|(text, expected, _)| (text.as_str(), expected))
-        .collect();
-    let graded = grade_reader(&learnt.reader, &examples, &encoder, &|| began.elapsed()).unwrap();
-    println!(
-        "maintie dev: F1 {:.2}, trained 6 times in {:.1} s",
-        f1(&graded.iter().collect::<Vec<_>>(), &dev, errors),
-        took.as_secs_f64()
-    );
-}
-
-/// Micro F1 over exact spans and types.
-fn f1(graded: &[&Graded], orders: &[Order], errors: bool) -> f64 {
-    let (mut right, mut read, mut wanted) = (0, 0, 0);
-    for (graded, (text, _, spans)) in graded.iter().zip(orders) {
-        let own: Vec<(usize, usize, String)> = graded
-            .reading
-            .iter()
-            .flat_map(|reading| &reading.fields)
-            .filter_map(|pointed| {
-                let class = pointed.path.split('[').next()?.to_owned();
-                pointed.span.map(|(start, end)| (start, end, class))
-            })
-            .collect();
-        right += own.iter().filter(|span| spans.contains(span)).count();
-        read += own.len();
-        wanted += spans.len();
-        if errors {
-            let show = |(start, end, class): &(usize, usize, String)| {
-                format!("{}={class}", &text[*start..*end])
-            };
-            let missing: Vec<String> = spans
-                .iter()
-                .filter(|s| !own.contains(s))
-                .map(show)
-                .collect();
-            let extra: Vec<String> = own
-                .iter()
-                .filter(|s| !spans.contains(s))
-                .map(show)
-                .collect();
-            if !missing.is_empty() || !extra.is_empty() {
-                println!("{text} | missing {missing:?} | extra {extra:?}");
-            }
-        }
-    }
-    println!("  right {right} of {read} read, {wanted} wanted");
-    200.0 * f64::from(right as u32) / (read + wanted) as f64
 }

@@ -14,6 +14,10 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::task::Class;
 
+mod embed;
+
+pub use embed::{Embed, States};
+
 /// Which model answers, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -574,39 +578,4 @@ pub trait Score: Send + Sync {
     /// model goes, so that later prompts with the same beginning cost only what
     /// follows it. Returns the tokens kept; an engine that keeps nothing says 0.
     fn pin(&self, prompts: &[Prompt]) -> Result<usize, EngineError>;
-}
-
-/// An encoder: text in, a vector of unit length out.
-pub trait Embed: Send + Sync {
-    /// Which model this is.
-    fn identity(&self) -> &Identity;
-
-    /// The length of the vectors.
-    fn dimensions(&self) -> usize;
-
-    /// The number of tokens in `text`, as the encoder counts them.
-    fn count_tokens(&self, text: &str) -> Result<usize, EngineError>;
-
-    /// One vector of unit length for each text. A text that does not fit the
-    /// context is refused with both counts.
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError>;
-
-    /// What the middle of the encoder makes of each token of a text: there a word's
-    /// meaning among its neighbours shows best, before the states become alike. `None` where
-    /// the encoder does not say, or the text does not fit the context.
-    fn states(&self, text: &str) -> Result<Option<States>, EngineError> {
-        let _ = text;
-        Ok(None)
-    }
-}
-
-/// States of a text's tokens.
-#[derive(Clone, Debug, PartialEq)]
-pub struct States {
-    /// The bytes of the text that each token stands for.
-    pub spans: Vec<(usize, usize)>,
-    /// A state for each, `[token][width]`.
-    pub states: Vec<f32>,
-    /// Numbers of a state.
-    pub width: usize,
 }
