@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use andon_store::Paid;
 use andon_task::audit::{Act, egress as key};
 use andon_task::digest::Digest;
 use andon_task::engine::GenerateRequest;
@@ -76,6 +77,14 @@ pub(super) struct Ready {
 pub(super) struct Sent {
     pub(super) reply: Reply,
     pub(super) egress: upstream::Egress,
+}
+
+/// In whose name it is sent.
+fn who<'a>(order: &Order<'a>) -> &'a str {
+    match order.principal {
+        Principal::Task(_) => "node",
+        Principal::Caller(name) => name,
+    }
 }
 
 impl Egress {
@@ -177,14 +186,8 @@ impl Egress {
         order: &Order<'_>,
         detail: Map<String, Value>,
     ) -> Result<i64, andon_store::Error> {
-        let who = match order.principal {
-            Principal::Task(_) => "node",
-            Principal::Caller(name) => name,
-        };
-        let row = self
-            .parts
-            .store
-            .append_audit(act, who, self.now(), Value::Object(detail))?;
+        let detail = Value::Object(detail);
+        let row = (self.parts.store).append_audit(act, who(order), self.now(), detail)?;
         Ok(row.0)
     }
 
@@ -266,12 +269,16 @@ impl Egress {
         detail.insert(key::UPSTREAM.to_owned(), line.name().into());
         detail.insert(key::TOKENS.to_owned(), (tokens.0 + tokens.1).into());
         detail.insert(key::COST.to_owned(), json!(cost));
-        if let Err(error) = self.append(Act::EgressSettled, order, detail) {
-            tracing::warn!(%error, "what came of a request is missing in the audit log");
-        }
-        let paid = self.parts.store.pay(line.name(), self.now(), tokens, cost);
-        if let Err(error) = paid {
-            tracing::warn!(%error, "what a request cost is missing");
+        let paid = Paid {
+            upstream: line.name().to_owned(),
+            at: self.now(),
+            prompt_tokens: tokens.0,
+            completion_tokens: tokens.1,
+            cost,
+        };
+        let detail = Value::Object(detail);
+        if let Err(error) = self.parts.store.settle_egress(paid, who(order), detail) {
+            tracing::warn!(%error, "what came of a request, and what it cost, is missing");
         }
     }
 }

@@ -1,5 +1,12 @@
 //! What waits for a link, and what is done when it is back.
 
+use std::collections::VecDeque;
+use std::ops::AddAssign;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
 use andon_store::{NewPlace, Place, Placed};
 use andon_task::engine::{GenerateRequest, Grammar, Message, Prompt, Role};
 use andon_task::policy::Principal;
@@ -14,6 +21,10 @@ use super::passage::{Closed, Order};
 use super::{Egress, Line};
 use crate::error::Error;
 use crate::node::Node;
+
+/// So many are sent at once: their rows are committed together, and a slow upstream
+/// answers them beside each other.
+const SENDERS: usize = 12;
 
 /// A question as it waits: redacted.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +73,13 @@ pub struct Drained {
     pub settled: usize,
     /// Not to be sent any more.
     pub expired: usize,
+}
+
+impl AddAssign for Drained {
+    fn add_assign(&mut self, other: Self) {
+        self.settled += other.settled;
+        self.expired += other.expired;
+    }
 }
 
 /// What became of a place.
@@ -124,6 +142,113 @@ impl Egress {
     }
 }
 
+/// Those who send what waits, in its order.
+struct Senders<'a> {
+    node: &'a Node,
+    egress: &'a Egress,
+    /// So many are taken out of the queue at once.
+    taken_at_once: usize,
+    /// Taken out, and not sent yet.
+    taken: Mutex<VecDeque<Place>>,
+    /// A link failed, or nothing is left.
+    is_over: AtomicBool,
+}
+
+impl<'a> Senders<'a> {
+    fn new(node: &'a Node, egress: &'a Egress, taken_at_once: usize) -> Self {
+        Self {
+            node,
+            egress,
+            taken_at_once,
+            taken: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends from several threads until it is over. What was taken out and not sent waits
+    /// again.
+    fn work_together(&self) -> Result<Drained, Error> {
+        let parts: Vec<thread::Result<Result<Drained, Error>>> = thread::scope(|scope| {
+            let work = || {
+                let worked = self.work(usize::MAX);
+                if worked.is_err() {
+                    self.end();
+                }
+                worked
+            };
+            let threads: Vec<_> = (0..SENDERS).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join()).collect()
+        });
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsent: Vec<i64> = taken.drain(..).map(|place| place.id).collect();
+        if !unsent.is_empty() {
+            self.node.store.return_to_queue(unsent, self.node.now())?;
+        }
+        let mut drained = Drained::default();
+        for part in parts {
+            match part {
+                Ok(part) => drained += part?,
+                Err(panic) => {
+                    // What it had in hand is nobody's now, and nobody else sends.
+                    self.node.store.recover_queue(self.node.now())?;
+                    resume_unwind(panic);
+                }
+            }
+        }
+        Ok(drained)
+    }
+
+    /// Sends `most` at most.
+    fn work(&self, most: usize) -> Result<Drained, Error> {
+        let mut drained = Drained::default();
+        for _ in 0..most {
+            let Some(place) = self.next()? else { break };
+            let (store, now) = (&self.node.store, || self.node.now());
+            match self.node.send_place(self.egress, &place) {
+                Ok(Fate::Settled) => drained.settled += 1,
+                Ok(Fate::Expired(reason)) => {
+                    store.expire_queued(place.id, now(), &reason)?;
+                    drained.expired += 1;
+                }
+                Ok(Fate::Waits) => {
+                    self.end();
+                    store.return_to_queue(vec![place.id], now())?;
+                }
+                Err(error) => {
+                    self.end();
+                    store.return_to_queue(vec![place.id], now())?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(drained)
+    }
+
+    fn next(&self) -> Result<Option<Place>, Error> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_over() {
+            return Ok(None);
+        }
+        if taken.is_empty() {
+            let now = self.node.now();
+            taken.extend(self.node.store.take_from_queue(now, self.taken_at_once)?);
+        }
+        let place = taken.pop_front();
+        if place.is_none() {
+            self.end();
+        }
+        Ok(place)
+    }
+}
+
 impl Node {
     /// Lets what was in flight when a node ended wait again. Only a process that is
     /// alone in sending may ask for it.
@@ -148,23 +273,17 @@ impl Node {
         {
             return Ok(drained);
         }
-        while let Some(place) = self.store.take_from_queue(self.now())? {
-            match self.send_place(egress, &place) {
-                Ok(Fate::Settled) => drained.settled += 1,
-                Ok(Fate::Expired(reason)) => {
-                    self.store.expire_queued(place.id, self.now(), &reason)?;
-                    drained.expired += 1;
-                }
-                Ok(Fate::Waits) => {
-                    self.store.return_to_queue(place.id, self.now())?;
-                    break;
-                }
-                Err(error) => {
-                    self.store.return_to_queue(place.id, self.now())?;
-                    return Err(error);
-                }
+        // One goes ahead where the link is only thought to be back.
+        let is_sure = |line: &Line| line.upstream.link() == Link::Up;
+        if !egress.lines.iter().any(is_sure) {
+            let first = Senders::new(self, egress, 1);
+            drained += first.work(1)?;
+            if first.is_over() {
+                return Ok(drained);
             }
         }
+        let senders = Senders::new(self, egress, 2 * SENDERS);
+        drained += senders.work_together()?;
         Ok(drained)
     }
 
