@@ -113,30 +113,6 @@ impl Egress {
         })
     }
 
-    /// The same for a request that was redacted before: it has to pass what is looked
-    /// for today.
-    pub(super) fn prepare_kept(
-        &self,
-        line: &Line,
-        order: &Order<'_>,
-        kept: GenerateRequest,
-    ) -> Result<Ready, Closed> {
-        self.allow(line, order)?;
-        let body = line.upstream.compose(&kept, order.delivery)?;
-        let mut session = self.parts.redactor.session();
-        session.adopt(&String::from_utf8_lossy(&body));
-        session
-            .scan(&body)
-            .map_err(|error| self.refuse(line, order, error))?;
-        let redactions = session.counts().clone();
-        Ok(Ready {
-            request: kept,
-            body,
-            redactions,
-            restorer: Restorer::default(),
-        })
-    }
-
     fn allow(&self, line: &Line, order: &Order<'_>) -> Result<(), Closed> {
         match self.denied(order.principal, order.fields, line) {
             None => Ok(()),
