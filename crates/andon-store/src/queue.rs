@@ -323,13 +323,7 @@ impl Store {
     pub fn settle_egress(&self, paid: Paid, who: &str, detail: Value) -> Result<AuditId, Error> {
         let who = who.to_owned();
         self.write_audited(move |connection| {
-            let row = audit::append(
-                connection,
-                Act::EgressSettled,
-                Some(&who),
-                paid.at,
-                &detail,
-            )?;
+            let row = audit::append(connection, Act::EgressSettled, Some(&who), paid.at, &detail)?;
             connection
                 .prepare_cached(
                     "INSERT INTO spending (at, upstream, prompt_tokens, completion_tokens, cost)

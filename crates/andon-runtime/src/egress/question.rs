@@ -90,19 +90,24 @@ impl Node {
             Kind::Answer if run.answered_by == Answerer::Passages => {
                 let index = Arc::clone(&self.rankers.serving(&task.name)?.index);
                 let sections = sections(&index, run);
-                let offered: Vec<(String, String)> =
-                    sections.iter().map(|&number| offer(&index, number)).collect();
-                let most = offered.len().checked_sub(1)? + 1;
+                let offered: Vec<(String, String)> = sections
+                    .iter()
+                    .map(|&number| offer(&index, number))
+                    .collect();
+                if offered.is_empty() {
+                    return None;
+                }
                 let quotation = json!({
                     "type": "object",
                     "properties": {
-                        "passage": {"type": "integer", "minimum": 1, "maximum": most},
+                        "passage": {"type": "integer", "minimum": 1, "maximum": offered.len()},
                         "text": {"type": "string"},
                     },
                     "required": ["passage", "text"],
                     "additionalProperties": false,
                 });
-                let list = json!({"type": "array", "items": quotation, "maxItems": MOST_QUOTATIONS});
+                let list =
+                    json!({"type": "array", "items": quotation, "maxItems": MOST_QUOTATIONS});
                 (
                     prompt::answer(task, &offered, text),
                     About::Answer { index, sections },

@@ -81,9 +81,8 @@ fn is_left(run: &Run) -> bool {
 
 #[test]
 fn values_come_back_as_the_text_has_them() {
-    let server = Server::start(|asked| {
-        says(&json!({"by": person(asked), "amount": 12, "unit": "kg"}))
-    });
+    let server =
+        Server::start(|asked| says(&json!({"by": person(asked), "amount": 12, "unit": "kg"})));
     let bench = Made::with(&server.url).bench();
     let run = bench.run_task("slip", SLIP, &Terms::default()).run;
     assert_eq!(
@@ -106,7 +105,10 @@ fn values_come_back_as_the_text_has_them() {
         Evidence::Egress(left) => Some(left.fields.clone()),
         _ => None,
     });
-    assert_eq!(left.expect("what left"), ["input", "instructions", "schema"]);
+    assert_eq!(
+        left.expect("what left"),
+        ["input", "instructions", "schema"]
+    );
 }
 
 /// A task, what an upstream says, and the reason that a person gets it after two tries.
@@ -162,7 +164,10 @@ fn an_answer_is_quoted_from_the_passages_that_were_sent() {
     let run = bench
         .run_task("ask", "What torque do the bolts take?", &Terms::default())
         .run;
-    assert_eq!((run.route, run.reason), (Route::Cloud, Reason::NotCalibrated));
+    assert_eq!(
+        (run.route, run.reason),
+        (Route::Cloud, Reason::NotCalibrated)
+    );
     assert_eq!(run.answer, "Bolts take 25 N·m. Juan Pérez has the wrench.");
     let Some(Evidence::Passage(quoted)) = run.evidence.first() else {
         panic!("{:?}", run.evidence);
@@ -178,7 +183,10 @@ fn what_no_passage_holds_is_a_persons() {
     let run = bench
         .run_task("ask", "What torque do the bolts take?", &Terms::default())
         .run;
-    assert_eq!((run.route, run.reason), (Route::Human, Reason::NotCalibrated));
+    assert_eq!(
+        (run.route, run.reason),
+        (Route::Human, Reason::NotCalibrated)
+    );
     assert!(is_left(&run));
     assert_eq!(server.count(), 1);
 }
@@ -186,13 +194,15 @@ fn what_no_passage_holds_is_a_persons() {
 #[test]
 fn passages_leave_only_where_the_policy_lets_them() {
     let server = Server::start(|_| says(&json!({"quotations": []})));
-    let policy =
-        "permit (principal, action, resource) unless { resource == Field::\"passages\" };";
+    let policy = "permit (principal, action, resource) unless { resource == Field::\"passages\" };";
     let bench = read(&Made::with(&server.url).policy(policy));
     let run = bench
         .run_task("ask", "What torque do the bolts take?", &Terms::default())
         .run;
-    assert_eq!((run.route, run.reason), (Route::Human, Reason::PolicyDenied));
+    assert_eq!(
+        (run.route, run.reason),
+        (Route::Human, Reason::PolicyDenied)
+    );
     assert_eq!(server.count(), 0);
 }
 

@@ -199,9 +199,11 @@ fn flap(requests: usize, flaps: usize) {
         let is_done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let client = || {
-                while let Ok(number) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
-                    (n < until).then_some(n + 1)
-                }) {
+                while let Ok(number) =
+                    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                        (n < until).then_some(n + 1)
+                    })
+                {
                     if number % every == 0 {
                         upstream.cut(number / every % 2 == 1);
                     }

@@ -82,8 +82,18 @@ pub(super) struct Patterns {
 type Written = (&'static str, Needs, &'static str, fn(&str) -> bool);
 
 const FORMS: &[Written] = &[
-    ("MAIL", Needs::Sign(b'@'), r"[\w.%+'-]+@[\w-]+(?:\.[\w-]+)*", any),
-    ("MAIL", Needs::Sign(b'@'), r"[\w.%+'-]+ ?@ ?[\w-]+(?:\.[\w-]+)+", any),
+    (
+        "MAIL",
+        Needs::Sign(b'@'),
+        r"[\w.%+'-]+@[\w-]+(?:\.[\w-]+)*",
+        any,
+    ),
+    (
+        "MAIL",
+        Needs::Sign(b'@'),
+        r"[\w.%+'-]+ ?@ ?[\w-]+(?:\.[\w-]+)+",
+        any,
+    ),
     (
         "MAIL",
         Needs::Bracket,
@@ -121,7 +131,12 @@ const FORMS: &[Written] = &[
         r"\b\d{1,3}(?:\[?\.\]?\d{1,3}){3}(?::\d{1,5}|/\d{1,2})?\b",
         is_ipv4,
     ),
-    ("MAC", Needs::Nothing, r"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b", any),
+    (
+        "MAC",
+        Needs::Nothing,
+        r"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b",
+        any,
+    ),
     (
         "MAC",
         Needs::Sign(b'.'),
@@ -158,15 +173,30 @@ const FORMS: &[Written] = &[
         r"(?i)\b(?:s ?/ ?n|sn|serial(?: ?(?:number|no|num|nr))?|serie|n[o°.]{0,3} ?(?:de )?serie|num(?:ero)? (?:de )?serie|seriennummer|imei|vin|bastidor)\b['\x22 .:#=no°]{0,6}([a-z0-9][a-z0-9/_.-]{3,})",
         has_digit,
     ),
-    ("SERIAL", Needs::Nothing, r"(?i)\b[a-hj-npr-z0-9]{17}\b", checksum::vehicle),
+    (
+        "SERIAL",
+        Needs::Nothing,
+        r"(?i)\b[a-hj-npr-z0-9]{17}\b",
+        checksum::vehicle,
+    ),
     (
         "PLATE",
         Needs::Digit,
         r"(?i)\b\d{4}[ -]?[bcdfghjklmnprstvwxyz]{3}\b",
         is_plate,
     ),
-    ("PLATE", Needs::Digit, r"\b[A-Z]{1,2}[ -]\d{4}[ -][A-Z]{1,2}\b", any),
-    ("PLATE", Needs::Digit, r"\b[A-Z]{2}[ -]?\d{3}[ -]?[A-Z]{2}\b", any),
+    (
+        "PLATE",
+        Needs::Digit,
+        r"\b[A-Z]{1,2}[ -]\d{4}[ -][A-Z]{1,2}\b",
+        any,
+    ),
+    (
+        "PLATE",
+        Needs::Digit,
+        r"\b[A-Z]{2}[ -]?\d{3}[ -]?[A-Z]{2}\b",
+        any,
+    ),
     ("PLATE", Needs::Digit, r"\b[A-Z]{2}\d{2} [A-Z]{3}\b", any),
     (
         "PLATE",

@@ -39,6 +39,9 @@ fn words_that_a_schema_allows_are_choices() {
 #[test]
 fn numbers_are_runs_of_digits() {
     let numbers = |text| numbers(text).into_iter().collect::<Vec<_>>();
-    assert_eq!(numbers("chg 2x brg 6205, 12.5 bar"), ["12", "2", "5", "6205"]);
+    assert_eq!(
+        numbers("chg 2x brg 6205, 12.5 bar"),
+        ["12", "2", "5", "6205"]
+    );
     assert!(numbers("no digits").is_empty());
 }
