@@ -56,7 +56,8 @@ reach: build ## make the head that recognises what small models are bad at
 bench: build ## measure speed on this machine, as JSON
 	@$(PEOPLE) bench
 
-bench-hybrid: setup ## the way to upstreams under a link that comes and goes, and what it costs
+bench-hybrid: build ## the way to upstreams: what the edge answers, a link that comes and goes, what it costs
+	@python3 scripts/hybrid $(PEOPLE)
 	ANDON_FLAP_REQUESTS=20000 cargo test --locked -p andon-runtime --test it -- a_link_that_comes_and_goes
 	cargo run --locked --release --quiet -p andon-runtime --example way_out
 

@@ -21,9 +21,6 @@ pub struct Finding {
     pub problem: String,
 }
 
-/// The fields that a task may send.
-const TASK_FIELDS: [Field; 3] = [Field::Input, Field::Instructions, Field::Labels];
-
 /// What is odd about the policies of a plant: names that there are not, and policies
 /// that say nothing about anything that could be sent.
 pub fn check(plant: &Plant, policy: &CedarPolicy) -> Vec<Finding> {
@@ -69,7 +66,8 @@ fn applies(plant: &Plant, cedar: &CedarPolicy, policy: &Policy, callers: &[Strin
     }
     let tasks = plant.tasks.values().flat_map(|task| {
         let principal = Principal::Task(task.name.clone());
-        TASK_FIELDS.map(|field| (principal.clone(), field, task.data_class))
+        let fields = task.fields().iter();
+        fields.map(move |&field| (principal.clone(), field, task.data_class))
     });
     let anybody = "anybody".to_owned();
     let callers = callers.iter().chain([&anybody]).flat_map(|caller| {

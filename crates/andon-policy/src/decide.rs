@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use andon_task::plant::Plant;
 use andon_task::policy::{Permit, Principal, Question, Verdict};
+use andon_task::redact::Field;
+use andon_task::task::DataClass;
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, EntityId, EntityTypeName, EntityUid, PolicyId,
     PolicySet, Request, Schema, ValidationMode, Validator,
@@ -23,10 +26,36 @@ action send appliesTo {
 };
 "#;
 
+/// The most answers that are kept. There are few questions, but for callers' names.
+const MOST_KNOWN: usize = 4_096;
+
 /// The policies of a plant, ready to be asked.
 pub struct CedarPolicy {
     parsed: Result<Parsed, String>,
     authorizer: Authorizer,
+    /// What was answered before: the policies know nothing but the question, not the time
+    /// either, so the same question has the same answer.
+    known: Mutex<BTreeMap<Asking, Verdict>>,
+}
+
+/// A question, as it is known again.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Asking {
+    principal: Principal,
+    field: Field,
+    class: DataClass,
+    upstream: String,
+}
+
+impl Asking {
+    fn of(question: &Question<'_>) -> Self {
+        Self {
+            principal: question.principal.clone(),
+            field: question.field,
+            class: question.class,
+            upstream: question.upstream.to_owned(),
+        }
+    }
 }
 
 pub(crate) struct Parsed {
@@ -48,6 +77,7 @@ impl CedarPolicy {
         Self {
             parsed: parse(files),
             authorizer: Authorizer::new(),
+            known: Mutex::default(),
         }
     }
 
@@ -102,16 +132,33 @@ impl Permit for CedarPolicy {
             Ok(parsed) => parsed,
             Err(reason) => return Verdict::Closed(reason.to_owned()),
         };
+        let asking = Asking::of(question);
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verdict) = known().get(&asking) {
+            return verdict.clone();
+        }
+        let verdict = self.judge(parsed, question);
+        let mut known = known();
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(asking, verdict.clone());
+        verdict
+    }
+
+    fn closed(&self) -> Option<&str> {
+        self.parsed().err()
+    }
+}
+
+impl CedarPolicy {
+    fn judge(&self, parsed: &Parsed, question: &Question<'_>) -> Verdict {
         let asked = self.ask(&parsed.policies, &parsed.schema, question);
         match (asked.allowed, asked.errors.is_empty()) {
             (true, _) => Verdict::Permitted(asked.reasons),
             (false, true) => Verdict::Denied(asked.reasons),
             (false, false) => Verdict::Denied(asked.errors),
         }
-    }
-
-    fn closed(&self) -> Option<&str> {
-        self.parsed().err()
     }
 }
 

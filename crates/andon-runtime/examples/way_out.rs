@@ -1,15 +1,20 @@
-//! Measures what redaction and policy add to a request that leaves the plant, as JSON:
-//! `make bench-hybrid`.
+//! Measures what redaction and policy add to a request that leaves the plant, and how long
+//! after its time a silent upstream is given up, as JSON: `make bench-hybrid`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+use std::net::TcpListener;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use andon_policy::CedarPolicy;
+use andon_remote::{Trust, Upstream};
+use andon_task::engine::{GenerateRequest, Message, Prompt, Role};
 use andon_task::plant::{Files, Plant};
 use andon_task::policy::{Permit as _, Principal, Question};
 use andon_task::redact::{Field, Redactor, SiteKey};
 use andon_task::task::DataClass;
+use andon_task::upstream::{Delivery, Letter, Upstream as _, UpstreamError};
 
 /// A note of about 2 kB with twenty names and numbers.
 fn note() -> String {
@@ -60,6 +65,35 @@ fn plant() -> Plant {
     Plant::parse(&files).unwrap()
 }
 
+/// How much longer than its time to a first token a silent upstream is waited for.
+fn silence(plant: &Plant) -> (Duration, Duration) {
+    // Connections are made and nobody answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut settings = plant.settings.upstreams[0].clone();
+    settings.url = format!("http://{}/v1", listener.local_addr().unwrap());
+    settings.timeouts.first_token = Duration::from_millis(300);
+    let message = Message::new(Role::User, "a note");
+    let request = GenerateRequest::new(Prompt::chat(vec![message]));
+    let mut times: Vec<Duration> = (0..20)
+        .map(|_| {
+            // A new one each time: after three failures it would be left alone.
+            let upstream = Upstream::new(settings.clone(), None, &Trust::default()).unwrap();
+            let body = upstream.compose(&request, Delivery::Whole).unwrap();
+            let letter = Letter {
+                request: &request,
+                body: &body,
+                key: "one",
+            };
+            let began = Instant::now();
+            let sent = upstream.send(&letter, &mut |_| ControlFlow::Continue(()));
+            assert!(matches!(sent, Err(UpstreamError::Silent(_))), "{sent:?}");
+            began.elapsed() - settings.timeouts.first_token
+        })
+        .collect();
+    times.sort();
+    (times[0], times[19])
+}
+
 fn main() {
     let plant = plant();
     let redactor = Redactor::new(SiteKey::new([3; 32]), &plant.gazetteer).unwrap();
@@ -90,5 +124,11 @@ fn main() {
         "{{\"policy_fields\": 3, \"min_ms\": {:.3}, \"p99_ms\": {:.3}}}",
         least.as_secs_f64() * 1e3,
         p99.as_secs_f64() * 1e3
+    );
+    let (least, most) = silence(&plant);
+    println!(
+        "{{\"silent_upstreams\": 20, \"min_ms_after_its_time\": {:.1}, \"max_ms\": {:.1}}}",
+        least.as_secs_f64() * 1e3,
+        most.as_secs_f64() * 1e3
     );
 }

@@ -134,7 +134,7 @@ impl Node {
 }
 
 /// Each value of an object that is neither an object nor a list, with its path.
-fn leaves(value: &Value, path: String, see: &mut impl FnMut(String, &Value)) {
+pub(crate) fn leaves(value: &Value, path: String, see: &mut impl FnMut(String, &Value)) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {

@@ -43,7 +43,7 @@ pub use inbox::{InboxFilter, Waiting};
 pub use key::{KeySecret, NewKey, StoredKey};
 pub use listing::Page;
 pub use promotion::Promotion;
-pub use queue::{NewPlace, Place, PlaceState, Placed, QueueCounts, QueueFilter};
+pub use queue::{NewPlace, Paid, Place, PlaceState, Placed, QueueCounts, QueueFilter};
 pub use record::{EmbeddedRecord, OpenRecord, RecordFilter, Vector};
 pub use run::{Observation, RunFilter};
 pub use store::{Counts, RunsByRoute, Store};

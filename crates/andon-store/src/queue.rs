@@ -1,9 +1,12 @@
 //! What waits for an upstream's link, and what was paid to upstreams.
 
+use andon_task::audit::Act;
 use andon_task::run::{Run, StoredRun, Timestamp};
 use andon_task::task::Class;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use serde_json::Value;
 
+use crate::audit::{self, AuditId};
 use crate::error::{Error, Fault};
 use crate::listing::{Page, Selection};
 use crate::record;
@@ -104,6 +107,21 @@ pub struct QueueCounts {
     pub expired: u64,
 }
 
+/// What a request to an upstream took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paid {
+    /// The upstream.
+    pub upstream: String,
+    /// When.
+    pub at: Timestamp,
+    /// Tokens of the request.
+    pub prompt_tokens: usize,
+    /// Tokens of the answer.
+    pub completion_tokens: usize,
+    /// In the plant's currency.
+    pub cost: f64,
+}
+
 /// Which places to list. The default lists all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueFilter {
@@ -127,10 +145,7 @@ impl Store {
                 return Ok(Placed::At(id));
             }
             let bytes: i64 = connection
-                .prepare_cached(
-                    "SELECT coalesce(sum(octet_length(request)), 0) FROM queue
-                     WHERE state IN ('queued', 'in_flight')",
-                )?
+                .prepare_cached("SELECT bytes FROM queue_size WHERE id = 1")?
                 .query_row([], |row| row.get(0))?;
             if bytes.unsigned_abs() + new.request.len() as u64 > most_bytes {
                 return Ok(Placed::Full);
@@ -155,32 +170,40 @@ impl Store {
         })
     }
 
-    /// Takes out what is to be sent next: the most urgent class first, in it what has
-    /// waited longest. It is in flight when this returns.
-    pub fn take_from_queue(&self, now: Timestamp) -> Result<Option<Place>, Error> {
+    /// Takes out what is to be sent next, `most` at most and in this order: the most
+    /// urgent class first, in it what has waited longest. All of it is in flight when this
+    /// returns.
+    pub fn take_from_queue(&self, now: Timestamp, most: usize) -> Result<Vec<Place>, Error> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.write(move |connection| {
-            let id: Option<i64> = connection
-                .prepare_cached(
-                    "UPDATE queue SET state = 'in_flight', attempts = attempts + 1, changed_at = ?1
-                     WHERE id = (SELECT id FROM queue WHERE state = 'queued' AND expires_at > ?1
-                                 ORDER BY class, id LIMIT 1)
-                     RETURNING id",
-                )?
-                .query_row([now.0], |row| row.get(0))
-                .optional()?;
-            id.map(|id| one(connection, id)).transpose()
+            let mut next = connection.prepare_cached(
+                "SELECT id FROM queue WHERE state = 'queued' AND expires_at > ?
+                 ORDER BY class, id LIMIT ?",
+            )?;
+            let ids = next.query_map([now.0, most], |row| row.get(0))?;
+            let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+            let mut take = connection.prepare_cached(
+                "UPDATE queue SET state = 'in_flight', attempts = attempts + 1, changed_at = ?
+                 WHERE id = ?",
+            )?;
+            let taken = ids.into_iter().map(|id| {
+                take.execute([now.0, id])?;
+                one(connection, id)
+            });
+            taken.collect()
         })
     }
 
-    /// Lets it wait again, with its place in the order.
-    pub fn return_to_queue(&self, id: i64, now: Timestamp) -> Result<(), Error> {
+    /// Lets these wait again, each with its place in the order.
+    pub fn return_to_queue(&self, places: Vec<i64>, now: Timestamp) -> Result<(), Error> {
         self.write(move |connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE queue SET state = 'queued', changed_at = ?
-                     WHERE id = ? AND state = 'in_flight'",
-                )?
-                .execute([now.0, id])?;
+            let mut statement = connection.prepare_cached(
+                "UPDATE queue SET state = 'queued', changed_at = ?
+                 WHERE id = ? AND state = 'in_flight'",
+            )?;
+            for &place in &places {
+                statement.execute([now.0, place])?;
+            }
             Ok(())
         })
     }
@@ -295,29 +318,25 @@ impl Store {
         })
     }
 
-    /// Notes what was paid to an upstream.
-    pub fn pay(
-        &self,
-        upstream: &str,
-        at: Timestamp,
-        (prompt_tokens, completion_tokens): (usize, usize),
-        cost: f64,
-    ) -> Result<(), Error> {
-        let upstream = upstream.to_owned();
-        self.write(move |connection| {
+    /// Notes what came of a request to an upstream: a row of the audit log, and what was
+    /// paid. Both or neither.
+    pub fn settle_egress(&self, paid: Paid, who: &str, detail: Value) -> Result<AuditId, Error> {
+        let who = who.to_owned();
+        self.write_audited(move |connection| {
+            let row = audit::append(connection, Act::EgressSettled, Some(&who), paid.at, &detail)?;
             connection
                 .prepare_cached(
                     "INSERT INTO spending (at, upstream, prompt_tokens, completion_tokens, cost)
                      VALUES (?, ?, ?, ?, ?)",
                 )?
                 .execute(params![
-                    at.0,
-                    upstream,
-                    prompt_tokens as i64,
-                    completion_tokens as i64,
-                    cost
+                    paid.at.0,
+                    paid.upstream,
+                    paid.prompt_tokens as i64,
+                    paid.completion_tokens as i64,
+                    paid.cost
                 ])?;
-            Ok(())
+            Ok((row, row))
         })
     }
 

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_audit.sql"),
     include_str!("../migrations/0005_egress.sql"),
     include_str!("../migrations/0006_corpus.sql"),
+    include_str!("../migrations/0007_queue.sql"),
 ];
 
 /// What marks a file as Andon's in its header: 'Ando'.

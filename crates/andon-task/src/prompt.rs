@@ -29,6 +29,36 @@ pub fn extract(task: &Task, schema: &Schema, input: &str) -> Prompt {
     ])
 }
 
+/// The prompt of an `answer` task to an upstream: the question with the passages that it
+/// may be answered from, each with its heading.
+pub fn answer(task: &Task, passages: &[(String, String)], question: &str) -> Prompt {
+    let system = format!(
+        "{}\n\nAnswer from the passages alone. Copy the sentences that hold the answer word for word, the fewest that do; never write one of your own. Answer with a JSON object that has them under \"quotations\", each with the number of its passage and its text; with an empty list where no passage holds the answer.",
+        task.instructions
+    );
+    let mut text = String::new();
+    for (number, (heading, passage)) in passages.iter().enumerate() {
+        text.push_str(&format!("Passage {}: {heading}\n{passage}\n\n", number + 1));
+    }
+    text.push_str(&format!("Question: {question}"));
+    Prompt::chat(vec![
+        Message::new(Role::System, system),
+        Message::new(Role::User, text),
+    ])
+}
+
+/// The prompt of a `normalise` task to an upstream.
+pub fn normalise(task: &Task, input: &str) -> Prompt {
+    let system = format!(
+        "{}\n\nWrite the text anew in plain words: spell out what is abbreviated, mend what is misspelt, and change nothing else. Keep every number and every name of an asset. Answer with a JSON object that has it under \"text\".",
+        task.instructions
+    );
+    Prompt::chat(vec![
+        Message::new(Role::System, system),
+        Message::new(Role::User, input),
+    ])
+}
+
 /// The digest of a prompt, by its words and who says them.
 pub fn digest(prompt: &Prompt) -> Digest {
     match prompt {

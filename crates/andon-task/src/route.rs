@@ -167,6 +167,12 @@ pub enum Escalated {
     NotAsked,
 }
 
+/// Whether a case was not accepted here and its task asks upstreams.
+pub fn is_uncertain(task: &Task, reason: Reason) -> bool {
+    matches!(reason, Reason::BelowThreshold | Reason::NotCalibrated)
+        && task.escalate.first() == Some(&Escalation::Cloud)
+}
+
 /// Whether a case that was not accepted here goes to an upstream: to the first that
 /// nothing speaks against. `left` is the time until the deadline, where there is one.
 pub fn escalate(
@@ -175,8 +181,7 @@ pub fn escalate(
     left: Option<Duration>,
     outlooks: &[Outlook],
 ) -> Escalated {
-    let is_uncertain = matches!(reason, Reason::BelowThreshold | Reason::NotCalibrated);
-    if !is_uncertain || task.escalate.first() != Some(&Escalation::Cloud) || outlooks.is_empty() {
+    if !is_uncertain(task, reason) || outlooks.is_empty() {
         return Escalated::NotAsked;
     }
     let against: Vec<Option<Reason>> = (outlooks.iter())

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::label::LabelSet;
 use crate::period;
+use crate::redact::Field;
 use crate::schema::Schema;
 
 /// One bounded language job of a plant, read from `tasks/<name>.toml`.
@@ -291,6 +292,18 @@ impl Task {
         match &self.kind {
             Kind::Decide(labels) => labels,
             _ => &NO_LABELS,
+        }
+    }
+
+    /// Its fields that an upstream is sent, where one is asked. What a summary says was
+    /// computed: no upstream is asked for one.
+    pub fn fields(&self) -> &'static [Field] {
+        match &self.kind {
+            Kind::Decide(_) => &[Field::Input, Field::Instructions, Field::Labels],
+            Kind::Extract(_) => &[Field::Input, Field::Instructions, Field::Schema],
+            Kind::Answer => &[Field::Input, Field::Instructions, Field::Passages],
+            Kind::Normalise => &[Field::Input, Field::Instructions],
+            Kind::Summarise => &[],
         }
     }
 

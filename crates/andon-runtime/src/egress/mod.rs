@@ -3,12 +3,13 @@
 //! Whatever leaves goes through the same steps, in this order, on the final bytes:
 //! the policy lets every field, every field is redacted, the body is composed and
 //! looked through once more, the audit log has its row, and only then it is sent.
-//! What fails on the way closes it. `passage` is that way; `decide` and `queue` are
-//! tasks that use it, `outbound` is a chat that does.
+//! What fails on the way closes it. `passage` is that way; `escalate` and `queue`
+//! are tasks that use it, `outbound` is a chat that does.
 
-mod decide;
+mod escalate;
 mod outbound;
 mod passage;
+mod question;
 mod queue;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,8 @@ use andon_task::task::DataClass;
 use andon_task::upstream::Upstream;
 
 pub use self::outbound::Outbound;
+use self::passage::Order;
+use self::question::Question as Asking;
 pub use self::queue::Drained;
 use crate::node::{Clock, Node};
 
@@ -165,21 +168,17 @@ impl Egress {
         within(settings.budget_day, today) && within(settings.budget_month, today - MONTH_DAYS + 1)
     }
 
-    /// What is known of each upstream, for fields of a task.
-    fn outlooks(
-        &self,
-        principal: &Principal,
-        fields: &[(Field, DataClass)],
-        text_bytes: usize,
-    ) -> Vec<Outlook> {
+    /// What is known of each upstream, for a question of a task.
+    fn outlooks(&self, order: &Order<'_>, question: &Asking<'_>) -> Vec<Outlook> {
         let has_room = self.waiting.load(Ordering::Relaxed) < MOST_WAITING;
+        // A token has some three bytes or more.
+        let tokens = question.bytes() / 3 + 1;
         let outlook = |line: &Line| Outlook {
             data_class: line.upstream.settings().data_class,
-            permitted: self.denied(principal, fields, line).is_none(),
+            permitted: self.denied(order.principal, order.fields, line).is_none(),
             link: line.upstream.link(),
             expected: line.expected(),
-            // A token has some three bytes or more.
-            affordable: self.affords(line, text_bytes / 3 + 1, decide::ANSWER_TOKENS),
+            affordable: self.affords(line, tokens, question.tokens()),
             has_room,
         };
         self.lines.iter().map(outlook).collect()

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use andon_store::Paid;
 use andon_task::audit::{Act, egress as key};
 use andon_task::digest::Digest;
 use andon_task::engine::GenerateRequest;
@@ -78,6 +79,14 @@ pub(super) struct Sent {
     pub(super) egress: upstream::Egress,
 }
 
+/// In whose name it is sent.
+fn who<'a>(order: &Order<'a>) -> &'a str {
+    match order.principal {
+        Principal::Task(_) => "node",
+        Principal::Caller(name) => name,
+    }
+}
+
 impl Egress {
     /// Policy and redaction, up to the bytes that would leave.
     pub(super) fn prepare(
@@ -101,30 +110,6 @@ impl Egress {
             body,
             redactions,
             restorer: session.into_restorer(),
-        })
-    }
-
-    /// The same for a request that was redacted before: it has to pass what is looked
-    /// for today.
-    pub(super) fn prepare_kept(
-        &self,
-        line: &Line,
-        order: &Order<'_>,
-        kept: GenerateRequest,
-    ) -> Result<Ready, Closed> {
-        self.allow(line, order)?;
-        let body = line.upstream.compose(&kept, order.delivery)?;
-        let mut session = self.parts.redactor.session();
-        session.adopt(&String::from_utf8_lossy(&body));
-        session
-            .scan(&body)
-            .map_err(|error| self.refuse(line, order, error))?;
-        let redactions = session.counts().clone();
-        Ok(Ready {
-            request: kept,
-            body,
-            redactions,
-            restorer: Restorer::default(),
         })
     }
 
@@ -177,14 +162,8 @@ impl Egress {
         order: &Order<'_>,
         detail: Map<String, Value>,
     ) -> Result<i64, andon_store::Error> {
-        let who = match order.principal {
-            Principal::Task(_) => "node",
-            Principal::Caller(name) => name,
-        };
-        let row = self
-            .parts
-            .store
-            .append_audit(act, who, self.now(), Value::Object(detail))?;
+        let detail = Value::Object(detail);
+        let row = (self.parts.store).append_audit(act, who(order), self.now(), detail)?;
         Ok(row.0)
     }
 
@@ -266,12 +245,16 @@ impl Egress {
         detail.insert(key::UPSTREAM.to_owned(), line.name().into());
         detail.insert(key::TOKENS.to_owned(), (tokens.0 + tokens.1).into());
         detail.insert(key::COST.to_owned(), json!(cost));
-        if let Err(error) = self.append(Act::EgressSettled, order, detail) {
-            tracing::warn!(%error, "what came of a request is missing in the audit log");
-        }
-        let paid = self.parts.store.pay(line.name(), self.now(), tokens, cost);
-        if let Err(error) = paid {
-            tracing::warn!(%error, "what a request cost is missing");
+        let paid = Paid {
+            upstream: line.name().to_owned(),
+            at: self.now(),
+            prompt_tokens: tokens.0,
+            completion_tokens: tokens.1,
+            cost,
+        };
+        let detail = Value::Object(detail);
+        if let Err(error) = self.parts.store.settle_egress(paid, who(order), detail) {
+            tracing::warn!(%error, "what came of a request, and what it cost, is missing");
         }
     }
 }

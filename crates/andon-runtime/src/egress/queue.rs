@@ -1,56 +1,56 @@
 //! What waits for a link, and what is done when it is back.
 
+use std::collections::VecDeque;
+use std::ops::AddAssign;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
 use andon_store::{NewPlace, Place, Placed};
-use andon_task::engine::{GenerateRequest, Grammar, Message, Prompt, Role};
+use andon_task::digest::Digest;
+use andon_task::engine::{GenerateRequest, Prompt};
 use andon_task::policy::Principal;
 use andon_task::run::{Run, Timestamp};
-use andon_task::task::{Kind, Task};
+use andon_task::task::Task;
 use andon_task::upstream::{Delivery, Link};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 
-use super::decide::{ANSWER_TOKENS, fields, key_of, labels_of};
+use super::escalate::{fields, key_of};
 use super::passage::{Closed, Order};
+use super::question::{Question, schema_of};
 use super::{Egress, Line};
 use crate::error::Error;
 use crate::node::Node;
 
-/// A question as it waits: redacted.
+/// So many are sent at once: their rows are committed together, and a slow upstream
+/// answers them beside each other.
+const SENDERS: usize = 12;
+
+/// A question as it waits: redacted. What the placeholders stand for is not kept; when it
+/// is sent it is made anew from its record, by the policy and the names of that day.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
-    system: String,
-    user: String,
-    labels: Vec<String>,
+    /// What its answer is held to, by digest.
+    held_to: Digest,
+    turns: Vec<String>,
+    schema: Value,
 }
 
 impl Kept {
-    fn of(request: &GenerateRequest) -> Option<Self> {
-        let Prompt::Chat(chat) = &request.prompt else {
-            return None;
+    fn of(question: &Question<'_>, redacted: &GenerateRequest) -> Self {
+        let turns = match &redacted.prompt {
+            Prompt::Chat(chat) => {
+                let turns = chat.messages.iter();
+                turns.map(|turn| turn.content.clone()).collect()
+            }
+            Prompt::Text(text) => vec![text.clone()],
         };
-        let [system, user] = chat.messages.as_slice() else {
-            return None;
-        };
-        Some(Self {
-            system: system.content.clone(),
-            user: user.content.clone(),
-            labels: labels_of(request).into_iter().map(str::to_owned).collect(),
-        })
-    }
-
-    fn request(&self) -> GenerateRequest {
-        GenerateRequest {
-            max_tokens: Some(ANSWER_TOKENS),
-            grammar: Some(Grammar::Json(json!({
-                "type": "object",
-                "properties": {"label": {"type": "string", "enum": self.labels}},
-                "required": ["label"],
-                "additionalProperties": false,
-            }))),
-            ..GenerateRequest::new(Prompt::chat(vec![
-                Message::new(Role::System, &self.system),
-                Message::new(Role::User, &self.user),
-            ]))
+        Self {
+            held_to: question.held_to(),
+            turns,
+            schema: schema_of(redacted).clone(),
         }
     }
 }
@@ -62,6 +62,13 @@ pub struct Drained {
     pub settled: usize,
     /// Not to be sent any more.
     pub expired: usize,
+}
+
+impl AddAssign for Drained {
+    fn add_assign(&mut self, other: Self) {
+        self.settled += other.settled;
+        self.expired += other.expired;
+    }
 }
 
 /// What became of a place.
@@ -79,7 +86,7 @@ impl Egress {
         order: &Order<'_>,
         task: &Task,
         record: i64,
-        question: &GenerateRequest,
+        question: &Question<'_>,
     ) -> Result<Result<Placed, Closed>, andon_store::Error> {
         let allowed = self
             .lines
@@ -88,14 +95,12 @@ impl Egress {
         let Some(line) = allowed else {
             return Ok(Err(Closed::Denied("input")));
         };
-        let ready = match self.prepare(line, order, question) {
+        let ready = match self.prepare(line, order, &question.request) {
             Ok(ready) => ready,
             Err(closed) => return Ok(Err(closed)),
         };
-        let kept = Kept::of(&ready.request).and_then(|kept| serde_json::to_string(&kept).ok());
-        let Some(request) = kept else {
-            return Ok(Err(Closed::Denied("input")));
-        };
+        let kept = serde_json::to_string(&Kept::of(question, &ready.request));
+        let request = kept.unwrap_or_default();
         let now = self.now();
         let wait = task.wait.unwrap_or_default().as_millis();
         let wait = i64::try_from(wait).unwrap_or(i64::MAX);
@@ -124,6 +129,113 @@ impl Egress {
     }
 }
 
+/// Those who send what waits, in its order.
+struct Senders<'a> {
+    node: &'a Node,
+    egress: &'a Egress,
+    /// So many are taken out of the queue at once.
+    taken_at_once: usize,
+    /// Taken out, and not sent yet.
+    taken: Mutex<VecDeque<Place>>,
+    /// A link failed, or nothing is left.
+    is_over: AtomicBool,
+}
+
+impl<'a> Senders<'a> {
+    fn new(node: &'a Node, egress: &'a Egress, taken_at_once: usize) -> Self {
+        Self {
+            node,
+            egress,
+            taken_at_once,
+            taken: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends from several threads until it is over. What was taken out and not sent waits
+    /// again.
+    fn work_together(&self) -> Result<Drained, Error> {
+        let parts: Vec<thread::Result<Result<Drained, Error>>> = thread::scope(|scope| {
+            let work = || {
+                let worked = self.work(usize::MAX);
+                if worked.is_err() {
+                    self.end();
+                }
+                worked
+            };
+            let threads: Vec<_> = (0..SENDERS).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join()).collect()
+        });
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsent: Vec<i64> = taken.drain(..).map(|place| place.id).collect();
+        if !unsent.is_empty() {
+            self.node.store.return_to_queue(unsent, self.node.now())?;
+        }
+        let mut drained = Drained::default();
+        for part in parts {
+            match part {
+                Ok(part) => drained += part?,
+                Err(panic) => {
+                    // What it had in hand is nobody's now, and nobody else sends.
+                    self.node.store.recover_queue(self.node.now())?;
+                    resume_unwind(panic);
+                }
+            }
+        }
+        Ok(drained)
+    }
+
+    /// Sends `most` at most.
+    fn work(&self, most: usize) -> Result<Drained, Error> {
+        let mut drained = Drained::default();
+        for _ in 0..most {
+            let Some(place) = self.next()? else { break };
+            let (store, now) = (&self.node.store, || self.node.now());
+            match self.node.send_place(self.egress, &place) {
+                Ok(Fate::Settled) => drained.settled += 1,
+                Ok(Fate::Expired(reason)) => {
+                    store.expire_queued(place.id, now(), &reason)?;
+                    drained.expired += 1;
+                }
+                Ok(Fate::Waits) => {
+                    self.end();
+                    store.return_to_queue(vec![place.id], now())?;
+                }
+                Err(error) => {
+                    self.end();
+                    store.return_to_queue(vec![place.id], now())?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(drained)
+    }
+
+    fn next(&self) -> Result<Option<Place>, Error> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_over() {
+            return Ok(None);
+        }
+        if taken.is_empty() {
+            let now = self.node.now();
+            taken.extend(self.node.store.take_from_queue(now, self.taken_at_once)?);
+        }
+        let place = taken.pop_front();
+        if place.is_none() {
+            self.end();
+        }
+        Ok(place)
+    }
+}
+
 impl Node {
     /// Lets what was in flight when a node ended wait again. Only a process that is
     /// alone in sending may ask for it.
@@ -148,23 +260,17 @@ impl Node {
         {
             return Ok(drained);
         }
-        while let Some(place) = self.store.take_from_queue(self.now())? {
-            match self.send_place(egress, &place) {
-                Ok(Fate::Settled) => drained.settled += 1,
-                Ok(Fate::Expired(reason)) => {
-                    self.store.expire_queued(place.id, self.now(), &reason)?;
-                    drained.expired += 1;
-                }
-                Ok(Fate::Waits) => {
-                    self.store.return_to_queue(place.id, self.now())?;
-                    break;
-                }
-                Err(error) => {
-                    self.store.return_to_queue(place.id, self.now())?;
-                    return Err(error);
-                }
+        // One goes ahead where the link is only thought to be back.
+        let is_sure = |line: &Line| line.upstream.link() == Link::Up;
+        if !egress.lines.iter().any(is_sure) {
+            let first = Senders::new(self, egress, 1);
+            drained += first.work(1)?;
+            if first.is_over() {
+                return Ok(drained);
             }
         }
+        let senders = Senders::new(self, egress, 2 * SENDERS);
+        drained += senders.work_together()?;
         Ok(drained)
     }
 
@@ -173,14 +279,16 @@ impl Node {
         let Some(task) = self.plant.tasks.get(&place.new.task) else {
             return dead("the plant has no such task any more");
         };
-        let Kind::Decide(labels) = &task.kind else {
-            return dead("the task is of another kind now");
-        };
         let Ok(kept) = serde_json::from_str::<Kept>(&place.new.request) else {
             return dead("what waits cannot be read");
         };
-        if kept.labels.len() != labels.labels().len() {
-            return dead("the task has other labels now");
+        let text = self.record(place.new.record)?.text;
+        let provisional = self.provisional(task, place, &text)?;
+        let Some(question) = self.question(task, &text, &provisional) else {
+            return dead("there is nothing to ask any more");
+        };
+        if question.held_to() != kept.held_to {
+            return dead("the task asks for something else now");
         }
         let principal = Principal::Task(task.name.clone());
         let fields = fields(task);
@@ -197,21 +305,20 @@ impl Node {
         let Some(line) = egress.open_line(&order) else {
             return Ok(Fate::Waits);
         };
-        if !egress.affords(line, place.new.request.len() / 3 + 1, ANSWER_TOKENS) {
+        if !egress.affords(line, question.bytes() / 3 + 1, question.tokens()) {
             return Ok(Fate::Waits);
         }
         let answer = egress
-            .prepare_kept(line, &order, kept.request())
-            .and_then(|ready| egress.ask(line, &order, &ready, &place.new.key));
-        let (label, left) = match answer {
+            .prepare(line, &order, &question.request)
+            .and_then(|ready| egress.ask(line, &order, &question, &ready, &place.new.key));
+        let (said, left) = match answer {
             Ok(answer) => answer,
             Err(closed) if closed.is_of_link() || matches!(closed, Closed::Audit(_)) => {
                 return Ok(Fate::Waits);
             }
             Err(closed) => return dead(&closed.to_string()),
         };
-        let provisional = self.provisional(task, place)?;
-        let run = self.answered(task, labels, provisional, label, left);
+        let run = self.answered(task, provisional, said, left);
         // The run and the end of the wait are one: a node that ends here asks again,
         // under the same key.
         self.store.settle_queued(place.id, self.now(), &run)?;
@@ -219,14 +326,13 @@ impl Node {
     }
 
     /// What was answered here when the question began to wait.
-    fn provisional(&self, task: &Task, place: &Place) -> Result<Run, Error> {
+    fn provisional(&self, task: &Task, place: &Place, text: &str) -> Result<Run, Error> {
         let newest = self.store.newest_run(&task.name, place.new.record)?;
         if let Some(id) = newest {
             return Ok(self.run_of(id)?.run);
         }
         // The node ended between the two.
-        let text = self.record(place.new.record)?.text;
-        let mut run = self.preview(&task.name, &text)?;
+        let mut run = self.preview(&task.name, text)?;
         if run.reason == andon_task::route::Reason::Confident {
             run.reason = andon_task::route::Reason::BelowThreshold;
         }

@@ -10,7 +10,7 @@ use andon_runtime::{AdapterFiles, Egress, EgressParts, HeadFiles, Node, Parts};
 use andon_store::Store;
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    EngineError, Generate, GenerateRequest, Generation, Identity, Piece, Prompt, Score,
+    EngineError, Finish, Generate, GenerateRequest, Generation, Identity, Piece, Prompt, Score,
     ScoreRequest, Scores, Terms, Usage,
 };
 use andon_task::plant::{Files, Plant};
@@ -18,7 +18,7 @@ use andon_task::redact::{Redactor, SiteKey};
 use andon_task::run::{NewRecord, StoredRun, Timestamp};
 use tempfile::TempDir;
 
-/// Scores labels by their place: never sure.
+/// Scores labels by their place, and finds nothing in a text: never sure.
 struct Scripted(Identity);
 
 impl Generate for Scripted {
@@ -31,7 +31,12 @@ impl Generate for Scripted {
         _: &GenerateRequest,
         _: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<Generation, EngineError> {
-        Err(EngineError::Invalid("not for this test".to_owned()))
+        Ok(Generation {
+            text: "{}".to_owned(),
+            drawn: Vec::new(),
+            finish: Finish::Stop,
+            usage: Usage::default(),
+        })
     }
 }
 
@@ -58,6 +63,14 @@ impl Score for Scripted {
 }
 
 pub(crate) const PERMIT: &str = "permit (principal, action, resource);";
+
+pub(crate) const SLIP: &str = r#"{"type": "object", "properties": {
+    "by": {"type": ["string", "null"]}, "amount": {"type": ["number", "null"]},
+    "unit": {"enum": ["kg", "pieces"]}}}"#;
+
+pub(crate) const MANUAL: &str = "---\ntitle: Filler\nrevision: 7\n---\n# Torque of bolts\n\n\
+    Bolts take 25 N·m. Juan Pérez has the wrench.\n\n# Cleaning of nozzles\n\n\
+    Nozzles are cleaned with caustic every night.\n";
 
 pub(crate) const NAMES: &str = "value,type\nMaría García López,person\nJuan Pérez,person\n\
     Zubizarreta,person\nAcme Bebidas,customer\nCola Suprema,recipe\nPlanta Norte,site\n";
@@ -95,6 +108,16 @@ impl Made {
              escalate = ['cloud', 'human']\n{}",
             self.task
         );
+        let slip = format!(
+            "name = 'slip'\nkind = 'extract'\ninstructions = 'What came?'\nschema = 's.json'\n\
+             escalate = ['cloud', 'human']\n{}",
+            self.task
+        );
+        let ask = format!(
+            "name = 'ask'\nkind = 'answer'\ninstructions = 'Answer.'\n\
+             escalate = ['cloud', 'human']\n{}",
+            self.task
+        );
         let files = [
             ("plant.toml", self.upstreams.as_str()),
             ("tasks/kind.toml", &task),
@@ -106,6 +129,10 @@ impl Made {
                 "assets.csv",
                 "id,path,name\nP-101,a/b,Feed pump\nKX-7,a/b,Capper\n",
             ),
+            ("tasks/slip.toml", &slip),
+            ("s.json", SLIP),
+            ("tasks/ask.toml", &ask),
+            ("manuals/filler.md", MANUAL),
             ("gazetteer.csv", NAMES),
             ("policy/main.cedar", &self.policy),
         ];
@@ -189,11 +216,15 @@ impl Bench {
     }
 
     pub(crate) fn run_on(&self, text: &str, terms: &Terms) -> StoredRun {
+        self.run_task("kind", text, terms)
+    }
+
+    pub(crate) fn run_task(&self, task: &str, text: &str, terms: &Terms) -> StoredRun {
         let record = NewRecord {
             text: text.to_owned(),
             ..NewRecord::default()
         };
         let taken = self.node.take_in(record).expect("a record");
-        self.node.run("kind", &taken, terms).expect("a run")
+        self.node.run(task, &taken, terms).expect("a run")
     }
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod chat;
 mod decide;
+mod kinds;
 mod leaks;
 mod queue;
 mod server;

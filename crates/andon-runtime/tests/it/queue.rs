@@ -1,6 +1,6 @@
 //! What waits for a link: nothing is lost and nothing is done twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -157,61 +157,135 @@ fn what_does_not_fit_the_queue_is_a_persons() {
     );
 }
 
-/// Requests over a link that comes and goes, and nodes that end at any moment: by
-/// dropping a node while something of it is in flight, as a kill leaves the database.
-fn flaps(requests: usize, every: usize) {
+/// Requests in flight at once.
+const CLIENTS: usize = 16;
+
+/// Sends until so many are settled.
+fn drain_all(bench: &Bench) {
+    let since = Instant::now();
+    let mut last = (u64::MAX, since);
+    loop {
+        let drained = bench.node.drain_queue().expect("draining");
+        assert_eq!(drained.expired, 0);
+        let counts = bench.store.queue_counts().expect("counts");
+        let left = counts.queued + counts.in_flight;
+        if left == 0 {
+            return;
+        }
+        if left < last.0 {
+            last = (left, Instant::now());
+        }
+        assert!(last.1.elapsed() < Duration::from_secs(30), "{left} wait");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Requests over a link that comes and goes `flaps` times, while what waits is sent, and
+/// nodes that end at any moment: by dropping a node while something of it is in flight,
+/// as a kill leaves the database.
+fn flap(requests: usize, flaps: usize) {
+    const FLAPS_OF_A_NODE: usize = 10;
     let upstream = Deduplicating::default();
     let server = upstream.start();
     let made = Made::with(&server.url).task("queue = true");
     let directory = Arc::new(tempfile::tempdir().expect("a directory"));
     let mut bench = Bench::open(&made, Arc::clone(&directory));
     let answered = AtomicUsize::new(0);
-    for number in 0..requests {
-        upstream.cut(number / every % 2 == 1);
-        let run = bench.run(&format!("note {number}")).run;
-        match run.route {
-            Route::Cloud => drop(answered.fetch_add(1, Ordering::Relaxed)),
-            _ => assert_eq!(run.reason, Reason::Queued, "note {number}"),
+    let next = AtomicUsize::new(0);
+    let every = requests / flaps;
+    let nodes = flaps.div_ceil(FLAPS_OF_A_NODE);
+    for node in 1..=nodes {
+        let until = requests * node / nodes;
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let client = || {
+                while let Ok(number) =
+                    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                        (n < until).then_some(n + 1)
+                    })
+                {
+                    if number % every == 0 {
+                        upstream.cut(number / every % 2 == 1);
+                    }
+                    let run = bench.run(&format!("note {number}")).run;
+                    match run.route {
+                        Route::Cloud => drop(answered.fetch_add(1, Ordering::Relaxed)),
+                        _ => assert!(
+                            matches!(run.reason, Reason::Queued),
+                            "note {number}: {:?}",
+                            run.reason
+                        ),
+                    }
+                }
+            };
+            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    bench.node.drain_queue().expect("draining");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let ended: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+            is_done.store(true, Ordering::Relaxed);
+            assert!(ended.into_iter().all(|client| client.is_ok()));
+        });
+        // Some are taken out and the node ends before they are answered.
+        let now = bench.node.now();
+        let taken = bench.store.take_from_queue(now, 3).expect("the queue");
+        for place in taken.into_iter().filter(|place| place.id % 2 == 0) {
+            // The upstream even acted, and its answer was lost.
+            let mut acted = upstream.acted.lock().expect("no test panicked");
+            *acted.entry(place.new.key).or_default() = 1;
         }
-        if number % every == every - 1 {
-            // One is taken out and the node ends before it is answered.
-            let taken = bench
-                .store
-                .take_from_queue(bench.node.now())
-                .expect("the queue");
-            if let Some(place) = taken.filter(|place| place.id % 2 == 0) {
-                // The upstream even acted, and its answer was lost.
-                let mut acted = upstream.acted.lock().expect("no test panicked");
-                *acted.entry(place.new.key).or_default() = 1;
-            }
-            drop(bench);
-            bench = Bench::open(&made, Arc::clone(&directory));
-            bench.node.recover_queue().expect("the queue");
-        }
+        drop(bench);
+        bench = Bench::open(&made, Arc::clone(&directory));
+        bench.node.recover_queue().expect("the queue");
     }
     upstream.cut(false);
-    let waiting = bench.store.queue_counts().expect("counts").queued;
-    drain(&bench, usize::try_from(waiting).expect("few"));
+    drain_all(&bench);
     let counts = bench.store.queue_counts().expect("counts");
     assert_eq!((counts.queued, counts.in_flight, counts.expired), (0, 0, 0));
     let acted = upstream.acted.lock().expect("no test panicked");
     assert_eq!(acted.len(), requests, "none is lost and none is done twice");
     // Each record has one answer from upstream.
-    let mut by_record: BTreeMap<i64, usize> = BTreeMap::new();
     for record in 1..=i64::try_from(requests).expect("few") {
         let runs = bench.node.runs_of(record).expect("runs");
         let cloud = runs.iter().filter(|run| run.run.route == Route::Cloud);
-        *by_record.entry(record).or_default() += cloud.count();
+        assert_eq!(cloud.count(), 1, "record {record}");
     }
-    assert!(by_record.values().all(|count| *count == 1), "{by_record:?}");
     assert!(answered.load(Ordering::Relaxed) > 0 && counts.settled > 0);
 }
 
-/// 120 requests, or as many as ANDON_FLAP_REQUESTS says: `make bench-hybrid` asks for
-/// 20,000.
+/// 120 requests, or as many as ANDON_FLAP_REQUESTS says, and a flap for every twenty:
+/// `make bench-hybrid` asks for 20,000.
 #[test]
 fn a_link_that_comes_and_goes_loses_nothing() {
     let requests = std::env::var("ANDON_FLAP_REQUESTS");
     let requests = requests.map_or(120, |number| number.parse().expect("a number"));
-    flaps(requests, 12);
+    flap(requests, requests.div_ceil(20));
+}
+
+/// What waits is sent by several at once, and still the most urgent first: none is
+/// overtaken by more than are under way together.
+#[test]
+fn what_waits_is_sent_in_its_order() {
+    const WAITING: usize = 120;
+    let upstream = Deduplicating::default();
+    let server = upstream.start();
+    let bench = Made::with(&server.url).task("queue = true").bench();
+    upstream.cut(true);
+    for number in 0..WAITING {
+        bench.run(&format!("note {number}"));
+    }
+    upstream.cut(false);
+    drain(&bench, WAITING);
+    let order = upstream.order.lock().expect("no test panicked");
+    let came: Vec<usize> = order
+        .iter()
+        .map(|text| text.trim_start_matches("note ").parse().expect("a number"))
+        .collect();
+    assert_eq!(came.len(), WAITING);
+    for (place, number) in came.iter().enumerate() {
+        assert!(place.abs_diff(*number) <= 24, "{number} came as {place}");
+    }
 }

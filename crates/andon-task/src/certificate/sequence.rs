@@ -18,8 +18,10 @@
 //!   true hypothesis that is tested takes some more examples in, each of them wrong
 //!   with a chance above α. So few wrong ones are no more likely than under α.
 //!
-//! Both test only as often as one more wrong answer is allowed (see [`rungs`]):
-//! between, a test can only be lost.
+//! Both begin where a number of wrong answers is first allowed (see [`rungs`]), and test
+//! between such numbers as well (see [`steps`]): a sequence that only goes from one to the
+//! next stops a whole rung above what can be shown, which of 1,500 examples is some 4 %.
+//! A test between two rungs is lost only where the next rung would just have been passed.
 
 use super::Judged;
 use super::binomial::{at_most, most_wrong};
@@ -94,12 +96,29 @@ pub fn rungs(n: usize, alpha: f64, delta: f64) -> Vec<usize> {
     }
 }
 
+/// Of so many parts of the examples each is stepped over at once.
+const PARTS: usize = 256;
+
+/// The [`rungs`], with numbers between them where these are further apart than a small
+/// part of all examples.
+pub fn steps(n: usize, alpha: f64, delta: f64) -> Vec<usize> {
+    let rungs = rungs(n, alpha, delta);
+    let Some(&last) = rungs.last() else {
+        return rungs;
+    };
+    let gap = n.div_ceil(PARTS);
+    let between = rungs
+        .windows(2)
+        .flat_map(|pair| (pair[0]..pair[1]).step_by(gap));
+    between.chain([last]).collect()
+}
+
 /// The sequence for testing `alpha` at `delta` on `n` answers, planned on earlier
 /// answers of the same kind: it starts where those say that the test is most
 /// likely to succeed. With too few of them it is [`counted`].
 pub fn planned(earlier: &[Judged], n: usize, alpha: f64, delta: f64) -> Sequence {
-    let rungs = rungs(n, alpha, delta);
-    if earlier.len() < FEWEST_EARLIER || rungs.is_empty() {
+    let steps = steps(n, alpha, delta);
+    if earlier.len() < FEWEST_EARLIER || steps.is_empty() {
         return counted(n, alpha, delta);
     }
     let falling = falling(earlier);
@@ -110,14 +129,14 @@ pub fn planned(earlier: &[Judged], n: usize, alpha: f64, delta: f64) -> Sequence
         wrong_until.push(last + usize::from(!answer.right));
     }
     // Where among the earlier answers so many of the new ones will be accepted; half
-    // a standard error more, lest they just miss the rung.
-    let end = |&rung: &usize| {
-        let share = rung as f64 / n as f64;
-        let slack = 0.5 * (rung as f64 * (1.0 - share)).sqrt();
-        let share = ((rung as f64 + slack) / n as f64).min(1.0);
+    // a standard error more, lest they just miss the step.
+    let end = |&step: &usize| {
+        let share = step as f64 / n as f64;
+        let slack = 0.5 * (step as f64 * (1.0 - share)).sqrt();
+        let share = ((step as f64 + slack) / n as f64).min(1.0);
         ((share * total as f64).ceil() as usize).clamp(1, total)
     };
-    let ends: Vec<usize> = rungs.iter().map(end).collect();
+    let ends: Vec<usize> = steps.iter().map(end).collect();
     let likely = |&end: &usize| {
         // Half a wrong answer is added, lest a few lucky ones look perfect.
         let rate = (wrong_until[end] as f64 + 0.5) / (end as f64 + 1.0);
@@ -142,5 +161,9 @@ pub fn planned(earlier: &[Judged], n: usize, alpha: f64, delta: f64) -> Sequence
 pub fn counted(n: usize, alpha: f64, delta: f64) -> Sequence {
     let rungs = rungs(n, alpha, delta);
     let affordable = rungs.iter().take(5).filter(|&&rung| 4 * rung <= n).count();
-    Sequence::Counted(rungs[affordable.saturating_sub(1).min(rungs.len())..].to_vec())
+    let Some(&start) = rungs.get(affordable.saturating_sub(1)) else {
+        return Sequence::Counted(Vec::new());
+    };
+    let steps = steps(n, alpha, delta).into_iter();
+    Sequence::Counted(steps.filter(|&step| step >= start).collect())
 }

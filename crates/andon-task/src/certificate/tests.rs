@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::binomial::{at_most, fewest, most_wrong, needed, upper_bound};
-use super::sequence::{Sequence, counted, planned, rungs};
+use super::sequence::{Sequence, counted, planned, rungs, steps};
 use super::*;
 
 /// SplitMix64: tests need chance that is the same everywhere.
@@ -107,6 +107,22 @@ fn with_examples_enough_most_of_what_can_be_had_is_had() {
     assert!(coverage > 0.30, "{coverage}");
 }
 
+/// Of 1,500 examples one more wrong answer is allowed every 4 %: what can be shown between
+/// is not given away.
+#[test]
+fn what_is_accepted_does_not_stop_at_a_rung() {
+    let coverages = |seed: u64| {
+        let mut chance = Chance(seed);
+        let earlier = answers(&mut chance, 1_000);
+        let sample = answers(&mut chance, 1_500);
+        let finding = certify(&sample, &earlier, TERMS);
+        (finding.coverage * 1_500.0).round() as usize
+    };
+    let rungs = rungs(1_500, TERMS.alpha, TERMS.delta);
+    let between = (0..20).filter(|&seed| !rungs.contains(&coverages(seed)));
+    assert!(between.count() > 10);
+}
+
 #[test]
 fn a_plan_looks_at_earlier_answers_alone() {
     let earlier = answers(&mut Chance(3), 400);
@@ -137,7 +153,11 @@ fn rungs_are_where_one_more_may_be_wrong() {
     };
     assert!(counts.is_sorted_by(|a, b| a < b));
     assert_eq!(counts.last(), Some(&50_000));
-    assert!(counts.len() < 200, "{}", counts.len());
+    assert!(counts.len() < 500, "{}", counts.len());
+    // Between rungs the number of wrong answers that is allowed stays.
+    assert_eq!(steps(400, 0.02, 0.05)[..3], [149, 151, 153]);
+    assert_eq!(steps(400, 0.02, 0.05).last(), Some(&400));
+    assert_eq!(steps(149, 0.02, 0.05), [149]);
 }
 
 #[test]

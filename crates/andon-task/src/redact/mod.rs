@@ -32,7 +32,7 @@ mod tests;
 
 pub use gazetteer::{Gazetteer, GazetteerError};
 pub use placeholder::SiteKey;
-pub use request::{CHAT_FIELDS, Field};
+pub use request::{CHAT_FIELDS, Field, TASK_FIELDS};
 pub use restore::{Restorer, Stream};
 pub use session::{Counts, Redactor, Session};
 

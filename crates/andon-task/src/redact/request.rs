@@ -15,6 +15,10 @@ pub enum Field {
     Instructions,
     /// The labels of a task with their descriptions.
     Labels,
+    /// The schema of a task's answers.
+    Schema,
+    /// Sections of the plant's documents that a question may be answered from.
+    Passages,
     /// Turns of a chat from whoever runs the node.
     System,
     /// Turns of the one who asks.
@@ -34,6 +38,15 @@ pub enum Field {
     /// Texts that end the answer.
     Stop,
 }
+
+/// The fields that a task may have.
+pub const TASK_FIELDS: &[Field] = &[
+    Field::Input,
+    Field::Instructions,
+    Field::Labels,
+    Field::Schema,
+    Field::Passages,
+];
 
 /// The fields that a chat may have.
 pub const CHAT_FIELDS: &[Field] = &[
@@ -55,6 +68,8 @@ impl Field {
             Self::Input => "input",
             Self::Instructions => "instructions",
             Self::Labels => "labels",
+            Self::Schema => "schema",
+            Self::Passages => "passages",
             Self::System => "messages.system",
             Self::User => "messages.user",
             Self::Assistant => "messages.assistant",
@@ -69,8 +84,7 @@ impl Field {
 
     /// The field of this name.
     pub fn named(name: &str) -> Option<Self> {
-        let task = [Self::Input, Self::Instructions, Self::Labels];
-        let mut all = task.iter().chain(CHAT_FIELDS);
+        let mut all = TASK_FIELDS.iter().chain(CHAT_FIELDS);
         all.find(|field| field.name() == name).copied()
     }
 

@@ -222,22 +222,6 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Takes the placeholders of a text that was redacted before as its own; they stand
-    /// for themselves.
-    pub fn adopt(&mut self, redacted: &str) {
-        for (at, _) in redacted.match_indices('[') {
-            if let Reading::Whole(bytes) = read(&redacted[at..]) {
-                let placeholder = &redacted[at..at + bytes];
-                let tag = placeholder[1..].split('_').next().unwrap_or_default();
-                *self.counts.entry(tag.to_owned()).or_default() += 1;
-                let original = Original::Text(placeholder.to_owned());
-                self.restorer
-                    .placeholders
-                    .insert(placeholder.to_owned(), original);
-            }
-        }
-    }
-
     /// One text alone.
     ///
     /// # Errors

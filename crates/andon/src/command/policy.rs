@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use andon_policy::{CedarPolicy, Finding, Outcome, check, run_tests};
 use andon_task::plant::Plant;
 use andon_task::policy::{Permit, Principal, Question, Verdict};
-use andon_task::redact::{CHAT_FIELDS, Field};
+use andon_task::redact::{CHAT_FIELDS, Field, TASK_FIELDS};
 use andon_task::task::DataClass;
 use anyhow::Context;
 use serde::Serialize;
@@ -78,11 +78,8 @@ fn decisions(
     typed: &PolicyCheck,
 ) -> anyhow::Result<Vec<Decided>> {
     let field = typed.field.as_deref().map(|name| {
-        let known = CHAT_FIELDS.iter().map(|field| field.name());
-        let known: Vec<&str> = ["input", "instructions", "labels"]
-            .into_iter()
-            .chain(known)
-            .collect();
+        let known = TASK_FIELDS.iter().chain(CHAT_FIELDS);
+        let known: Vec<&str> = known.map(|field| field.name()).collect();
         Field::named(name)
             .with_context(|| format!("there is no field '{name}': there are {}", known.join(", ")))
     });
@@ -113,7 +110,7 @@ fn decisions(
     for (principal, class) in &principals {
         let fields = match (field, principal) {
             (Some(field), _) => vec![field],
-            (None, Principal::Task(_)) => vec![Field::Input, Field::Instructions, Field::Labels],
+            (None, Principal::Task(name)) => super::task(plant, name)?.fields().to_vec(),
             (None, Principal::Caller(_)) => CHAT_FIELDS.to_vec(),
         };
         for upstream in &plant.settings.upstreams {

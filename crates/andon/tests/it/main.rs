@@ -13,6 +13,7 @@ mod node;
 mod overload;
 mod plant;
 mod pull;
+mod queue;
 mod reading;
 mod remote;
 mod server;

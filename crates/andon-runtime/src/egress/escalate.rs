@@ -1,71 +1,39 @@
-//! A `decide` task that is not sure: one of its labels, from an upstream.
+//! A run that was not accepted here: an upstream's answer, a place in the queue, or a
+//! person's task. The way is the same for every kind of task; what is asked and what an
+//! answer has to be is in `question`.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use andon_store::Placed;
 use andon_task::digest::Digest;
-use andon_task::engine::{GenerateRequest, Grammar, Prompt, Terms};
-use andon_task::label::LabelSet;
+use andon_task::engine::{GenerateRequest, Prompt, Terms};
 use andon_task::policy::Principal;
-use andon_task::prompt;
 use andon_task::redact::Field;
 use andon_task::route::{self, Escalated, Reason, Route};
 use andon_task::run::{Answerer, Evidence, Guarantee, Run};
-use andon_task::task::{DataClass, Kind, Task};
-use andon_task::upstream::{Delivery, Egress as Left, Link};
-use serde_json::{Value, json};
+use andon_task::task::{DataClass, Task};
+use andon_task::upstream::{Delivery, Egress as Left, Link, UpstreamError};
+use serde_json::Value;
 
 use super::passage::{Closed, Order, Ready};
+use super::question::{Question, Said, schema_of};
 use super::{Egress, Line};
 use crate::error::Error;
 use crate::node::Node;
 
-/// The most tokens of an answer: a label, and what some models think before it.
-pub(super) const ANSWER_TOKENS: usize = 256;
 /// A bad answer is asked for once more.
 const ATTEMPTS: u32 = 2;
 
 /// The fields of a task that leave.
-pub(super) fn fields(task: &Task) -> [(Field, DataClass); 3] {
-    [Field::Input, Field::Instructions, Field::Labels].map(|field| (field, task.data_class))
-}
-
-/// What an upstream is asked of a text.
-pub(super) fn question(task: &Task, labels: &LabelSet, text: &str) -> GenerateRequest {
-    let mut prompt = prompt::decide(task, text);
-    if let Prompt::Chat(chat) = &mut prompt {
-        chat.messages[0]
-            .content
-            .push_str("\n\nAnswer with a JSON object that has the label under \"label\".");
-    }
-    GenerateRequest {
-        max_tokens: Some(ANSWER_TOKENS),
-        grammar: Some(Grammar::Json(json!({
-            "type": "object",
-            "properties": {"label": {"type": "string", "enum": labels.names()}},
-            "required": ["label"],
-            "additionalProperties": false,
-        }))),
-        ..GenerateRequest::new(prompt)
-    }
-}
-
-/// The labels of a question as they leave, in their order.
-pub(super) fn labels_of(request: &GenerateRequest) -> Vec<&str> {
-    match &request.grammar {
-        Some(Grammar::Json(schema)) => {
-            let labels = schema["properties"]["label"]["enum"].as_array();
-            let labels = labels.map(|labels| labels.iter().filter_map(Value::as_str).collect());
-            labels.unwrap_or_default()
-        }
-        _ => Vec::new(),
-    }
+pub(super) fn fields(task: &Task) -> Vec<(Field, DataClass)> {
+    let fields = task.fields().iter();
+    fields.map(|&field| (field, task.data_class)).collect()
 }
 
 /// By what the same question is known, whenever it is asked.
 pub(super) fn key_of(task: &Task, record: i64, ready: &Ready) -> String {
-    let system = match &ready.request.prompt {
+    let turns = match &ready.request.prompt {
         Prompt::Chat(chat) => chat
             .messages
             .iter()
@@ -74,21 +42,23 @@ pub(super) fn key_of(task: &Task, record: i64, ready: &Ready) -> String {
         Prompt::Text(text) => vec![text.as_str()],
     };
     let record = record.to_string();
+    let schema = schema_of(&ready.request).to_string();
     let mut parts = vec!["andon question", task.name.as_str(), record.as_str()];
-    parts.extend(system);
-    parts.extend(labels_of(&ready.request));
+    parts.extend(turns);
+    parts.push(&schema);
     Digest::of_parts(parts.into_iter().map(str::as_bytes)).to_string()
 }
 
 impl Egress {
-    /// Asks an upstream for a label; the place of the label among the task's.
+    /// Asks an upstream; what it says, once that holds.
     pub(super) fn ask(
         &self,
         line: &Line,
         order: &Order<'_>,
+        question: &Question<'_>,
         ready: &Ready,
         key: &str,
-    ) -> Result<(usize, Left), Closed> {
+    ) -> Result<(Said, Left), Closed> {
         let mut attempt = 1;
         loop {
             // An upstream that remembers keys would give the same bad answer again.
@@ -100,13 +70,9 @@ impl Egress {
             let error = match sent {
                 Ok(sent) => {
                     let answer: Option<Value> = serde_json::from_str(&sent.reply.text).ok();
-                    let label = answer.as_ref().and_then(|answer| answer["label"].as_str());
-                    let labels = labels_of(&ready.request);
-                    let place =
-                        label.and_then(|label| labels.iter().position(|known| *known == label));
-                    match place {
-                        Some(place) => return Ok((place, sent.egress)),
-                        None => Closed::Upstream(andon_task::upstream::UpstreamError::Unfit),
+                    match answer.and_then(|answer| question.read(&answer, ready)) {
+                        Some(said) => return Ok((said, sent.egress)),
+                        None => Closed::Upstream(UpstreamError::Unfit),
                     }
                 }
                 Err(error) => error,
@@ -116,6 +82,21 @@ impl Egress {
             }
             attempt += 1;
         }
+    }
+
+    /// `Err(None)` where as many wait as may.
+    fn try_once(
+        &self,
+        line: &Line,
+        order: &Order<'_>,
+        task: &Task,
+        record: i64,
+        question: &Question<'_>,
+    ) -> Result<(Said, Left), Option<Closed>> {
+        let _place = self.wait().ok_or(None)?;
+        let ready = self.prepare(line, order, &question.request).map_err(Some)?;
+        let key = key_of(task, record, &ready);
+        self.ask(line, order, question, &ready, &key).map_err(Some)
     }
 }
 
@@ -130,8 +111,18 @@ impl Node {
         terms: &Terms,
         run: Run,
     ) -> Result<Run, Error> {
-        let (Some(egress), Kind::Decide(labels)) = (&self.egress, &task.kind) else {
+        let Some(egress) = &self.egress else {
             return Ok(run);
+        };
+        if !route::is_uncertain(task, run.reason) {
+            return Ok(run);
+        }
+        let Some(mut question) = self.question(task, text, &run) else {
+            return Ok(run);
+        };
+        question.request = GenerateRequest {
+            terms: terms.clone(),
+            ..question.request
         };
         let principal = Principal::Task(task.name.clone());
         let fields = fields(task);
@@ -141,13 +132,7 @@ impl Node {
             record: Some(record),
             delivery: Delivery::Whole,
         };
-        let question = question(task, labels, text);
-        let question = GenerateRequest {
-            terms: terms.clone(),
-            ..question
-        };
-        let bytes = text.len() + task.instructions.len() + 32 * labels.labels().len();
-        let mut outlooks = egress.outlooks(&principal, &fields, bytes);
+        let mut outlooks = egress.outlooks(&order, &question);
         loop {
             let left = terms
                 .deadline
@@ -158,9 +143,7 @@ impl Node {
                 Escalated::To(place) => {
                     let line = &egress.lines[place];
                     match egress.try_once(line, &order, task, record, &question) {
-                        Ok((label, left)) => {
-                            return Ok(self.answered(task, labels, run, label, left));
-                        }
+                        Ok((said, left)) => return Ok(self.answered(task, run, said, left)),
                         // The next of them, if there is one.
                         Err(Some(closed)) if closed.is_of_link() => {
                             outlooks[place].link = Link::Down;
@@ -179,35 +162,41 @@ impl Node {
         }
     }
 
-    /// The run with the answer of an upstream.
-    pub(super) fn answered(
-        &self,
-        task: &Task,
-        labels: &LabelSet,
-        run: Run,
-        place: usize,
-        left: Left,
-    ) -> Run {
-        let label = &labels.labels()[place].label;
-        let confidence = run
-            .probabilities
-            .first()
-            .map_or(0.0, |best| best.probability);
-        let edge = Evidence::Edge {
-            answer: run.answer,
-            confidence,
+    /// The run with what an upstream said.
+    pub(super) fn answered(&self, task: &Task, run: Run, said: Said, left: Left) -> Run {
+        let (answer, rests_on) = match said {
+            Said::Answer(answer, rests_on) => (answer, rests_on),
+            // Nobody found it: a person looks, and sees who was asked.
+            Said::Nothing => {
+                let mut run = run;
+                run.evidence.push(Evidence::Egress(left));
+                return run;
+            }
         };
-        let procedure = self.plant.procedure_of(task, label).cloned();
+        let best = run.probabilities.first().map(|best| best.probability);
+        let edge = Evidence::Edge {
+            confidence: run.probability.or(best).unwrap_or(0.0),
+            answer: run.answer,
+        };
+        let procedure = answer
+            .as_str()
+            .and_then(|answer| self.plant.procedure_of(task, answer))
+            .cloned();
+        // What stood behind the answer that was given here stands behind no other.
         let kept = run.evidence.into_iter().filter(|evidence| {
-            !matches!(evidence, Evidence::Procedure(_) | Evidence::Queued { .. })
+            matches!(
+                evidence,
+                Evidence::Repeats(_) | Evidence::Edge { .. } | Evidence::Egress(_)
+            )
         });
         Run {
-            answer: label.as_str().into(),
+            answer,
             also: None,
             probability: None,
             route: Route::Cloud,
             answered_by: Answerer::Upstream,
             evidence: (procedure.map(Evidence::Procedure).into_iter())
+                .chain(rests_on)
                 .chain(kept)
                 .chain([edge, Evidence::Egress(left)])
                 .collect(),
@@ -223,7 +212,7 @@ impl Node {
         order: &Order<'_>,
         task: &Task,
         record: i64,
-        question: &GenerateRequest,
+        question: &Question<'_>,
         run: Run,
     ) -> Result<Run, Error> {
         match egress.enqueue(order, task, record, question) {
@@ -245,22 +234,5 @@ impl Node {
             }),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-impl Egress {
-    /// `Err(None)` where as many wait as may.
-    fn try_once(
-        &self,
-        line: &Line,
-        order: &Order<'_>,
-        task: &Task,
-        record: i64,
-        question: &GenerateRequest,
-    ) -> Result<(usize, Left), Option<Closed>> {
-        let _place = self.wait().ok_or(None)?;
-        let ready = self.prepare(line, order, question).map_err(Some)?;
-        let key = key_of(task, record, &ready);
-        self.ask(line, order, &ready, &key).map_err(Some)
     }
 }
