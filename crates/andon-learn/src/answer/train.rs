@@ -1,8 +1,8 @@
 //! Learning a ranker from cases.
 
 use andon_task::answer::{
-    FEATURES, Found, Hidden, Index, Learned, Linear, Ranker, Rouge, Running, SPAN_FEATURES,
-    SUPPORT_FEATURES, Selection, conclude, rank, search, spans,
+    FEATURES, Found, Hidden, Index, Learned, Linear, Ranker, Rouge, Running, SENTENCE_FEATURES,
+    SPAN_FEATURES, SUPPORT_FEATURES, Selection, Sifted, conclude, rank, search, sentences, spans,
 };
 use andon_task::digest::Digest;
 
@@ -20,6 +20,7 @@ pub(crate) enum Remember {
 
 /// Penalties that hold over the data sets that were tried.
 const SECTION_PENALTY: f64 = 2e-3;
+const SENTENCE_PENALTY: f64 = 1e-3;
 const SPAN_PENALTY: f64 = 1e-3;
 const SUPPORT_PENALTY: f64 = 2e-3;
 
@@ -33,54 +34,38 @@ const UNANSWERABLE: f64 = 0.25;
 /// was chosen on.
 const DECLINED: f64 = 0.93;
 
-/// A ranker that is learned from `cases`.
-pub(crate) fn train(
-    index: &Index,
-    cases: &[&Case],
-    encoder: Digest,
-    remember: Remember,
-) -> Learned {
-    let memory: Vec<_> = cases
-        .iter()
-        .map(|case| match remember {
-            Remember::Questions => case.memory(index),
-            Remember::Nothing => None,
-        })
-        .collect();
-    // Where each case stands in the memory, to be hidden from itself.
-    let mut places = Vec::with_capacity(cases.len());
-    let mut count = 0;
-    for one in &memory {
-        places.push(one.as_ref().map(|_| count));
-        count += usize::from(one.is_some());
-    }
+/// Questions with the index that they are asked of.
+pub(crate) struct Group<'a> {
+    pub(crate) index: &'a Index,
+    pub(crate) cases: Vec<&'a Case>,
+}
+
+/// A ranker that is learned from the cases of one index or, where nothing is remembered, of
+/// several.
+pub(crate) fn train(groups: &[Group<'_>], encoder: Digest, remember: Remember) -> Learned {
     let mut learned = Learned {
         encoder: Some(encoder),
-        memory: memory.into_iter().flatten().collect(),
         ..Learned::default()
     };
-    let ranker = Ranker::new(learned.clone(), index);
-    let mut asked: Vec<Asked<'_>> = (cases.iter().zip(&places))
-        // Of others it is not known where the answer stands: nothing can be learned of them.
-        .filter(|(case, _)| !case.gold.is_empty() || !case.is_answerable())
-        .flat_map(|(case, &memory)| {
-            let hidden = (!case.gold.is_empty()).then_some(case.gold.as_slice());
-            let find = |sections: &[usize]| {
-                search(index, &ranker, &case.question, Hidden { sections, memory })
-            };
-            let open = Asked {
-                case,
-                found: find(&[]),
-                hidden: false,
-            };
-            let closed = hidden.map(|gold| Asked {
-                case,
-                found: find(gold),
-                hidden: true,
-            });
-            [Some(open), closed].into_iter().flatten()
-        })
-        .collect();
+    let mut asked: Vec<Asked<'_>> = Vec::new();
+    for group in groups {
+        let memory: Vec<_> = (group.cases.iter())
+            .map(|case| match remember {
+                Remember::Questions => case.memory(group.index),
+                Remember::Nothing => None,
+            })
+            .collect();
+        // Where each case stands in the memory, to be hidden from itself.
+        let mut places = Vec::with_capacity(memory.len());
+        let mut count = 0;
+        for one in &memory {
+            places.push(one.as_ref().map(|_| count));
+            count += usize::from(one.is_some());
+        }
+        learned.memory = memory.into_iter().flatten().collect();
+        let ranker = Ranker::new(learned.clone(), group.index);
+        ask(group, &ranker, &places, &mut asked);
+    }
 
     let lists: Vec<List<'_>> = asked
         .iter()
@@ -104,16 +89,24 @@ pub(crate) fn train(
         learned.sections = choose(&lists, SECTION_PENALTY, FEATURES);
     }
     drop(lists);
-    let ranker = Ranker::new(learned.clone(), index);
     for one in &mut asked {
-        rank(&ranker, &mut one.found);
+        rank(&learned, &mut one.found);
     }
 
-    let offers: Vec<Offer> = asked
-        .iter()
-        .filter(|asked| !asked.hidden)
-        .filter_map(|asked| offer(index, asked.case, &asked.found))
-        .collect();
+    let open = || asked.iter().filter(|asked| !asked.hidden);
+    let sifted: Vec<(Sifted, f64)> = open().flat_map(parts).collect();
+    if open().filter(|asked| asked.case.answer.is_some()).count() >= ENOUGH {
+        let rows: Vec<Row<'_>> = sifted
+            .iter()
+            .map(|(sifted, target)| Row {
+                features: &sifted.features,
+                target: *target,
+                weight: sifted.words as f64,
+            })
+            .collect();
+        learned.sentences = classify(&rows, SENTENCE_PENALTY, SENTENCE_FEATURES);
+    }
+    let offers: Vec<Offer> = open().filter_map(|asked| offer(&learned, asked)).collect();
     if offers.len() >= ENOUGH {
         let rows: Vec<Row<'_>> = offers
             .iter()
@@ -128,24 +121,18 @@ pub(crate) fn train(
         learned.spans = prefer(&offers, &near, SPAN_PENALTY, SPAN_FEATURES);
     }
 
-    let ranker = Ranker::new(learned.clone(), index);
     let judged: Vec<Judged> = asked
         .into_iter()
-        .map(
-            |Asked {
-                 case,
-                 found,
-                 hidden,
-             }| {
-                let selection = conclude(index, &ranker, &case.question, found);
-                Judged {
-                    right: !hidden && is_right(&selection, case),
-                    features: selection.features,
-                    absent: hidden || case.gold.is_empty(),
-                    asked_so: !hidden,
-                }
-            },
-        )
+        .map(|asked| {
+            let question = &asked.case.question;
+            let selection = conclude(asked.index, &learned, question, asked.found);
+            Judged {
+                right: !asked.hidden && is_right(&selection, asked.case),
+                features: selection.features,
+                absent: asked.hidden || asked.case.gold.is_empty(),
+                asked_so: !asked.hidden,
+            }
+        })
         .collect();
     if is_enough {
         learned.support = support(&judged);
@@ -156,20 +143,72 @@ pub(crate) fn train(
 
 /// A case as it is asked, or as it would be with the sections that answer it hidden.
 struct Asked<'a> {
+    index: &'a Index,
     case: &'a Case,
     found: Vec<Found>,
     hidden: bool,
 }
 
+fn ask<'a>(
+    group: &Group<'a>,
+    ranker: &Ranker,
+    places: &[Option<usize>],
+    asked: &mut Vec<Asked<'a>>,
+) {
+    let index = group.index;
+    for (&case, &memory) in group.cases.iter().zip(places) {
+        // Of others it is not known where the answer stands: nothing can be learned of them.
+        if case.gold.is_empty() && case.is_answerable() {
+            continue;
+        }
+        let mut find = |sections: &[usize], hidden| {
+            let found = search(index, ranker, &case.question, Hidden { sections, memory });
+            asked.push(Asked {
+                index,
+                case,
+                found,
+                hidden,
+            });
+        };
+        find(&[], false);
+        if !case.gold.is_empty() {
+            find(&case.gold, true);
+        }
+    }
+}
+
+/// The sentences of the best sections, each with how much of it belongs to the answer.
+fn parts(asked: &Asked<'_>) -> Vec<(Sifted, f64)> {
+    let (index, case) = (asked.index, asked.case);
+    let Some(answer) = &case.answer else {
+        return Vec::new();
+    };
+    let rouge = Rouge::new(answer);
+    let mut parts = Vec::new();
+    for (number, sifted) in sentences(index, &case.question, &asked.found) {
+        let (document, section) = index.section(number);
+        for (sifted, sentence) in sifted.into_iter().zip(&section.sentences) {
+            let mut running = rouge.begin();
+            rouge.add(&mut running, &document.text[sentence.place.clone()]);
+            // Any two sentences share some words.
+            let belongs = ((running.precision() - 0.4) / 0.5).clamp(0.0, 1.0);
+            let is_gold = case.gold.is_empty() || case.gold.contains(&number);
+            parts.push((sifted, if is_gold { belongs } else { 0.5 * belongs }));
+        }
+    }
+    parts
+}
+
 /// The runs of sentences for a case, each worth as much as it is like the expected answer.
-fn offer(index: &Index, case: &Case, found: &[Found]) -> Option<Offer> {
+fn offer(learned: &Learned, asked: &Asked<'_>) -> Option<Offer> {
+    let (index, case) = (asked.index, asked.case);
     let rouge = Rouge::new(case.answer.as_deref()?);
     let mut offer = Offer {
         rows: Vec::new(),
         worth: Vec::new(),
     };
     let mut running: Option<(usize, usize, Running)> = None;
-    for span in spans(index, &case.question, found) {
+    for span in spans(index, learned, &case.question, &asked.found) {
         let (document, section) = index.section(span.section);
         // Runs come in order: each goes on from the one before, or begins anew.
         let key = (span.section, span.sentences.start);

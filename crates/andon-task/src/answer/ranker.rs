@@ -5,18 +5,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, TermId};
+use super::relevance::SENTENCE_FEATURES;
 use super::vector::Vector;
 use crate::digest::Digest;
 
 /// What describes a section for a question.
 pub const FEATURES: usize = 20;
 /// What describes a run of sentences.
-pub const SPAN_FEATURES: usize = 28;
+pub const SPAN_FEATURES: usize = 36;
 /// What describes an answer as a whole.
-pub const SUPPORT_FEATURES: usize = 12;
+pub const SUPPORT_FEATURES: usize = 32;
 
 /// What a file of a ranker begins with.
-const MAGIC: &[u8] = b"andon ranker 1\n";
+const MAGIC: &[u8] = b"andon ranker 2\n";
 
 /// A linear function of features, each first brought to a mean of 0 and a spread of 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +87,9 @@ pub struct Learned {
     pub encoder: Option<Digest>,
     /// Ranks sections.
     pub sections: Linear,
+    /// Says how probable it is of a sentence to belong to the answer: the logarithm of the
+    /// odds.
+    pub sentences: Linear,
     /// Ranks runs of sentences.
     pub spans: Linear,
     /// Says how probable it is that the answer is there and right: the logarithm of the odds.
@@ -135,6 +139,7 @@ impl Learned {
         let body = bytes.strip_prefix(MAGIC).ok_or(RankerError::Format)?;
         let learned: Self = postcard::from_bytes(body).map_err(|_| RankerError::Format)?;
         let sound = learned.sections.is_sound(FEATURES)
+            && learned.sentences.is_sound(SENTENCE_FEATURES)
             && learned.spans.is_sound(SPAN_FEATURES)
             && learned.support.is_sound(SUPPORT_FEATURES)
             && (0.0..=1.0).contains(&learned.threshold);
@@ -210,9 +215,5 @@ impl Ranker {
 
     pub(crate) fn memories(&self) -> &[Memory] {
         &self.memories
-    }
-
-    pub(crate) fn score(&self, features: &[f64]) -> f64 {
-        self.learned.sections.value(features)
     }
 }

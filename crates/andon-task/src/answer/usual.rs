@@ -1,6 +1,7 @@
 //! The ranker that answers where nothing was learned.
 
 use super::ranker::{FEATURES, Learned, Linear, SPAN_FEATURES, SUPPORT_FEATURES};
+use super::relevance::SENTENCE_FEATURES;
 
 fn plain(weights: &[(usize, f64)], features: usize, bias: f64) -> Linear {
     let mut all = vec![0.0; features];
@@ -34,6 +35,7 @@ pub(crate) fn learned() -> Learned {
             FEATURES,
             0.0,
         ),
+        sentences: plain(&[(2, 2.0), (6, 2.0)], SENTENCE_FEATURES, -2.0),
         spans: plain(
             &[(0, 0.3), (1, 0.3), (3, 0.3), (7, -0.02)],
             SPAN_FEATURES,
