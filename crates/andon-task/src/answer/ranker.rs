@@ -33,6 +33,16 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// A function that is 0 whatever the features.
+    pub fn zero(features: usize) -> Self {
+        Self {
+            means: vec![0.0; features],
+            spreads: vec![1.0; features],
+            weights: vec![0.0; features],
+            bias: 0.0,
+        }
+    }
+
     /// The value for some features.
     pub fn value(&self, features: &[f64]) -> f64 {
         let each = features
@@ -134,6 +144,19 @@ pub struct Ranker {
 }
 
 impl Learned {
+    /// What says nothing.
+    pub fn blank() -> Self {
+        Self {
+            encoder: None,
+            sections: Linear::zero(FEATURES),
+            sentences: Linear::zero(SENTENCE_FEATURES),
+            spans: Linear::zero(SPAN_FEATURES),
+            support: Linear::zero(SUPPORT_FEATURES),
+            threshold: 1.0,
+            memory: Vec::new(),
+        }
+    }
+
     /// Reads a file of a ranker.
     pub fn parse(bytes: &[u8]) -> Result<Self, RankerError> {
         let body = bytes.strip_prefix(MAGIC).ok_or(RankerError::Format)?;
