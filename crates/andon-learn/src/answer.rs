@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use andon_task::answer::{Learned, Ranker};
 
-use crate::answer::train::Remember;
+use crate::answer::train::{Group, Remember};
 use crate::error::LearnError;
 use crate::learn::Clock;
 use crate::random::Random;
@@ -53,7 +53,7 @@ pub fn learn(lesson: &Lesson<'_>, clock: Clock<'_>) -> Result<Candidate, LearnEr
     let evaluation = cross_validate(lesson, clock)?;
     let all: Vec<&Case> = lesson.cases.iter().collect();
     let encoder = lesson.against.encoder.identity().digest;
-    let learned = train::train(lesson.against.index, &all, encoder, Remember::Questions);
+    let learned = train::train(&[lesson.group(all)], encoder, Remember::Questions);
     Ok(Candidate {
         learned,
         evaluation,
@@ -61,11 +61,22 @@ pub fn learn(lesson: &Lesson<'_>, clock: Clock<'_>) -> Result<Candidate, LearnEr
 }
 
 /// Learns what holds for other documents too: nothing is remembered of the questions. This is
-/// how the ranker that the binary brings came to be.
-pub fn learn_in_general(lesson: &Lesson<'_>) -> Learned {
-    let all: Vec<&Case> = lesson.cases.iter().collect();
-    let encoder = lesson.against.encoder.identity().digest;
-    train::train(lesson.against.index, &all, encoder, Remember::Nothing)
+/// how the ranker that the binary brings came to be. `None` without lessons.
+pub fn learn_in_general(lessons: &[Lesson<'_>]) -> Option<Learned> {
+    let encoder = lessons.first()?.against.encoder.identity().digest;
+    let groups: Vec<_> = (lessons.iter())
+        .map(|lesson| lesson.group(lesson.cases.iter().collect()))
+        .collect();
+    Some(train::train(&groups, encoder, Remember::Nothing))
+}
+
+impl<'a> Lesson<'a> {
+    fn group(&self, cases: Vec<&'a Case>) -> Group<'a> {
+        Group {
+            index: self.against.index,
+            cases,
+        }
+    }
 }
 
 /// Measures by cross-validation what [`learn()`] would make of the cases.
@@ -77,25 +88,31 @@ pub fn cross_validate(lesson: &Lesson<'_>, clock: Clock<'_>) -> Result<Evaluatio
     let encoder = lesson.against.encoder.identity().digest;
     let folds = folds(lesson.cases);
     let mut graded: Vec<Option<Graded>> = vec![None; lesson.cases.len()];
+    let mut without = Vec::new();
     let mut thresholds = Vec::new();
     for fold in 0..FOLDS {
         let (held_out, rest): (Vec<_>, Vec<_>) =
             (lesson.cases.iter().enumerate()).partition(|(at, _)| folds[*at] == fold);
         let rest: Vec<&Case> = rest.into_iter().map(|(_, case)| case).collect();
-        let learned = train::train(index, &rest, encoder, Remember::Questions);
+        let learned = train::train(&[lesson.group(rest)], encoder, Remember::Questions);
         let threshold = learned.threshold.max(lesson.accept);
         thresholds.push(threshold);
         let ranker = Ranker::new(learned, index);
         for (at, case) in held_out {
             graded[at] = Some(evaluation::grade(index, &ranker, case, threshold, clock));
+            if !case.gold.is_empty() {
+                let closed = evaluation::grade_without(index, &ranker, case, threshold, clock);
+                without.push(closed);
+            }
         }
     }
     let threshold = thresholds.iter().sum::<f64>() / FOLDS as f64;
     let graded = graded.into_iter().flatten().collect();
-    evaluation::evaluate(graded, threshold).ok_or_else(|| none(lesson.task))
+    evaluation::evaluate(graded, without, threshold).ok_or_else(|| none(lesson.task))
 }
 
-/// Measures a ranker on cases that it did not learn from.
+/// Measures a ranker on cases that it did not learn from: as they are, and with the sections
+/// that answer them taken out of the documents, where each is to be declined.
 ///
 /// # Errors
 /// If there are no cases.
@@ -109,25 +126,10 @@ pub fn evaluate(
     let ranker = Ranker::new(learned.clone(), index);
     let grade = |case| evaluation::grade(index, &ranker, case, threshold, clock);
     let graded = lesson.cases.iter().map(grade).collect();
-    evaluation::evaluate(graded, threshold).ok_or_else(|| none(lesson.task))
-}
-
-/// Measures a ranker on cases whose answers are taken out of the documents: each is to be
-/// declined.
-///
-/// # Errors
-/// If there are no cases.
-pub fn evaluate_without_answers(
-    lesson: &Lesson<'_>,
-    learned: &Learned,
-    clock: Clock<'_>,
-) -> Result<Evaluation, LearnError> {
-    let index = lesson.against.index;
-    let threshold = learned.threshold.max(lesson.accept);
-    let ranker = Ranker::new(learned.clone(), index);
     let sourced = lesson.cases.iter().filter(|case| !case.gold.is_empty());
-    let grade = |case| evaluation::grade_without(index, &ranker, case, threshold, clock);
-    evaluation::evaluate(sourced.map(grade).collect(), threshold).ok_or_else(|| none(lesson.task))
+    let close = |case| evaluation::grade_without(index, &ranker, case, threshold, clock);
+    let without = sourced.map(close).collect();
+    evaluation::evaluate(graded, without, threshold).ok_or_else(|| none(lesson.task))
 }
 
 fn none(task: &str) -> LearnError {

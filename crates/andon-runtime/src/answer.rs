@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use andon_task::answer::{Hidden, Index, Question, Selection, Vector, select};
 use andon_task::certificate::Severity;
+use andon_task::reach::Beyond;
 use andon_task::route::{Reason, Route};
 use andon_task::run::{Answerer, Digests, Evidence, Passage, Run};
 use andon_task::task::{Kind, Task};
@@ -20,6 +21,11 @@ use crate::run::{Asked, Outcome};
 pub const MAX_QUESTION: usize = 2_000;
 /// So many sections are named beside an answer.
 const NAMED: usize = 5;
+/// The label of requests for what the documents may hold after all.
+const KNOWLEDGE: &str = "knowledge";
+/// From this probability on, a question that asks for reasoning, a long context or free
+/// writing is declined whatever was found.
+const SURELY_BEYOND: f64 = 0.9;
 /// Words that a question begins with that goes on from the one before.
 const GOES_ON: &[&str] = &[
     "and",
@@ -113,7 +119,12 @@ impl Node {
         let selection = self.look_up(&searching, &asked)?;
         let learned = searching.ranker.learned();
         let least = learned.threshold.max(asked.task.accept);
-        let given = selection.span.is_some() && selection.probability >= least;
+        let supported = selection.span.is_some() && selection.probability >= least;
+        // What the documents hold is no broad knowledge. No quotation reasons or invents.
+        let beyond = self.beyond(asked.text)?;
+        let invents = (beyond.as_ref())
+            .is_some_and(|beyond| beyond.what != KNOWLEDGE && beyond.probability >= SURELY_BEYOND);
+        let given = supported && !invents;
         let passages = passages(&searching.index, &selection);
         let answer = match passages.first() {
             Some(quoted) if given => Value::String(quoted.text.clone()),
@@ -124,7 +135,7 @@ impl Node {
             evidence.insert(
                 0,
                 Evidence::Unsaid {
-                    note: "the manuals do not say".to_owned(),
+                    note: unsaid(beyond.as_ref()),
                 },
             );
         }
@@ -257,6 +268,17 @@ fn passages(index: &Index, selection: &Selection) -> Vec<Passage> {
         });
     }
     passages
+}
+
+/// Why there is no answer.
+fn unsaid(beyond: Option<&Beyond>) -> String {
+    let Some(beyond) = beyond else {
+        return "the manuals do not say".to_owned();
+    };
+    format!(
+        "the manuals do not say; the question seems to ask for {} ({}), which a small model answers badly: ask a larger one",
+        beyond.words, beyond.what
+    )
 }
 
 /// Whether a question may only be understood with the one before it.

@@ -186,8 +186,8 @@ pub struct TaskFile {
     data_class: DataClass,
     #[serde(default = "human")]
     escalate: Vec<Escalation>,
-    #[serde(default = "accept")]
-    accept: f64,
+    #[serde(default)]
+    accept: Option<f64>,
     #[serde(default = "spot_check")]
     spot_check: f64,
     /// Whether requests wait for an upstream's link, for [`QUEUE_WAIT`].
@@ -215,8 +215,10 @@ fn human() -> Vec<Escalation> {
     vec![Escalation::Human]
 }
 
-fn accept() -> f64 {
-    0.6
+/// Where the task does not say it: an `answer` task has a threshold of its own, which is
+/// learned, or comes with the ranker of the binary.
+fn accept(kind: &str) -> f64 {
+    if kind == "answer" { 0.0 } else { 0.6 }
 }
 
 fn spot_check() -> f64 {
@@ -236,8 +238,8 @@ impl TaskFile {
             let (name, stem) = (file.name, stem.to_owned());
             return Err(TaskError::Name { name, stem });
         }
-        if !(0.0..=1.0).contains(&file.accept) {
-            return Err(TaskError::Accept(file.accept));
+        if let Some(accept) = file.accept.filter(|accept| !(0.0..=1.0).contains(accept)) {
+            return Err(TaskError::Accept(accept));
         }
         if !(0.0..=1.0).contains(&file.spot_check) {
             return Err(TaskError::SpotCheck(file.spot_check));
@@ -278,7 +280,7 @@ impl TaskFile {
             deadline: self.deadline,
             data_class: self.data_class,
             escalate: self.escalate,
-            accept: self.accept,
+            accept: self.accept.unwrap_or_else(|| accept(&self.kind)),
             spot_check: self.spot_check,
             wait: self.wait.or(self.queue.then_some(QUEUE_WAIT)),
             documents: self.documents.unwrap_or_default(),

@@ -1,117 +1,213 @@
-//! Measures answers on public data sets: `cargo run --example answer -- emanual|xquad`.
-//! `usual` prints the ranker that the binary brings, learned from the demo plant and xquad.
+//! Measures answers on public data sets and on the demo plant, each with the sections that
+//! answer it there and taken out: `cargo run --example answer -- [emanual|xquad|demo|zero]`,
+//! by the ranker that the binary brings, by one learned from the other sets, and in folds.
+//! `usual` prints the ranker that the binary brings, learned from all sets.
 //! The data are those of `ANDON_DATA`, the encoder that of `ANDON_HOME`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use andon_engine::{Encoder, EncoderFiles};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 use andon_learn::answer::{
-    Against, Cases, Evaluation, Lesson, cross_validate, evaluate, evaluate_without_answers, learn,
-    learn_in_general,
+    Against, Cases, Evaluation, Graded, Lesson, cross_validate, evaluate, learn_in_general,
 };
 use andon_task::answer::{
     Document, Form, Index, Learned, Vector, Vectors, heading_text, passage_text, passages,
 };
-use andon_task::digest::Digest;
-use andon_task::engine::Embed;
+use andon_task::engine::{Embed, EngineError, Identity};
 use andon_task::example::Example;
 use andon_task::glossary::Glossary;
 use andon_task::plant::{Files, Plant};
 use serde_json::{Value, json};
 
+/// A data set in memory, with its vectors.
+struct Set {
+    name: &'static str,
+    index: Index,
+    cases: Cases,
+    glossary: Glossary,
+}
+
+const SETS: [&str; 3] = ["emanual", "xquad", "demo"];
+
+/// Documents, questions and the words of a set.
+type Read = (Vec<Document>, Vec<Example>, Glossary);
+
 fn main() {
-    let what = std::env::args().nth(1).unwrap_or_else(|| "emanual".into());
-    let (documents, examples) = match what.as_str() {
-        "emanual" => emanual(),
-        "xquad" => xquad(),
-        "usual" => {
-            let (mut documents, mut examples) = xquad();
-            let plant = demo();
-            for (path, bytes) in &plant.documents {
-                let text = String::from_utf8_lossy(bytes).into_owned();
-                documents.push(Document::parse(path, text, Form::Markdown));
-            }
-            // The demo's questions are few and like those of plants: they count three times.
-            for _ in 0..3 {
-                examples.extend(plant.expected["ask"].iter().cloned());
-            }
-            (documents, examples)
-        }
-        other => panic!("no data set '{other}'"),
+    let what = std::env::args().nth(1).unwrap_or_else(|| "all".into());
+    let encoder = Kept::new(encoder());
+    let names = SETS
+        .into_iter()
+        .filter(|name| what == *name || !SETS.contains(&what.as_str()));
+    let sets: Vec<Set> = names.map(|name| Set::read(name, &encoder)).collect();
+    encoder.keep();
+    let lesson = |set: &'static str| {
+        sets.iter()
+            .find(|one| one.name == set)
+            .map(|one| one.lesson(&encoder))
     };
-    let encoder = encoder();
-    let glossary = match what.as_str() {
-        "usual" => demo().glossary,
-        _ => Glossary::default(),
-    };
-    let began = Instant::now();
-    let clock = || began.elapsed();
-    let with_vectors = documents.into_iter().map(|document| {
-        let vectors = vectors(&encoder, &document, &what, &glossary);
-        (document, vectors)
-    });
-    let index = Index::new(with_vectors.collect(), &glossary);
-    println!(
-        "{} sections, indexed in {:.1?}",
-        index.len(),
-        began.elapsed()
-    );
-    let against = Against {
-        index: &index,
-        encoder: &encoder,
-        glossary: &glossary,
-    };
-    let cases = Cases::read(&examples, against, &clock, &mut |_| {}).unwrap();
-    println!("{} cases, {} lost", cases.cases.len(), cases.lost.len());
-    for lost in cases.lost.iter().take(10) {
-        println!("  lost {lost}");
-    }
-    let lesson = Lesson {
-        cases: &cases.cases,
-        ..lesson_of(against)
+    let general = |without: &str| {
+        // The demo's questions are few and like those of plants: they count twice.
+        let names = ["emanual", "xquad", "demo", "demo"]
+            .into_iter()
+            .filter(|name| *name != without);
+        let lessons: Vec<Lesson<'_>> = names.filter_map(lesson).collect();
+        learn_in_general(&lessons).unwrap()
     };
     if what == "usual" {
-        print(&learn_in_general(&lesson));
+        print(&general(""));
         return;
     }
-    show(
-        "default",
-        &evaluate(&lesson, &Learned::default(), &clock).unwrap(),
-    );
-    let at = began.elapsed();
-    show("learned, folds", &cross_validate(&lesson, &clock).unwrap());
-    println!("took {:.1?}", began.elapsed() - at);
-    // Every sixth question is asked with its answer taken out of the documents.
-    let (mut held_out, mut rest) = (Vec::new(), Vec::new());
-    for (at, case) in cases.cases.into_iter().enumerate() {
-        match at % 6 {
-            0 => held_out.push(case),
-            _ => rest.push(case),
+    for set in &sets {
+        let lesson = set.lesson(&encoder);
+        let began = Instant::now();
+        let clock = || began.elapsed();
+        let show = |how: &str, evaluation: &Evaluation| {
+            show(&format!("{} {how}", set.name), evaluation);
+            if let Some(folder) = std::env::var_os("ANSWER_DUMP") {
+                dump(
+                    &PathBuf::from(folder).join(format!("{}-{how}.jsonl", set.name)),
+                    evaluation,
+                );
+            }
+        };
+        show(
+            "default",
+            &evaluate(&lesson, &Learned::default(), &clock).unwrap(),
+        );
+        if sets.len() > 1 {
+            let of_others = general(set.name);
+            show("others", &evaluate(&lesson, &of_others, &clock).unwrap());
+        }
+        if what != "zero" {
+            show("folds", &cross_validate(&lesson, &clock).unwrap());
+        }
+        println!("  took {:.1?}", began.elapsed());
+    }
+    encoder.keep();
+}
+
+impl Set {
+    fn read(name: &'static str, encoder: &Kept) -> Self {
+        let (documents, examples, glossary) = match name {
+            "emanual" => emanual(),
+            "xquad" => xquad(),
+            _ => demo(),
+        };
+        let with_vectors = documents.into_iter().map(|document| {
+            let vectors = vectors(encoder, &document, &glossary);
+            (document, vectors)
+        });
+        let index = Index::new(with_vectors.collect(), &glossary);
+        let against = Against {
+            index: &index,
+            encoder,
+            glossary: &glossary,
+        };
+        let cases = Cases::read(&examples, against, &|| Duration::ZERO, &mut |_| {}).unwrap();
+        println!(
+            "{name}: {} sections, {} cases, {} lost",
+            index.len(),
+            cases.cases.len(),
+            cases.lost.len()
+        );
+        Self {
+            name,
+            index,
+            cases,
+            glossary,
         }
     }
-    let learned = learn(
-        &Lesson {
-            cases: &rest,
-            ..lesson_of(against)
-        },
-        &clock,
-    )
-    .unwrap()
-    .learned;
-    let lesson = Lesson {
-        cases: &held_out,
-        ..lesson_of(against)
+
+    fn lesson<'a>(&'a self, encoder: &'a Kept) -> Lesson<'a> {
+        Lesson {
+            task: "ask",
+            accept: 0.0,
+            cases: &self.cases.cases,
+            against: Against {
+                index: &self.index,
+                encoder,
+                glossary: &self.glossary,
+            },
+        }
+    }
+}
+
+/// The encoder with what it made before, kept between runs beside the build: vectors take
+/// minutes to make.
+struct Kept {
+    encoder: Encoder,
+    known: Mutex<HashMap<String, Vec<f32>>>,
+}
+
+impl Kept {
+    fn path() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/answer-vectors.json")
+    }
+
+    fn new(encoder: Encoder) -> Self {
+        let known = std::fs::read(Self::path()).ok();
+        let known = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self {
+            encoder,
+            known: Mutex::new(known.unwrap_or_default()),
+        }
+    }
+
+    fn keep(&self) {
+        let known = self.known.lock().unwrap();
+        std::fs::write(Self::path(), serde_json::to_vec(&*known).unwrap()).unwrap();
+    }
+}
+
+impl Embed for Kept {
+    fn identity(&self) -> &Identity {
+        self.encoder.identity()
+    }
+
+    fn dimensions(&self) -> usize {
+        self.encoder.dimensions()
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, EngineError> {
+        self.encoder.count_tokens(text)
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let one = |text: &&str| {
+            if let Some(vector) = self.known.lock().unwrap().get(*text) {
+                return Ok(vector.clone());
+            }
+            let vector = self.encoder.embed(&[text])?.remove(0);
+            self.known
+                .lock()
+                .unwrap()
+                .insert((*text).to_owned(), vector.clone());
+            Ok(vector)
+        };
+        texts.iter().map(one).collect()
+    }
+}
+
+fn dump(path: &Path, evaluation: &Evaluation) {
+    let line = |closed: bool| {
+        move |one: &Graded| {
+            let row = json!({"closed": closed, "answerable": one.answerable, "right": one.right,
+                "rouge": one.rouge_l, "p": one.probability, "features": one.features});
+            format!("{row}\n")
+        }
     };
-    show("held out", &evaluate(&lesson, &learned, &clock).unwrap());
-    show(
-        "answers taken out",
-        &evaluate_without_answers(&lesson, &learned, &clock).unwrap(),
-    );
+    let open = evaluation.graded.iter().map(line(false));
+    let lines: String = open
+        .chain(evaluation.without.iter().map(line(true)))
+        .collect();
+    std::fs::write(path, lines).unwrap();
 }
 
 /// A ranker as `andon-task::answer::usual` writes it.
@@ -124,6 +220,7 @@ fn print(learned: &Learned) {
     };
     let parts = [
         ("sections", &learned.sections),
+        ("sentences", &learned.sentences),
         ("spans", &learned.spans),
         ("support", &learned.support),
     ];
@@ -137,7 +234,7 @@ fn print(learned: &Learned) {
     println!("threshold: {:.4},", learned.threshold);
 }
 
-fn demo() -> Plant {
+fn demo() -> Read {
     fn read(root: &Path, folder: &Path, files: &mut Files) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -157,16 +254,16 @@ fn demo() -> Plant {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../plants/demo");
     let mut files = Files::new();
     read(&root, &root, &mut files);
-    Plant::parse(&files).unwrap()
-}
-
-fn lesson_of(against: Against<'_>) -> Lesson<'_> {
-    Lesson {
-        task: "ask",
-        accept: 0.0,
-        cases: &[],
-        against,
-    }
+    let plant = Plant::parse(&files).unwrap();
+    let documents = plant.documents.iter().map(|(path, bytes)| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        Document::parse(path, text, Form::Markdown)
+    });
+    (
+        documents.collect(),
+        plant.expected["ask"].clone(),
+        plant.glossary,
+    )
 }
 
 fn show(name: &str, evaluation: &Evaluation) {
@@ -174,12 +271,16 @@ fn show(name: &str, evaluation: &Evaluation) {
         e.map_or("-".to_owned(), |e| format!("{:.3}", e.value))
     };
     println!(
-        "{name}: n {} hit@1 {} hit@5 {} rouge {} declined {} coverage {} error {} threshold {:.2} p50 {:.1} ms p99 {:.1} ms",
+        "{name}: n {} hit@1 {} hit@5 {} rouge {} | declined {} without {} answered {} at-90 {:.3} auroc {:.3} coverage {} error {} threshold {:.2} p50 {:.1} ms p99 {:.1} ms",
         evaluation.n,
         figure(&evaluation.hit_at_1),
         figure(&evaluation.hit_at_5),
         figure(&evaluation.rouge_l),
         figure(&evaluation.declined),
+        figure(&evaluation.declined_without),
+        figure(&evaluation.answered),
+        answered_at_90(evaluation),
+        auroc(evaluation),
         figure(&evaluation.coverage),
         figure(&evaluation.selective_error),
         evaluation.threshold,
@@ -188,12 +289,49 @@ fn show(name: &str, evaluation: &Evaluation) {
     );
 }
 
+/// The share answered from a right section at the threshold that declines 90 % of the rest.
+fn answered_at_90(evaluation: &Evaluation) -> f64 {
+    let absent = evaluation.graded.iter().filter(|one| !one.answerable);
+    let mut absent: Vec<f64> = absent
+        .chain(&evaluation.without)
+        .map(|one| one.probability)
+        .collect();
+    absent.sort_by(f64::total_cmp);
+    let threshold = absent[(absent.len() * 9).div_ceil(10).min(absent.len() - 1)];
+    let sourced: Vec<&Graded> = evaluation
+        .graded
+        .iter()
+        .filter(|one| one.has_sources)
+        .collect();
+    let right = sourced
+        .iter()
+        .filter(|one| one.right && one.probability > threshold);
+    right.count() as f64 / sourced.len() as f64
+}
+
+/// How well what is right is told from what is not there.
+fn auroc(evaluation: &Evaluation) -> f64 {
+    let right = evaluation.graded.iter().filter(|one| one.right);
+    let (mut above, mut pairs) = (0.0, 0.0);
+    for one in right {
+        for other in &evaluation.without {
+            pairs += 1.0;
+            above += match one.probability.total_cmp(&other.probability) {
+                std::cmp::Ordering::Greater => 1.0,
+                std::cmp::Ordering::Equal => 0.5,
+                std::cmp::Ordering::Less => 0.0,
+            };
+        }
+    }
+    above / pairs
+}
+
 fn data() -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
     std::env::var_os("ANDON_DATA").map_or_else(|| beside.into(), PathBuf::from)
 }
 
-fn emanual() -> (Vec<Document>, Vec<Example>) {
+fn emanual() -> Read {
     let folder = data().join("emanual_qa");
     let corpus =
         std::fs::read_to_string(folder.join("smart_tv_remote_manual_corpus.json")).unwrap();
@@ -219,10 +357,10 @@ fn emanual() -> (Vec<Document>, Vec<Example>) {
             meta: None,
         }
     });
-    (vec![document], examples.collect())
+    (vec![document], examples.collect(), Glossary::default())
 }
 
-fn xquad() -> (Vec<Document>, Vec<Example>) {
+fn xquad() -> Read {
     let text =
         std::fs::read_to_string(data().join("xquad_es/xquad.es.articles_01_24.json")).unwrap();
     let set: Value = serde_json::from_str(&text).unwrap();
@@ -250,7 +388,7 @@ fn xquad() -> (Vec<Document>, Vec<Example>) {
             Form::Markdown,
         ));
     }
-    (documents, examples)
+    (documents, examples, Glossary::default())
 }
 
 fn encoder() -> Encoder {
@@ -260,50 +398,20 @@ fn encoder() -> Encoder {
     Encoder::load("minilm:l6", &files, kernels).unwrap()
 }
 
-/// Vectors take minutes to make: kept between runs beside the build.
-fn vectors(encoder: &Encoder, document: &Document, set: &str, glossary: &Glossary) -> Vectors {
-    let read = |text: String| glossary.read(&text).text().to_owned();
-    let texts: Vec<String> = passages(document)
-        .iter()
-        .map(|p| read(passage_text(document, p)))
-        .collect();
-    let headings: Vec<String> = document
-        .sections
-        .iter()
-        .map(|s| read(heading_text(s)))
-        .collect();
-    let key = Digest::of_parts(texts.iter().chain(&headings).map(|t| t.as_bytes())).short();
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join(format!("../../target/answer-{set}-{key}.json"));
-    if let Ok(text) = std::fs::read_to_string(&path) {
-        let (passages, headings) = serde_json::from_str(&text).unwrap();
-        return Vectors { passages, headings };
+fn vectors(encoder: &Kept, document: &Document, glossary: &Glossary) -> Vectors {
+    let embed = |text: String| {
+        let vectors = encoder.embed(&[glossary.read(&text).text()]).unwrap();
+        Vector::of(&vectors[0])
+    };
+    Vectors {
+        passages: passages(document)
+            .iter()
+            .map(|passage| embed(passage_text(document, passage)))
+            .collect(),
+        headings: document
+            .sections
+            .iter()
+            .map(|section| embed(heading_text(section)))
+            .collect(),
     }
-    let embed = |texts: &[String]| -> Vec<Vector> {
-        texts
-            .chunks(8)
-            .flat_map(|chunk| {
-                let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
-                encoder.embed(&chunk).unwrap()
-            })
-            .map(|vector| Vector::of(&vector))
-            .collect()
-    };
-    let began = Instant::now();
-    let made = Vectors {
-        passages: embed(&texts),
-        headings: embed(&headings),
-    };
-    let took: Duration = began.elapsed();
-    println!(
-        "{} passages and {} headings in {took:.1?}",
-        texts.len(),
-        headings.len()
-    );
-    std::fs::write(
-        path,
-        serde_json::to_string(&(&made.passages, &made.headings)).unwrap(),
-    )
-    .unwrap();
-    made
 }

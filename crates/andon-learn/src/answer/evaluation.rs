@@ -28,6 +28,9 @@ pub struct Graded {
     pub probability: f64,
     /// Whether it was given.
     pub given: bool,
+    /// How the answer was described to who said how probable it is.
+    #[serde(default)]
+    pub features: Vec<f64>,
     /// How long it took.
     pub took: Duration,
 }
@@ -45,6 +48,11 @@ pub struct Evaluation {
     pub rouge_l: Option<Estimate>,
     /// The share of questions without an answer that are declined.
     pub declined: Option<Estimate>,
+    /// The share of questions that are declined once the sections that answer them are taken
+    /// out of the documents.
+    pub declined_without: Option<Estimate>,
+    /// The share of questions with an answer that are answered from a right section.
+    pub answered: Option<Estimate>,
     /// The share of all questions that are answered.
     pub coverage: Option<Estimate>,
     /// The share of answers given that are not from a right section.
@@ -58,6 +66,9 @@ pub struct Evaluation {
     /// The answers themselves.
     #[serde(skip)]
     pub graded: Vec<Graded>,
+    /// The questions again, asked without the sections that answer them.
+    #[serde(skip)]
+    pub without: Vec<Graded>,
 }
 
 /// Answers a case and grades the answer.
@@ -90,6 +101,7 @@ pub(crate) fn grade(
         right: is_right(&selection, case),
         probability: selection.probability,
         given: selection.probability >= threshold,
+        features: selection.features.to_vec(),
         took,
     }
 }
@@ -116,12 +128,17 @@ pub(crate) fn grade_without(
         right: false,
         probability: selection.probability,
         given: selection.probability >= threshold,
+        features: selection.features.to_vec(),
         took: case.took + clock().saturating_sub(began),
     }
 }
 
 /// The figures of answers; `None` without any.
-pub(crate) fn evaluate(graded: Vec<Graded>, threshold: f64) -> Option<Evaluation> {
+pub(crate) fn evaluate(
+    graded: Vec<Graded>,
+    without: Vec<Graded>,
+    threshold: f64,
+) -> Option<Evaluation> {
     let n = graded.len();
     if n == 0 {
         return None;
@@ -146,11 +163,17 @@ pub(crate) fn evaluate(graded: Vec<Graded>, threshold: f64) -> Option<Evaluation
         hit_at_5: share(&sourced, &within(5)),
         rouge_l: mean(&likeness),
         declined: share(&|one| !one.answerable, &|one| !one.given),
+        declined_without: wilson(
+            without.iter().filter(|one| !one.given).count(),
+            without.len(),
+        ),
+        answered: share(&sourced, &|one| one.given && one.right),
         coverage: share(&|_| true, &|one| one.given),
         selective_error: share(&judged, &|one| !one.right),
         threshold,
         p50_ms: time(0.5),
         p99_ms: time(0.99),
         graded,
+        without,
     })
 }

@@ -28,7 +28,8 @@ pub(crate) struct Row<'a> {
 
 /// Chooses from lists: the logarithm of the probability that a softmax over the list gives
 /// to the right ones together is made as large as it can be (Cao et al., 2007).
-pub(crate) fn choose(lists: &[List<'_>], penalty: f64, features: usize) -> Linear {
+pub(crate) fn choose(lists: &[List<'_>], prior: &Linear, penalty: f64) -> Linear {
+    let features = prior.weights.len();
     let rows = lists.iter().flat_map(|list| list.rows.iter().copied());
     let scale = Scale::of(rows, features);
     let scaled: Vec<Vec<Vec<f32>>> = lists
@@ -36,8 +37,9 @@ pub(crate) fn choose(lists: &[List<'_>], penalty: f64, features: usize) -> Linea
         .map(|list| list.rows.iter().map(|row| scale.apply(row)).collect())
         .collect();
     let count = lists.len().max(1) as f64;
-    let weights = minimise(vec![0.0; features], PATIENCE, |weights, slope| {
-        let mut value = penalise(weights, slope, penalty);
+    let (start, _) = scale.start(prior);
+    let weights = minimise(start.clone(), PATIENCE, |weights, slope| {
+        let mut value = penalise(weights, &start, slope, penalty);
         for (list, rows) in lists.iter().zip(&scaled) {
             let scores: Vec<f64> = rows.iter().map(|row| dot(row, weights)).collect();
             let all = soft_sum(&scores, |_| true);
@@ -77,8 +79,9 @@ pub(crate) fn prefer(offers: &[Offer], start: &Linear, penalty: f64, features: u
     let begin = start.weights.iter().zip(&start.spreads).zip(&scale.spreads);
     let begin = begin.map(|((weight, spread), own)| (SHARPEN * weight / spread * own) as f32);
     let count = offers.len().max(1) as f64;
+    let none = vec![0.0; features];
     let weights = minimise(begin.collect(), PATIENCE, |weights, slope| {
-        let mut value = penalise(weights, slope, penalty);
+        let mut value = penalise(weights, &none, slope, penalty);
         for (offer, rows) in offers.iter().zip(&scaled) {
             let scores: Vec<f64> = rows.iter().map(|row| dot(row, weights)).collect();
             let all = soft_sum(&scores, |_| true);
@@ -100,15 +103,15 @@ pub(crate) fn prefer(offers: &[Offer], start: &Linear, penalty: f64, features: u
 
 /// Comes near the targets by least squares.
 pub(crate) fn regress(rows: &[Row<'_>], penalty: f64, features: usize) -> Linear {
-    fit(rows, penalty, features, |value, target| {
+    fit(rows, &Linear::zero(features), penalty, |value, target| {
         let off = value - target;
         (0.5 * off * off, off)
     })
 }
 
 /// Tells rows of target 1 from rows of target 0, as the logarithm of the odds.
-pub(crate) fn classify(rows: &[Row<'_>], penalty: f64, features: usize) -> Linear {
-    fit(rows, penalty, features, |value, target| {
+pub(crate) fn classify(rows: &[Row<'_>], prior: &Linear, penalty: f64) -> Linear {
+    fit(rows, prior, penalty, |value, target| {
         let probability = 1.0 / (1.0 + (-value).exp());
         // ln(1 + e^v), written so that it cannot overflow.
         let soft = value.max(0.0) + (-value.abs()).exp().ln_1p();
@@ -118,17 +121,20 @@ pub(crate) fn classify(rows: &[Row<'_>], penalty: f64, features: usize) -> Linea
 
 fn fit(
     rows: &[Row<'_>],
+    prior: &Linear,
     penalty: f64,
-    features: usize,
     loss: impl Fn(f64, f64) -> (f64, f64),
 ) -> Linear {
+    let features = prior.weights.len();
     let scale = Scale::of(rows.iter().map(|row| row.features), features);
+    let (start, bias) = scale.start(prior);
     let scaled: Vec<Vec<f32>> = rows.iter().map(|row| scale.apply(row.features)).collect();
     let total: f64 = rows.iter().map(|row| row.weight).sum::<f64>().max(1e-9);
-    let mut weights = minimise(vec![0.0; features + 1], PATIENCE, |weights, slope| {
+    let begin = [start.as_slice(), &[bias as f32]].concat();
+    let mut weights = minimise(begin, PATIENCE, |weights, slope| {
         let (weights, bias) = weights.split_at(features);
         let (slope, bias_slope) = slope.split_at_mut(features);
-        let mut value = penalise(weights, slope, penalty);
+        let mut value = penalise(weights, &start, slope, penalty);
         bias_slope[0] = 0.0;
         for (row, scaled) in rows.iter().zip(&scaled) {
             let (loss, pull) = loss(dot(scaled, weights) + f64::from(bias[0]), row.target);
@@ -143,12 +149,13 @@ fn fit(
     scale.linear(&weights, bias)
 }
 
-/// Writes the slope of the penalty and returns its value.
-fn penalise(weights: &[f32], slope: &mut [f32], penalty: f64) -> f64 {
+/// Writes the slope of the penalty on what departs from `start`, and returns its value.
+fn penalise(weights: &[f32], start: &[f32], slope: &mut [f32], penalty: f64) -> f64 {
     let mut value = 0.0;
-    for (slope, &weight) in slope.iter_mut().zip(weights) {
-        *slope = (penalty * f64::from(weight)) as f32;
-        value += 0.5 * penalty * f64::from(weight) * f64::from(weight);
+    for ((slope, &weight), &start) in slope.iter_mut().zip(weights).zip(start) {
+        let departs = f64::from(weight) - f64::from(start);
+        *slope = (penalty * departs) as f32;
+        value += 0.5 * penalty * departs * departs;
     }
     value
 }
@@ -204,6 +211,13 @@ impl Scale {
             .collect()
     }
 
+    /// The weights and the bias that a function has in this scale.
+    fn start(&self, of: &Linear) -> (Vec<f32>, f64) {
+        let each = of.weights.iter().zip(&of.spreads).zip(&self.spreads);
+        let weights = each.map(|((weight, own), spread)| (weight / own * spread) as f32);
+        (weights.collect(), of.value(&self.means))
+    }
+
     fn linear(self, weights: &[f32], bias: f64) -> Linear {
         Linear {
             means: self.means,
@@ -228,7 +242,7 @@ mod tests {
                 right: vec![false, true],
             })
             .collect();
-        let linear = choose(&lists, 0.01, 2);
+        let linear = choose(&lists, &Linear::zero(2), 0.01);
         for list in &lists {
             assert!(linear.value(list.rows[1]) > linear.value(list.rows[0]));
         }
@@ -255,7 +269,7 @@ mod tests {
                 weight: 1.0,
             })
             .collect();
-        let linear = classify(&rows, 1e-3, 1);
+        let linear = classify(&rows, &Linear::zero(1), 1e-3);
         assert!(linear.value(&[15.0]) > 2.0 && linear.value(&[3.0]) < -2.0);
     }
 }

@@ -9,11 +9,13 @@ mod document;
 mod index;
 mod markdown;
 mod ranker;
+mod relevance;
 mod rouge;
 mod search;
 mod select;
 mod sentence;
 mod span;
+mod support;
 mod table;
 mod term;
 mod usual;
@@ -25,10 +27,11 @@ pub use ranker::{
     FEATURES, Learned, Linear, Quoted, Ranker, RankerError, Remembered, SPAN_FEATURES,
     SUPPORT_FEATURES,
 };
+pub use relevance::{SENTENCE_FEATURES, Sifted};
 pub use rouge::{Rouge, Running, rouge_l};
 pub use search::{Found, Hidden, Question, rank, search};
 pub use select::{Selection, conclude, select};
-pub use span::{SECTIONS, Span, spans};
+pub use span::{SECTIONS, Span, sentences, spans};
 pub use table::{Reckoned, Table};
 pub use term::{Term, terms};
 pub use vector::Vector;

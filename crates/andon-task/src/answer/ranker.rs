@@ -5,18 +5,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, TermId};
+use super::relevance::SENTENCE_FEATURES;
 use super::vector::Vector;
 use crate::digest::Digest;
 
 /// What describes a section for a question.
 pub const FEATURES: usize = 20;
 /// What describes a run of sentences.
-pub const SPAN_FEATURES: usize = 28;
+pub const SPAN_FEATURES: usize = 36;
 /// What describes an answer as a whole.
-pub const SUPPORT_FEATURES: usize = 12;
+pub const SUPPORT_FEATURES: usize = 32;
 
 /// What a file of a ranker begins with.
-const MAGIC: &[u8] = b"andon ranker 1\n";
+const MAGIC: &[u8] = b"andon ranker 2\n";
 
 /// A linear function of features, each first brought to a mean of 0 and a spread of 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,16 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// A function that is 0 whatever the features.
+    pub fn zero(features: usize) -> Self {
+        Self {
+            means: vec![0.0; features],
+            spreads: vec![1.0; features],
+            weights: vec![0.0; features],
+            bias: 0.0,
+        }
+    }
+
     /// The value for some features.
     pub fn value(&self, features: &[f64]) -> f64 {
         let each = features
@@ -86,6 +97,9 @@ pub struct Learned {
     pub encoder: Option<Digest>,
     /// Ranks sections.
     pub sections: Linear,
+    /// Says how probable it is of a sentence to belong to the answer: the logarithm of the
+    /// odds.
+    pub sentences: Linear,
     /// Ranks runs of sentences.
     pub spans: Linear,
     /// Says how probable it is that the answer is there and right: the logarithm of the odds.
@@ -130,11 +144,25 @@ pub struct Ranker {
 }
 
 impl Learned {
+    /// What says nothing.
+    pub fn blank() -> Self {
+        Self {
+            encoder: None,
+            sections: Linear::zero(FEATURES),
+            sentences: Linear::zero(SENTENCE_FEATURES),
+            spans: Linear::zero(SPAN_FEATURES),
+            support: Linear::zero(SUPPORT_FEATURES),
+            threshold: 1.0,
+            memory: Vec::new(),
+        }
+    }
+
     /// Reads a file of a ranker.
     pub fn parse(bytes: &[u8]) -> Result<Self, RankerError> {
         let body = bytes.strip_prefix(MAGIC).ok_or(RankerError::Format)?;
         let learned: Self = postcard::from_bytes(body).map_err(|_| RankerError::Format)?;
         let sound = learned.sections.is_sound(FEATURES)
+            && learned.sentences.is_sound(SENTENCE_FEATURES)
             && learned.spans.is_sound(SPAN_FEATURES)
             && learned.support.is_sound(SUPPORT_FEATURES)
             && (0.0..=1.0).contains(&learned.threshold);
@@ -210,9 +238,5 @@ impl Ranker {
 
     pub(crate) fn memories(&self) -> &[Memory] {
         &self.memories
-    }
-
-    pub(crate) fn score(&self, features: &[f64]) -> f64 {
-        self.learned.sections.value(features)
     }
 }

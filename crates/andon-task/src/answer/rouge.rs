@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::term::words;
 
 /// ROUGE-L (Lin, 2004) against one text: the F1 of the longest common subsequence of words,
-/// without case and accents. The other text may come piece by piece.
+/// without case and accents. On English text it is what `rouge_score` computes without its
+/// stemmer. The other text may come piece by piece.
 pub struct Rouge {
     /// Where each word of the expected text stands, as bits.
     places: HashMap<String, Vec<u64>>,
@@ -17,6 +18,14 @@ pub struct Rouge {
 pub struct Running {
     row: Vec<u64>,
     words: usize,
+    common: usize,
+}
+
+impl Running {
+    /// The share of the words so far that the expected text has too, in this order.
+    pub fn precision(&self) -> f64 {
+        self.common as f64 / self.words.max(1) as f64
+    }
 }
 
 impl Rouge {
@@ -42,6 +51,7 @@ impl Rouge {
         Running {
             row: vec![u64::MAX; self.expected.div_ceil(64)],
             words: 0,
+            common: 0,
         }
     }
 
@@ -63,12 +73,12 @@ impl Rouge {
             }
         }
         let common = (0..self.expected).filter(|at| running.row[at / 64] >> (at % 64) & 1 == 0);
-        let common = common.count() as f64;
+        running.common = common.count();
         let both = running.words + self.expected;
         if both == 0 {
             0.0
         } else {
-            2.0 * common / both as f64
+            2.0 * running.common as f64 / both as f64
         }
     }
 }

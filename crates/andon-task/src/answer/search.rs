@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::index::{Index, TermId, keys, pair_key, saturate};
-use super::ranker::{FEATURES, Ranker};
+use super::ranker::{FEATURES, Learned, Ranker};
 use super::term::words;
 use super::vector::Vector;
 use crate::glossary::Glossary;
@@ -99,14 +99,14 @@ pub fn search(
     hidden: Hidden<'_>,
 ) -> Vec<Found> {
     let mut found = describe(index, ranker, question, hidden);
-    rank(ranker, &mut found);
+    rank(ranker.learned(), &mut found);
     found
 }
 
 /// Puts sections that were found into the order of a ranker.
-pub fn rank(ranker: &Ranker, found: &mut [Found]) {
+pub fn rank(learned: &Learned, found: &mut [Found]) {
     for one in found.iter_mut() {
-        one.score = ranker.score(&one.features);
+        one.score = learned.sections.value(&one.features);
     }
     found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.section.cmp(&b.section)));
 }

@@ -56,4 +56,8 @@ pub(crate) struct Ask {
     /// The task that answers; needed where the plant has several.
     #[arg(long, value_name = "TASK")]
     pub(crate) task: Option<String>,
+    /// A question that was asked before, which this one goes on from; may be repeated, the
+    /// last one last.
+    #[arg(long, value_name = "QUESTION")]
+    pub(crate) before: Vec<String>,
 }

@@ -30,7 +30,8 @@ pub(super) fn run(settings: &Settings, typed: &Ask) -> anyhow::Result<ExitCode> 
     }
     let node = node::open(settings, plant, Needs::Tasks(&[&task]))?;
     let terms = Terms::of(node.task(&task)?.deadline);
-    let mut before: Vec<String> = Vec::new();
+    let from = typed.before.len().saturating_sub(BEFORE);
+    let mut before: Vec<String> = typed.before[from..].to_vec();
     let mut answer = |question: &str| -> anyhow::Result<()> {
         let record = NewRecord {
             text: question.to_owned(),
@@ -115,7 +116,7 @@ pub(super) fn human(run: &RunView) -> String {
         .collect();
     let mut text = match &run.answer {
         Value::String(answer) => format!("{answer}\n"),
-        _ => "The manuals do not say.\n".to_owned(),
+        _ => format!("{}\n", declined(run)),
     };
     let is_answered = run.answer.is_string();
     if let (true, Some(quoted)) = (is_answered, passages.first()) {
@@ -150,6 +151,18 @@ pub(super) fn human(run: &RunView) -> String {
         run.took_ms
     ));
     text
+}
+
+/// Why there is no answer, as a sentence.
+fn declined(run: &RunView) -> String {
+    let note = run.evidence.iter().find_map(|evidence| match evidence {
+        Evidence::Unsaid { note } => Some(note.as_str()),
+        _ => None,
+    });
+    let note = note.unwrap_or("the manuals do not say");
+    let mut characters = note.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).chain(['.']).collect()
 }
 
 fn source(passage: &Passage) -> String {
