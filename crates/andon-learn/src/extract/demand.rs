@@ -1,9 +1,10 @@
 //! Where the values of each field are looked for, as the examples show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use andon_task::extract::{
-    Demand, Fields, Gold, OF_TEXTS, Page, Remembered, Search, Source, Spelling, Type, remember,
+    Demand, Field, Fields, Gold, OF_TEXTS, Page, Remembered, Search, Source, Spelling, Type,
+    remember,
 };
 
 /// The largest values that are considered.
@@ -129,10 +130,14 @@ fn demand_of(found: &[BTreeMap<Source, (usize, usize)>], has_pattern: bool) -> D
 pub(super) fn memories(
     fields: &Fields,
     demands: &mut [Demand],
-    golds: &[&Gold],
+    lessons: &[(&str, &Gold)],
 ) -> Vec<Vec<Remembered>> {
+    let golds: Vec<&Gold> = lessons.iter().map(|&(_, gold)| gold).collect();
     (fields.all().iter().zip(demands).enumerate())
         .map(|(number, (field, demand))| {
+            if matches!(field.kind, Type::Choice | Type::Boolean) && field.list.is_none() {
+                return standing_for(number, field, lessons);
+            }
             if field.kind != Type::String {
                 return Vec::new();
             }
@@ -165,4 +170,81 @@ pub(super) fn memories(
             known
         })
         .collect()
+}
+
+/// Words stand for a choice where so many examples have both.
+const LEAST_TIMES: usize = 3;
+
+/// The share of the texts with the words that have the choice as well.
+const LEAST_PURITY: f64 = 0.75;
+
+/// How much more often the choice is there with the words than in all examples.
+const LEAST_LIFT: f64 = 0.3;
+
+/// The most words that are kept for the choices of a field.
+const MOST_STANDING: usize = 32;
+
+/// Words, and pairs of words, that stand for choices of a field in the texts.
+fn standing_for(number: usize, field: &Field, lessons: &[(&str, &Gold)]) -> Vec<Remembered> {
+    let count = field.choices.len();
+    // For each word the texts that have it, by choice; the last is that there is none.
+    let mut texts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut all = vec![0; count + 1];
+    for (text, gold) in lessons {
+        let value = gold.values[number].as_ref();
+        let which = value.and_then(|value| field.choices.iter().position(|c| c == value));
+        let which = which.unwrap_or(count);
+        all[which] += 1;
+        for words in words_of(text) {
+            texts.entry(words).or_insert_with(|| vec![0; count + 1])[which] += 1;
+        }
+    }
+    let mut found: Vec<(f64, Remembered)> = Vec::new();
+    for (words, by_choice) in texts {
+        let total: usize = by_choice.iter().sum();
+        for (which, &times) in by_choice[..count].iter().enumerate() {
+            let purity = times as f64 / total as f64;
+            let lift = purity - all[which] as f64 / lessons.len() as f64;
+            if times >= LEAST_TIMES && purity >= LEAST_PURITY && lift >= LEAST_LIFT {
+                found.push((
+                    lift * (times as f64).sqrt(),
+                    Remembered {
+                        value: words.clone(),
+                        times: times as u32,
+                        stands_for: Some(which as u32),
+                    },
+                ));
+            }
+        }
+    }
+    found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.value.cmp(&b.1.value)));
+    found.truncate(MOST_STANDING);
+    found
+        .into_iter()
+        .map(|(_, remembered)| remembered)
+        .collect()
+}
+
+/// The words of a text, and each with the next.
+fn words_of(text: &str) -> BTreeSet<String> {
+    let lower = text.to_lowercase();
+    let words = |line: &str| -> Vec<String> {
+        let words = line.split(|c: char| !c.is_alphabetic());
+        let words = words.filter(|word| word.chars().count() > 2);
+        words.map(str::to_owned).collect()
+    };
+    let mut all = BTreeSet::new();
+    for line in lower.lines() {
+        all.extend(words(line));
+        // Pairs only where nothing but a blank is between them, as a page has them.
+        let blanks: Vec<&str> = line.split(' ').collect();
+        for two in blanks.windows(2) {
+            let plain =
+                |word: &str| word.chars().count() > 2 && word.chars().all(char::is_alphabetic);
+            if plain(two[0]) && plain(two[1]) {
+                all.insert(two.join(" "));
+            }
+        }
+    }
+    all
 }

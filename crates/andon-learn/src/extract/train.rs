@@ -123,8 +123,7 @@ pub(super) fn train(
         .map(|lesson| (lesson.text, lesson.gold))
         .collect();
     let mut surveyed = survey(fields, &pairs);
-    let golds: Vec<&Gold> = lessons.iter().map(|lesson| lesson.gold).collect();
-    let remembered = memories(fields, &mut surveyed.demands, &golds);
+    let remembered = memories(fields, &mut surveyed.demands, &pairs);
     let search = Search::new(fields.clone(), surveyed.demands.clone(), &remembered);
     let mut seen = Vec::new();
     let mut mean = Weights::default();

@@ -320,3 +320,43 @@ fn an_item_keeps_its_own_values_where_another_lacks_one() {
         .count();
     assert!(right >= 57, "{right} of 60");
 }
+
+#[test]
+fn words_of_another_language_come_to_stand_for_a_choice() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"severity": {"enum": ["near_miss", "minor", "serious", null]}},
+        "required": ["severity"]
+    });
+    let said = [
+        ("near_miss", "casi accidente"),
+        ("minor", "leve"),
+        ("serious", "grave"),
+    ];
+    let mut random = Random::seeded(11);
+    let mut notes = Vec::new();
+    for _ in 0..60 {
+        let (severity, written) = said[random.below(said.len())];
+        let label = ["Gravedad", "Clase"][random.below(2)];
+        let noise: Vec<String> = (0..12).map(|_| word(&mut random, 0)).collect();
+        let text = format!(
+            "Zona: {}\n{label}: {written}\nFirma: S. Patel",
+            noise.join(" ")
+        );
+        notes.push((text, json!({"severity": severity})));
+    }
+    let learnt = learn_reader("note", &schema, &pairs(&notes), None, &Default::default).unwrap();
+    let right = learnt
+        .held_out
+        .iter()
+        .filter(|note| note.is_right())
+        .count();
+    assert!(right >= 58, "{right} of 60");
+    let reading = learnt
+        .reader
+        .read("Clase: grave\nZona: horno", None)
+        .unwrap();
+    assert_eq!(reading.value["severity"], "serious");
+    let (start, end) = reading.fields[0].span.expect("the text says it");
+    assert_eq!(&"Clase: grave\nZona: horno"[start..end], "grave");
+}

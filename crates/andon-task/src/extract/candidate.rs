@@ -145,7 +145,9 @@ impl Finder<'_> {
                 patterns(page, &prefix, field, &mut all);
             }
             if demand.has(Source::Choice) {
-                choices(page, field, &mut all);
+                let standing = self.memory.standing(index);
+                let standing = standing.map(|(words, which)| (words.to_vec(), which));
+                choices(page, field, standing, &mut all);
             }
             if demand.has(Source::Remembered) {
                 self.memory.find(index, page, &mut all);
@@ -523,40 +525,52 @@ fn patterns(page: &Page<'_>, prefix: &Prefixes, field: &Field, all: &mut Vec<Can
     }
 }
 
-fn choices(page: &Page<'_>, field: &Field, all: &mut Vec<Candidate>) {
-    for (which, choice) in field.choices.iter().enumerate() {
-        let key = hash::pair(77, which as u64);
-        let mut candidate = Candidate {
-            source: Source::Choice,
-            start: 0,
-            end: 0,
-            first: 0,
-            last: 0,
-            which,
-            field: None,
-            key,
-            likeness: 0.0,
-        };
-        if !page.tokens.is_empty() {
-            all.push(candidate);
-        }
-        let Some(written) = choice.as_str() else {
-            continue;
-        };
-        let wanted: Vec<u64> = Page::new(written).tokens.iter().map(|t| t.word).collect();
-        if wanted.is_empty() {
-            continue;
-        }
-        let words: Vec<u64> = page.tokens.iter().map(|token| token.word).collect();
-        for (first, window) in words.windows(wanted.len()).enumerate().take(1 << 16) {
-            if window == wanted {
-                candidate.first = first;
-                candidate.last = first + wanted.len() - 1;
-                candidate.start = page.tokens[first].start;
-                candidate.end = page.tokens[candidate.last].end;
-                candidate.likeness = 1.0;
-                all.push(candidate);
-            }
+fn choices(
+    page: &Page<'_>,
+    field: &Field,
+    standing: impl Iterator<Item = (Vec<u64>, usize)>,
+    all: &mut Vec<Candidate>,
+) {
+    if page.tokens.is_empty() {
+        return;
+    }
+    let unsaid = |which: usize| Candidate {
+        source: Source::Choice,
+        start: 0,
+        end: 0,
+        first: 0,
+        last: 0,
+        which,
+        field: None,
+        key: hash::pair(77, which as u64),
+        likeness: 0.0,
+    };
+    all.extend((0..field.choices.len()).map(unsaid));
+    let written = field
+        .choices
+        .iter()
+        .enumerate()
+        .filter_map(|(which, choice)| {
+            let page = Page::new(choice.as_str()?);
+            let words: Vec<u64> = page.tokens.iter().map(|token| token.word).collect();
+            Some((words, which))
+        });
+    let words: Vec<u64> = page.tokens.iter().map(|token| token.word).collect();
+    for (wanted, which) in written
+        .chain(standing)
+        .filter(|(words, _)| !words.is_empty())
+    {
+        let windows = words.windows(wanted.len()).enumerate().take(1 << 16);
+        for (first, _) in windows.filter(|(_, window)| *window == wanted) {
+            let last = first + wanted.len() - 1;
+            all.push(Candidate {
+                first,
+                last,
+                start: page.tokens[first].start,
+                end: page.tokens[last].end,
+                likeness: 1.0,
+                ..unsaid(which)
+            });
         }
     }
 }

@@ -23,6 +23,9 @@ pub struct Remembered {
     pub value: String,
     /// In how many examples it is.
     pub times: u32,
+    /// The number of the choice that the words stand for in the examples' texts, where the
+    /// field is one of choices: "leve" may stand for `minor`.
+    pub stands_for: Option<u32>,
 }
 
 /// The values that the examples had, by field.
@@ -38,6 +41,8 @@ struct Known {
     /// Its words, as a page has them.
     words: Vec<u64>,
     key: u64,
+    /// The same in their order, for words that stand for a choice.
+    tokens: Vec<u64>,
 }
 
 impl Memory {
@@ -50,6 +55,7 @@ impl Memory {
             Known {
                 wanted: Wanted::new(letters, most),
                 words: page.vocabulary.clone(),
+                tokens: page.tokens.iter().map(|token| token.word).collect(),
                 key: key_of_text(&remembered.value),
                 remembered: remembered.clone(),
             }
@@ -64,6 +70,12 @@ impl Memory {
     pub(super) fn value(&self, field: usize, which: usize) -> Option<&str> {
         let known = self.by_field.get(field)?.get(which)?;
         Some(&known.remembered.value)
+    }
+
+    /// Words that stand for choices of a field: as a page has them, and the choice.
+    pub(super) fn standing(&self, field: usize) -> impl Iterator<Item = (&[u64], usize)> {
+        let known = self.by_field.get(field).into_iter().flatten();
+        known.filter_map(|known| Some((&*known.tokens, known.remembered.stands_for? as usize)))
     }
 
     /// In how many examples a remembered value was.
@@ -141,6 +153,7 @@ pub fn remember<'v>(values: impl IntoIterator<Item = &'v str>) -> Vec<Remembered
             Remembered {
                 value: value.to_owned(),
                 times,
+                stands_for: None,
             }
         })
         .collect()
