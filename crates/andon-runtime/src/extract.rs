@@ -110,31 +110,37 @@ impl Node {
             .then(|| serde_json::from_str::<Value>(&generation.text).ok())
             .flatten();
         let answer = whole.ok_or(Error::Unfinished(tokens))?;
-        let mut evidence = Vec::new();
-        leaves(&answer, String::new(), &mut |path, value| {
-            let place = locate(asked.text, value);
-            evidence.push(Evidence::Field(FieldEvidence {
-                path,
-                value: value.clone(),
-                confidence: None,
-                span: place.map(|(start, end)| Span { start, end }),
-                verbatim: place.is_some(),
-            }));
-        });
+        let evidence = written(asked.text, &answer);
         Ok(Outcome {
             confidence: 0.0,
             calibrated: false,
             said: Severity::Ordinary,
             answer,
             answered_by: Answerer::Generation,
-            evidence,
+            evidence: evidence.into_iter().map(Evidence::Field).collect(),
             digests: self.digests_of_generation(asked.task, schema, model.model()),
         })
     }
 }
 
+/// The values of an object that was written for a text, each with its place there.
+pub(crate) fn written(text: &str, object: &Value) -> Vec<FieldEvidence> {
+    let mut fields = Vec::new();
+    leaves(object, String::new(), &mut |path, value| {
+        let place = locate(text, value);
+        fields.push(FieldEvidence {
+            path,
+            value: value.clone(),
+            confidence: None,
+            span: place.map(|(start, end)| Span { start, end }),
+            verbatim: place.is_some(),
+        });
+    });
+    fields
+}
+
 /// Each value of an object that is neither an object nor a list, with its path.
-pub(crate) fn leaves(value: &Value, path: String, see: &mut impl FnMut(String, &Value)) {
+fn leaves(value: &Value, path: String, see: &mut impl FnMut(String, &Value)) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {

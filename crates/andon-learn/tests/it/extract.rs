@@ -1,7 +1,7 @@
 //! Readers, learnt from notes that are written here.
 
 use andon_learn::LearnError;
-use andon_learn::extract::{figures, learn_reader};
+use andon_learn::extract::{LearntReader, figures, learn_reader};
 use andon_task::engine::Embed;
 use andon_task::extract::{Fields, Reader, ReaderError};
 use serde_json::{Value, json};
@@ -225,6 +225,12 @@ fn a_schema_of_two_hundred_fields_is_read() {
     assert_eq!(reading.value["f7"], "A9");
 }
 
+/// How many texts were read right while they were held out.
+fn right_of(learnt: &LearntReader) -> usize {
+    let right = learnt.held_out.iter().filter(|note| note.is_right());
+    right.count()
+}
+
 /// Letters that come by chance, their sum even or odd.
 fn word(random: &mut Random, remainder: u32) -> String {
     loop {
@@ -313,11 +319,7 @@ fn an_item_keeps_its_own_values_where_another_lacks_one() {
         notes.push((text, json!({"positions": positions})));
     }
     let learnt = learn_reader("note", &schema, &pairs(&notes), None, &Default::default).unwrap();
-    let right = learnt
-        .held_out
-        .iter()
-        .filter(|note| note.is_right())
-        .count();
+    let right = right_of(&learnt);
     assert!(right >= 57, "{right} of 60");
 }
 
@@ -346,11 +348,7 @@ fn words_of_another_language_come_to_stand_for_a_choice() {
         notes.push((text, json!({"severity": severity})));
     }
     let learnt = learn_reader("note", &schema, &pairs(&notes), None, &Default::default).unwrap();
-    let right = learnt
-        .held_out
-        .iter()
-        .filter(|note| note.is_right())
-        .count();
+    let right = right_of(&learnt);
     assert!(right >= 58, "{right} of 60");
     let reading = learnt
         .reader

@@ -10,16 +10,15 @@ use std::sync::Arc;
 use andon_task::answer::Index;
 use andon_task::digest::Digest;
 use andon_task::engine::{GenerateRequest, Grammar, Prompt};
-use andon_task::extract::locate;
 use andon_task::label::LabelSet;
 use andon_task::prompt;
-use andon_task::run::{Answerer, Evidence, FieldEvidence, Passage, Run, Span};
+use andon_task::run::{Answerer, Evidence, Passage, Run};
 use andon_task::schema::Schema;
 use andon_task::task::{Kind, Task};
 use serde_json::{Value, json};
 
 use super::passage::Ready;
-use crate::extract::leaves;
+use crate::extract::written;
 use crate::node::Node;
 
 #[cfg(test)]
@@ -185,21 +184,14 @@ impl Question<'_> {
     fn read_object(&self, schema: &Schema, answer: Value) -> Option<Said> {
         let mut choices = HashSet::new();
         choices_of(schema.value(), &mut choices);
-        let mut evidence = Vec::new();
-        let mut holds = answer.is_object();
-        leaves(&answer, String::new(), &mut |path, value| {
-            let place = locate(self.text, value);
+        let fields = written(self.text, &answer);
+        let holds = fields.iter().all(|field| {
+            let value = &field.value;
             let is_choice = value.as_str().is_some_and(|value| choices.contains(value));
-            holds &= value.is_null() || value.is_boolean() || place.is_some() || is_choice;
-            evidence.push(Evidence::Field(FieldEvidence {
-                path,
-                value: value.clone(),
-                confidence: None,
-                span: place.map(|(start, end)| Span { start, end }),
-                verbatim: place.is_some(),
-            }));
+            value.is_null() || value.is_boolean() || field.verbatim || is_choice
         });
-        holds.then_some(Said::Answer(answer, evidence))
+        let evidence = fields.into_iter().map(Evidence::Field).collect();
+        (answer.is_object() && holds).then_some(Said::Answer(answer, evidence))
     }
 
     /// Plain words with the numbers of the text and no others.
