@@ -173,12 +173,12 @@ impl Encoder {
         })
     }
 
-    /// This encoder with the tuned layers of a file; its digest is the file's.
+    /// This encoder and beside it itself with the tuned layers of a file.
     ///
     /// # Errors
     /// If the file is damaged or was tuned from another encoder.
-    pub fn tuned(&self, file: &[u8]) -> Result<Self, LoadError> {
-        Ok(Self {
+    pub fn tuned(self: &Arc<Self>, file: &[u8]) -> Result<EncoderPair, LoadError> {
+        let tuned = Self {
             identity: Identity {
                 digest: Digest::of(file),
                 ..self.identity.clone()
@@ -186,7 +186,9 @@ impl Encoder {
             tokens: Arc::clone(&self.tokens),
             model: self.model.tuned(self.identity.digest, file)?,
             kernels: Arc::clone(&self.kernels),
-        })
+        };
+        let base = Arc::clone(self);
+        Ok(EncoderPair { base, tuned })
     }
 
     /// The tokens of a text, with those that begin and end it.
@@ -304,6 +306,36 @@ impl Embed for Encoder {
             states: self.model.middle(&self.kernels, &[tokens]),
             width: self.model.width(),
         }))
+    }
+}
+
+/// An encoder beside the one that it was tuned from. What tuning forgets the other still
+/// knows, so a text's vector is both: the one's, then the tuned one's, each of unit length.
+/// Its digest is that of the file with the tuned layers.
+pub struct EncoderPair {
+    base: Arc<Encoder>,
+    tuned: Encoder,
+}
+
+impl Embed for EncoderPair {
+    fn identity(&self) -> &Identity {
+        &self.tuned.identity
+    }
+
+    fn dimensions(&self) -> usize {
+        self.base.dimensions() + self.tuned.dimensions()
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, EngineError> {
+        self.base.count_tokens(text)
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let mut vectors = self.base.embed(texts)?;
+        for (vector, tuned) in vectors.iter_mut().zip(self.tuned.embed(texts)?) {
+            vector.extend(tuned);
+        }
+        Ok(vectors)
     }
 }
 

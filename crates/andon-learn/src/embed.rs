@@ -30,8 +30,6 @@ pub(crate) struct View {
     pub(crate) took: Vec<Duration>,
     /// The vectors of what the labels say of themselves.
     pub(crate) described: Vec<Vec<f32>>,
-    /// What a tuned encoder has to be kept as.
-    pub(crate) tuned: Option<Vec<u8>>,
 }
 
 impl View {
@@ -76,7 +74,6 @@ impl View {
             vectors,
             took,
             described,
-            tuned: None,
         })
     }
 }

@@ -36,6 +36,7 @@ mod stranger;
 mod study;
 mod train;
 mod tune;
+mod tuned;
 
 pub use error::LearnError;
 pub use fold::assign as folds;

@@ -23,16 +23,21 @@ use crate::recipe::{self, Trial};
 use crate::second;
 use crate::stranger;
 use crate::train::{Sheet, Text};
-use crate::tune::{Labelled, Tuned};
+use crate::tune::{Labelled, Tune};
+use crate::tuned::{self, TunedView};
 
 /// An answer to an example by the head of the fold that held it out.
 pub(crate) struct HeldOut {
     scored: Scored,
+    /// The logits of the classifier of the fold's tuned encoder.
+    tuned: Option<Vec<f32>>,
     took: Duration,
 }
 
 /// What is fitted on held-out answers.
 struct Fitted {
+    /// How much the tuned encoder's classifier adds.
+    share: f32,
     /// The label for what fits no other, and its logit.
     level: Option<(usize, f32)>,
     temperature: f64,
@@ -40,8 +45,14 @@ struct Fitted {
 
 impl Fitted {
     fn probabilities(&self, answer: &HeldOut) -> Vec<f64> {
-        let logits = leveled(&answer.scored.logits, self.level);
+        let logits = leveled(&answer.blended(self.share), self.level);
         calibration::probabilities(&logits, self.temperature)
+    }
+}
+
+impl HeldOut {
+    fn blended(&self, share: f32) -> Vec<f32> {
+        tuned::blend(&self.scored.logits, self.tuned.as_deref(), share)
     }
 }
 
@@ -68,9 +79,9 @@ pub(crate) struct Study<'a> {
     examples: &'a [LabelledText],
     taught: Vec<Taught<'a>>,
     described: Vec<Taught<'static>>,
-    /// One view for all; where the encoder is tuned, one for each fold and last
-    /// that of the encoder that was tuned on all examples.
-    views: Vec<View>,
+    view: View,
+    /// Where the encoder is tuned, what came of it in each of the [`jobs`](Self::jobs).
+    tuned: Vec<TunedView>,
     glossary: &'a Glossary,
     /// The label for what fits no other, where there is no example of it.
     none: Option<usize>,
@@ -112,67 +123,67 @@ impl<'a> Study<'a> {
         // What such a label says of itself is no text that it stands for.
         let mut described = embed::descriptions(task, glossary);
         described.retain(|taught| Some(taught.label) != none);
+        let taught = embed::read(examples, glossary);
+        let readings = taught.iter().map(|taught| &taught.reading);
+        let view = View::of(readings, &described, lesson.encoder, clock, progress)?;
         let mut study = Self {
             task,
             examples,
-            taught: embed::read(examples, glossary),
+            taught,
             described,
-            views: Vec::new(),
+            view,
+            tuned: Vec::new(),
             glossary,
             none,
             fold_of,
             folds,
             extent,
         };
-        study.views = study.look(lesson, clock, progress)?;
+        if let Some(tune) = lesson.tune {
+            study.tuned = study.tune(tune, clock, progress)?;
+        }
         Ok(study)
     }
 
-    /// What the encoder sees; a tuned one for each fold, which must not have been
-    /// tuned on what the fold holds out.
-    fn look(
+    /// Tunes an encoder for each job, on what the job may see.
+    fn tune(
         &self,
-        lesson: &Lesson<'_>,
+        tune: &dyn Tune,
         clock: Clock<'_>,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<View>, LearnError> {
-        let readings = || self.taught.iter().map(|taught| &taught.reading);
-        let Some(tune) = lesson.tune else {
-            return Ok(vec![View::of(
-                readings(),
-                &self.described,
-                lesson.encoder,
-                clock,
-                progress,
-            )?]);
-        };
-        self.jobs()
-            .into_iter()
-            .map(|held_out| {
-                let shown = self.shown(held_out).map(|index| &self.taught[index]);
-                let texts: Vec<Labelled<'_>> = shown
-                    .chain(&self.described)
-                    .flat_map(|taught| {
-                        let labels = [Some(taught.label), taught.also];
-                        labels.into_iter().flatten().map(|label| Labelled {
-                            text: taught.reading.text(),
-                            label,
-                        })
+    ) -> Result<Vec<TunedView>, LearnError> {
+        let labels = self.task.labels().labels().len();
+        let jobs = self.jobs();
+        let count = jobs.len();
+        let jobs = jobs.into_iter().enumerate();
+        jobs.map(|(job, held_out)| {
+            let shown = self.shown(held_out).map(|index| &self.taught[index]);
+            let texts: Vec<Labelled<'_>> = shown
+                .chain(&self.described)
+                .flat_map(|taught| {
+                    let labels = [Some(taught.label), taught.also];
+                    labels.into_iter().flatten().map(|label| Labelled {
+                        text: taught.reading.text(),
+                        label,
                     })
-                    .collect();
-                let labels = self.task.labels().labels().len();
-                let Tuned { encoder, bytes } = tune.tune(&texts, labels, &mut |done, total| {
-                    progress(Progress {
-                        stage: Stage::Tuning,
-                        done,
-                        total,
-                    });
-                })?;
-                let view = View::of(readings(), &self.described, &*encoder, clock, progress)?;
-                let tuned = Some(bytes);
-                Ok(View { tuned, ..view })
+                })
+                .collect();
+            let tuned = tune.tune(&texts, labels, &mut |done, total| {
+                progress(Progress {
+                    stage: Stage::Tuning,
+                    done: job * total + done,
+                    total: count * total,
+                });
+            })?;
+            let readings = self.taught.iter().map(|taught| &taught.reading);
+            let view = View::of(readings, &[], &*tuned.encoder, clock, progress)?;
+            Ok(TunedView {
+                view,
+                classifier: tuned.classifier,
+                bytes: tuned.bytes,
             })
-            .collect()
+        })
+        .collect()
     }
 
     /// Which fold each head does without.
@@ -181,16 +192,14 @@ impl<'a> Study<'a> {
         (0..self.folds).map(Some).chain(whole).collect()
     }
 
-    fn view(&self, held_out: Option<usize>) -> &View {
-        match self.views.as_slice() {
-            [shared] => shared,
-            each => &each[held_out.unwrap_or(self.folds)],
-        }
+    /// What came of tuning without a fold; `None` where the encoder is not tuned.
+    fn tuned_without(&self, held_out: Option<usize>) -> Option<&TunedView> {
+        self.tuned.get(held_out.unwrap_or(self.folds))
     }
 
     /// What the tuned encoder of the whole has to be kept as.
     pub(crate) fn tuned(&self) -> Option<Vec<u8>> {
-        self.view(None).tuned.clone()
+        self.tuned_without(None).map(|tuned| tuned.bytes.clone())
     }
 
     /// The examples that a head is trained on.
@@ -200,7 +209,8 @@ impl<'a> Study<'a> {
 
     /// The features of all examples but those of the folds `without`, and of what
     /// the labels say of themselves.
-    fn sheet<'s>(&'s self, view: &'s View, without: &[usize]) -> Sheet<'s> {
+    fn sheet(&self, without: &[usize]) -> Sheet<'_> {
+        let view = &self.view;
         let shown = (0..self.examples.len())
             .filter(|&index| !without.contains(&self.fold_of[index]))
             .map(|index| (&self.taught[index], view.vectors[index].as_slice()));
@@ -218,15 +228,15 @@ impl<'a> Study<'a> {
         Sheet::of(&texts, self.task.labels().labels().len())
     }
 
-    fn parts(&self, view: &View, sheet: Sheet<'_>, weights: Vec<f32>, recipe: Recipe) -> Parts {
+    fn parts(&self, sheet: Sheet<'_>, weights: Vec<f32>, recipe: Recipe) -> Parts {
         let labels = self.task.labels();
         let (characters, words) = sheet.into_vocabularies();
         Parts {
             labels: labels.names(),
             label_set: labels.digest(),
-            encoder: view.encoder,
+            encoder: self.view.encoder,
             glossary: self.glossary.digest(),
-            dimensions: view.dimensions,
+            dimensions: self.view.dimensions,
             characters,
             words,
             weights,
@@ -238,10 +248,9 @@ impl<'a> Study<'a> {
 
     /// Trains on all examples but those of the fold `held_out`.
     fn train_without(&self, held_out: Option<usize>, recipe: Recipe) -> Parts {
-        let view = self.view(held_out);
-        let sheet = self.sheet(view, held_out.as_slice());
+        let sheet = self.sheet(held_out.as_slice());
         let weights = sheet.train(recipe, None);
-        self.parts(view, sheet, weights, recipe)
+        self.parts(sheet, weights, recipe)
     }
 
     /// The heads of the folds, and where the extent says so that of the whole.
@@ -267,10 +276,9 @@ impl<'a> Study<'a> {
 
     /// What every recipe makes of the examples, where these are few enough to try:
     /// heads of all folds but two neighbours, asked for the examples of these two.
-    /// A tuned encoder has seen one of the two, so nothing is tried with it.
     fn trials(&self, usual: Recipe, progress: &mut dyn FnMut(Progress)) -> Vec<Trial> {
         let few = self.examples.len() <= recipe::MOST_EXAMPLES;
-        if !few || self.folds < fold::FOLDS || self.views.len() > 1 {
+        if !few || self.folds < fold::FOLDS {
             return Vec::new();
         }
         let pairs: Vec<[usize; 2]> = (0..self.folds)
@@ -283,8 +291,7 @@ impl<'a> Study<'a> {
     }
 
     fn try_all(&self, usual: Recipe, pair: [usize; 2]) -> Vec<Trial> {
-        let view = self.view(None);
-        let sheet = self.sheet(view, &pair);
+        let sheet = self.sheet(&pair);
         let mut weights = None;
         let mut trials = Vec::new();
         for recipe in recipe::candidates(usual) {
@@ -296,7 +303,7 @@ impl<'a> Study<'a> {
                         logits: sheet.logits(
                             &trained,
                             &self.taught[index].reading,
-                            &view.vectors[index],
+                            &self.view.vectors[index],
                         ),
                         label: self.examples[index].label,
                     })
@@ -327,14 +334,18 @@ impl<'a> Study<'a> {
             .zip(&self.fold_of)
             .enumerate()
             .map(|(index, (example, &fold))| {
-                let view = self.view(Some(fold));
                 let start = clock();
                 let reading = &self.taught[index].reading;
-                let logits = heads[fold].logits(reading, &view.vectors[index])?;
-                let took = view.took[index] + clock().saturating_sub(start);
+                let logits = heads[fold].logits(reading, &self.view.vectors[index])?;
+                let took = clock().saturating_sub(start);
                 let label = example.label;
-                let scored = Scored { logits, label };
-                Ok(HeldOut { scored, took })
+                let tuned = self.tuned_without(Some(fold));
+                let view = tuned.map_or(&self.view, |tuned| &tuned.view);
+                Ok(HeldOut {
+                    scored: Scored { logits, label },
+                    tuned: tuned.map(|tuned| tuned.logits(index, heads[fold].parts().labels.len())),
+                    took: view.took[index] + took,
+                })
             })
             .collect()
     }
@@ -343,19 +354,26 @@ impl<'a> Study<'a> {
     fn fit(&self, held_out: &[HeldOut], without: Option<usize>) -> Fitted {
         let others = || held_out.iter().zip(&self.fold_of).zip(self.examples);
         let others = || others().filter(|&((_, &fold), _)| Some(fold) != without);
+        // Of two right labels neither can be sure.
+        let single = || others().filter(|(_, example)| example.also.is_none());
+        let share = tuned::share(
+            single().map(|((answer, _), _)| (&answer.scored, answer.tuned.as_deref())),
+        );
         let level = self.none.map(|none| {
-            let logits = others().map(|((answer, _), _)| answer.scored.logits.as_slice());
+            let logits: Vec<Vec<f32>> = others()
+                .map(|((answer, _), _)| answer.blended(share))
+                .collect();
+            let logits = logits.iter().map(Vec::as_slice);
             (none, stranger::level(logits, none))
         });
-        // Of two right labels neither can be sure.
-        let scored: Vec<Scored> = others()
-            .filter(|(_, example)| example.also.is_none())
+        let scored: Vec<Scored> = single()
             .map(|((answer, _), _)| Scored {
-                logits: leveled(&answer.scored.logits, level),
+                logits: leveled(&answer.blended(share), level),
                 label: answer.scored.label,
             })
             .collect();
         Fitted {
+            share,
             level,
             temperature: calibration::temperature(&scored),
         }
@@ -364,6 +382,9 @@ impl<'a> Study<'a> {
     /// A trained head with what its folds' answers ask for.
     pub(crate) fn finish(&self, mut whole: Parts, held_out: &[HeldOut]) -> Parts {
         let fitted = self.fit(held_out, None);
+        if let Some(tuned) = self.tuned_without(None) {
+            tuned.join(&mut whole, fitted.share);
+        }
         if let Some((none, level)) = fitted.level {
             stranger::set(&mut whole, none, level);
         }

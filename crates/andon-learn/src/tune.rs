@@ -15,8 +15,12 @@ pub struct Labelled<'a> {
 
 /// An encoder that was tuned on examples.
 pub struct Tuned {
-    /// The encoder; its identity is its own, not that of the one it came from.
+    /// What serves: the vector of a text is that of the encoder it came from, then that
+    /// of the tuned one. Its identity is its own.
     pub encoder: Box<dyn Embed>,
+    /// The classifier that was tuned with it: over the second of these vectors, a row for
+    /// each dimension and one for the constant 1, in each a column for each label.
+    pub classifier: Vec<f32>,
     /// What has to be kept so that the encoder can be loaded again.
     pub bytes: Vec<u8>,
 }

@@ -151,7 +151,7 @@ fn encoder(epochs: Option<usize>) -> Result<(), Box<dyn Error>> {
     let (task, train, dev) = data()?;
     let files = EncoderFiles::within(&folder("ANDON_HOME")?.join("models/minilm-l6"));
     let kernels = Arc::new(Kernels::new(Isa::detect(), 2));
-    let encoder = Encoder::load("minilm:l6", &files, kernels)?;
+    let encoder = Arc::new(Encoder::load("minilm:l6", &files, kernels)?);
     let texts = train.iter().chain(&dev).map(|(note, label)| {
         Ok(Text {
             tokens: encoder.tokenize(note)?,
@@ -161,7 +161,7 @@ fn encoder(epochs: Option<usize>) -> Result<(), Box<dyn Error>> {
     let texts = texts.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     let mut settings = EncoderSettings::default();
     settings.schedule.epochs = epochs.unwrap_or(settings.schedule.epochs);
-    let shape = andon_task::weights::EncoderWeights::shape(&encoder);
+    let shape = andon_task::weights::EncoderWeights::shape(&*encoder);
     say(&format!(
         "some {} MiB",
         encoder_memory(&shape, &texts, &settings) >> 20
@@ -169,7 +169,7 @@ fn encoder(epochs: Option<usize>) -> Result<(), Box<dyn Error>> {
     let labels = task.labels().labels().len();
     let base = encoder.identity().digest;
     let report = &mut watch(Instant::now());
-    let tuned = tune_encoder(&encoder, base, (&texts, labels), &settings, None, report)?;
+    let tuned = tune_encoder(&*encoder, base, (&texts, labels), &settings, None, report)?;
     encoder.tuned(&tuned.file)?;
     say(&format!("{} MiB in the file", tuned.file.len() >> 20));
     Ok(())

@@ -1,4 +1,4 @@
-//! An encoder whose layers are trained, with a linear head that is thrown away.
+//! An encoder whose layers are trained, with a linear head over its vectors.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -12,6 +12,9 @@ use crate::op::{Attention, Dropout, LayerNorm, gelu, trained};
 
 /// Matrices lose this share of themselves, times the learning rate, at each step.
 const DECAY: f64 = 0.01;
+
+/// The length that a text's vector is given before the head sees it.
+const LENGTH: f64 = 5.0;
 
 /// A weight and what is added.
 struct Affine {
@@ -203,7 +206,20 @@ impl<'a> Encoder<'a> {
 
     /// The logits of the labels for each text.
     pub(crate) fn logits(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
-        self.head.apply(&self.vectors(texts, dropout)?)
+        let vectors = self.vectors(texts, dropout)?;
+        let lengths = vectors.sqr()?.sum_keepdim(1)?.sqrt()?;
+        self.head
+            .apply(&(vectors.broadcast_div(&lengths)? * LENGTH)?)
+    }
+
+    /// The head over vectors of unit length: a row for each dimension and one for the
+    /// constant 1, in each a column for each label.
+    pub(crate) fn classifier(&self) -> Result<Vec<f32>> {
+        let of_vector = (self.head.weight.t()? * LENGTH)?;
+        let constant = self.head.bias.as_tensor().unsqueeze(0)?;
+        Tensor::cat(&[&of_vector, &constant], 0)?
+            .flatten_all()?
+            .to_vec1()
     }
 
     /// What makes one vector of a text's states: their mean or the first of them.

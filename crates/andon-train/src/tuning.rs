@@ -72,6 +72,9 @@ pub struct TunedEncoder {
     pub file: Vec<u8>,
     /// What came of each epoch.
     pub history: Vec<Epoch>,
+    /// The linear classifier that was trained with it, over vectors of unit length: a row
+    /// for each dimension and one for the constant 1, in each a column for each label.
+    pub classifier: Vec<f32>,
 }
 
 /// Tunes the layers of an encoder on texts; its embeddings stay as they are. `base` is
@@ -108,6 +111,7 @@ pub fn tune_encoder(
     Ok(TunedEncoder {
         file: file(&trainee.encoder, base)?,
         history,
+        classifier: trainee.encoder.classifier()?,
     })
 }
 

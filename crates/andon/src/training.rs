@@ -39,7 +39,7 @@ const CHECKPOINT_STEPS: usize = 16;
 
 /// Tunes the encoder that a plant names.
 pub(crate) struct EncoderTuner<'a> {
-    pub(crate) encoder: &'a Encoder,
+    pub(crate) encoder: &'a Arc<Encoder>,
     /// How often the examples are seen at most; `None`: as is usual.
     pub(crate) epochs: Option<usize>,
 }
@@ -73,15 +73,16 @@ impl Tune for EncoderTuner<'_> {
             ControlFlow::Continue(())
         };
         let task = (texts.as_slice(), labels);
-        let tuned = tune_encoder(self.encoder, base, task, &settings, None, &mut report);
-        let bytes = tuned.map_err(|error| failed(error.into()))?.file;
+        let tuned = tune_encoder(&**self.encoder, base, task, &settings, None, &mut report)
+            .map_err(|error| failed(error.into()))?;
         let encoder = self
             .encoder
-            .tuned(&bytes)
+            .tuned(&tuned.file)
             .map_err(|error| failed(error.into()))?;
         Ok(Tuned {
             encoder: Box::new(encoder),
-            bytes,
+            classifier: tuned.classifier,
+            bytes: tuned.file,
         })
     }
 }

@@ -10,14 +10,16 @@ use andon_specimen::{Encoder as Specimen, Kind, Spelling};
 use andon_task::engine::Embed;
 use andon_train::{EncoderSettings, Schedule, Text, TunedEncoder, tune_encoder};
 
-fn encoder(seed: u64) -> Encoder {
+fn encoder(seed: u64) -> Arc<Encoder> {
     let specimen = Specimen {
         spelling: Spelling::WordPiece,
         kind: Kind::F32,
         seed,
     };
     let kernels = Arc::new(Kernels::new(Isa::detect(), 1));
-    Encoder::from_gguf("tiny", &specimen.file().bytes(), kernels).expect("a sound specimen")
+    Arc::new(
+        Encoder::from_gguf("tiny", &specimen.file().bytes(), kernels).expect("a sound specimen"),
+    )
 }
 
 /// Texts whose label is their first letter's.
@@ -30,6 +32,12 @@ fn texts() -> Vec<(String, usize)> {
         others.map(move |text| (text, index % 2))
     });
     texts.collect()
+}
+
+fn vectors(encoder: &dyn Embed) -> Vec<Vec<f32>> {
+    let texts = texts();
+    let names: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
+    encoder.embed(&names).expect("vectors")
 }
 
 fn tune(encoder: &Encoder, settings: &EncoderSettings) -> TunedEncoder {
@@ -58,10 +66,8 @@ fn settings() -> EncoderSettings {
 }
 
 /// How much nearer texts of one label lie to each other than to those of the other.
-fn separation(encoder: &Encoder) -> f32 {
+fn separation(vectors: &[Vec<f32>]) -> f32 {
     let texts = texts();
-    let names: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
-    let vectors = encoder.embed(&names).expect("vectors");
     let (mut sums, mut counts) = ([0.0; 2], [0.0; 2]);
     for (one, (_, label)) in vectors.iter().zip(&texts) {
         for (other, (_, other_label)) in vectors.iter().zip(&texts) {
@@ -85,10 +91,34 @@ fn texts_of_one_label_come_to_lie_together_in_the_engine() {
     let first = tuned.history[0].loss;
     let last = tuned.history[tuned.history.len() - 1].loss;
     assert!(last < first, "{first} and {last}");
-    let encoder = base.tuned(&tuned.file).unwrap();
-    assert_ne!(encoder.identity().digest, base.identity().digest);
-    let (before, after) = (separation(&base), separation(&encoder));
+    let pair = base.tuned(&tuned.file).unwrap();
+    assert_ne!(pair.identity().digest, base.identity().digest);
+    let (plain, both) = (vectors(&*base), vectors(&pair));
+    let own: Vec<Vec<f32>> = both
+        .iter()
+        .zip(&plain)
+        .map(|(both, plain)| {
+            let (first, own) = both.split_at(plain.len());
+            assert_eq!(first, plain, "the plain encoder's vector stands first");
+            own.to_vec()
+        })
+        .collect();
+    let (before, after) = (separation(&plain), separation(&own));
     assert!(after > before + 0.2, "{before} and {after}");
+}
+
+#[test]
+fn the_classifier_answers_in_the_engine_what_it_was_tuned_to() {
+    let base = encoder(3);
+    let tuned = tune(&base, &settings());
+    let pair = base.tuned(&tuned.file).unwrap();
+    let width = base.dimensions();
+    for (vector, (text, label)) in vectors(&pair).iter().zip(texts()) {
+        let inputs = vector[width..].iter().chain([&1.0]);
+        let rows = inputs.zip(tuned.classifier.chunks_exact(2));
+        let margin: f32 = rows.map(|(input, row)| input * (row[1] - row[0])).sum();
+        assert_eq!(usize::from(margin > 0.0), label, "{text}: {margin}");
+    }
 }
 
 #[test]
@@ -96,7 +126,7 @@ fn a_file_that_is_spoilt_or_of_another_encoder_is_refused() {
     let (base, mut settings) = (encoder(3), settings());
     settings.schedule.epochs = 1;
     let file = tune(&base, &settings).file;
-    let check = |encoder: &Encoder, file: &[u8], part: &str| {
+    let check = |encoder: &Arc<Encoder>, file: &[u8], part: &str| {
         let error = encoder
             .tuned(file)
             .err()
