@@ -513,8 +513,8 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "FILE")]
     pub(crate) examples: Option<PathBuf>,
     /// What is measured: head (what is promoted), head:DIGEST, adapter:DIGEST (one
-    /// that `andon learn --adapter` kept), learn (what would be learned), labels (the plant's language model) or a model's name, with
-    /// +adapter=PATH for an adapter of it. By default head with a file, and learn
+    /// that `andon learn --adapter` kept), learn (what would be learned), learn+tune, labels (the plant's language model) or a model's name, with
+    /// +adapter=PATH for an adapter of it, +prompt=FILE for other instructions. By default head with a file, and learn
     /// without one.
     #[arg(long, value_name = "CONTENDER")]
     pub(crate) with: Option<Contender>,

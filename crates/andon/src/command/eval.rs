@@ -22,13 +22,15 @@ use crate::{node, output, plant, reading};
 
 mod artefact;
 mod contender;
+mod labels;
+mod learned;
 mod measure;
 mod normalise;
 mod page;
 mod summarise;
 mod terminal;
 
-pub(crate) use contender::Contender;
+pub(crate) use contender::{Contender, Labels};
 use measure::{Bench, Beside, Measured, On};
 use page::Page;
 
@@ -265,7 +267,7 @@ fn compared(
             // Named by what was measured, if it was.
             Some(_) => contenders
                 .iter()
-                .position(|one| matches!(one, Contender::Labels { model: None, .. }))
+                .position(|one| matches!(one, Contender::Labels(Labels { model: None, .. })))
                 .map_or_else(
                     || "the server's language model".to_owned(),
                     |index| entries[index].name.clone(),
@@ -286,9 +288,16 @@ fn compared(
                 let digest = name.split_once(':').map_or(name, |(_, digest)| digest);
                 format!("`andon promote {task} {digest}`")
             }
-            Some(Contender::Labels {
+            Some(Contender::Tune) => format!("`andon learn {task} --tune` promotes it"),
+            Some(Contender::Labels(Labels {
+                prompt: Some(path), ..
+            })) => format!(
+                "write the instructions of '{}' in tasks/{task}.toml",
+                path.display()
+            ),
+            Some(Contender::Labels(Labels {
                 adapter: Some(_), ..
-            }) => format!(
+            })) => format!(
                 "a file of an adapter has no probabilities: train one with `andon learn {task} --adapter`"
             ),
             _ if serves => format!(

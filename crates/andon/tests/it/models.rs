@@ -300,6 +300,51 @@ fn few_examples_are_measured_and_said_to_be_few() {
 }
 
 #[test]
+fn instructions_and_tunings_are_contenders() {
+    let home = Home::new();
+    let (file, other) = (home.beside("held-out.jsonl"), home.beside("prompt.txt"));
+    let example = |input: &str, expected: &str| {
+        format!("{{\"input\": \"{input}\", \"expected\": \"{expected}\"}}\n")
+    };
+    let held_out = example("the pump howls", "noise") + &example("the seal drips", "leak");
+    fs::write(&file, held_out).expect("writable");
+    fs::write(&other, "What is wrong with the machine?\n").expect("writable");
+    let prompt = format!("labels+prompt={}", other.display());
+    let eval = |with: &str, against: &str| {
+        let file = file.to_str().expect("UTF-8");
+        let named = ["eval", "failure", "--examples", file, "--json"];
+        run(
+            &home,
+            &[&named[..], &["--with", with, "--against", against]].concat(),
+            b"",
+        )
+    };
+    let found = &lines(&eval("labels", &prompt))[0];
+    let subjects = found["comparison"]["contenders"].as_array();
+    let names: Vec<_> = subjects
+        .expect("two")
+        .iter()
+        .map(|one| &one["name"])
+        .collect();
+    assert_eq!(names[0], "smollm2:135m", "{found}");
+    assert!(
+        names[1]
+            .as_str()
+            .is_some_and(|name| name.contains("+prompt=")),
+        "{found}"
+    );
+
+    let tuned = &lines(&eval("learn+tune", "learn"))[0];
+    assert_eq!(
+        (&tuned["n"], &tuned["measured"]["name"]),
+        (&2.into(), &"learn+tune".into())
+    );
+
+    fs::write(&other, " \n").expect("writable");
+    eval(&prompt, "learn").failed(&["prompt.txt' has no instructions"]);
+}
+
+#[test]
 fn bad_input_names_its_line() {
     let home = Home::new();
     run(&home, &["run", "nothing", "x"], b"").failed(&["no task 'nothing': it has failure"]);

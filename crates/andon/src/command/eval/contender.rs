@@ -20,50 +20,74 @@ pub(crate) enum Contender {
     Adapter(String),
     /// What `andon learn` would make of the plant's examples.
     Learn,
+    /// What `andon learn --tune` would make of them.
+    Tune,
     /// A language model that scores the labels.
-    Labels {
-        /// Its name; `None` for the plant's.
-        model: Option<ModelName>,
-        /// An adapter of it.
-        adapter: Option<PathBuf>,
-    },
+    Labels(Labels),
+}
+
+/// A language model that scores the labels, and what it is asked with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labels {
+    /// Its name; `None` for the plant's.
+    pub(crate) model: Option<ModelName>,
+    /// An adapter of it.
+    pub(crate) adapter: Option<PathBuf>,
+    /// A file with instructions in the place of the task's.
+    pub(crate) prompt: Option<PathBuf>,
 }
 
 impl FromStr for Contender {
     type Err = String;
 
     fn from_str(typed: &str) -> Result<Self, String> {
-        let (name, adapter) = match typed.split_once("+adapter=") {
-            Some((_, "")) => return Err(format!("'{typed}' names no file of an adapter")),
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (typed, None),
-        };
+        let mut parts = typed.split('+');
+        let name = parts.next().unwrap_or_default();
+        let parts: Vec<&str> = parts.collect();
         let contender = match name {
             "head" => Self::Promoted,
+            "learn" if parts == ["tune"] => return Ok(Self::Tune),
             "learn" => Self::Learn,
-            "labels" => Self::Labels {
-                model: None,
-                adapter: adapter.clone(),
-            },
+            "labels" => Self::Labels(Labels::default()),
             _ => match name.split_once(':') {
                 Some(("head", digits)) => Self::Head(digest(digits)?),
                 Some(("adapter", digits)) => Self::Adapter(digest(digits)?),
-                _ => Self::Labels {
+                _ => Self::Labels(Labels {
                     model: Some(name.parse().map_err(|error| {
                         format!(
-                            "'{name}' is neither head, head:DIGEST, adapter:DIGEST, learn, labels nor a model's name: {error:#}"
+                            "'{name}' is neither head, head:DIGEST, adapter:DIGEST, learn, learn+tune, labels nor a model's name: {error:#}"
                         )
                     })?),
-                    adapter: adapter.clone(),
-                },
+                    ..Labels::default()
+                }),
             },
         };
-        match (&contender, adapter) {
-            (Self::Labels { .. }, _) | (_, None) => Ok(contender),
-            (_, Some(_)) => Err(format!(
-                "'{name}' has no adapters: a model's name or 'labels' may have one"
-            )),
+        if parts.is_empty() {
+            return Ok(contender);
         }
+        let Self::Labels(mut labels) = contender else {
+            return Err(format!(
+                "'{name}' has no adapters or prompts: a model's name or 'labels' may have them"
+            ));
+        };
+        for part in parts {
+            let (slot, path) = match part.split_once('=') {
+                Some(("adapter", path)) => (&mut labels.adapter, path),
+                Some(("prompt", path)) => (&mut labels.prompt, path),
+                _ => {
+                    return Err(format!(
+                        "'+{part}' is not known: say +adapter=PATH or +prompt=FILE"
+                    ));
+                }
+            };
+            if path.is_empty() {
+                return Err(format!("'{typed}' names no file after '+{part}'"));
+            }
+            if slot.replace(PathBuf::from(path)).is_some() {
+                return Err(format!("'{typed}' names two files for one thing"));
+            }
+        }
+        Ok(Self::Labels(labels))
     }
 }
 
@@ -84,15 +108,22 @@ impl fmt::Display for Contender {
             Self::Head(digits) => write!(f, "head:{digits}"),
             Self::Adapter(digits) => write!(f, "adapter:{digits}"),
             Self::Learn => f.write_str("learn"),
-            Self::Labels { model, adapter } => {
+            Self::Tune => f.write_str("learn+tune"),
+            Self::Labels(Labels {
+                model,
+                adapter,
+                prompt,
+            }) => {
                 match model {
                     Some(model) => write!(f, "{model}")?,
                     None => f.write_str("labels")?,
                 }
-                match adapter {
-                    Some(path) => write!(f, "+adapter={}", path.display()),
-                    None => Ok(()),
+                for (name, path) in [("adapter", adapter), ("prompt", prompt)] {
+                    if let Some(path) = path {
+                        write!(f, "+{name}={}", path.display())?;
+                    }
                 }
+                Ok(())
             }
         }
     }

@@ -2,26 +2,21 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use andon_engine::{Encoder, LanguageModel};
+use andon_engine::Encoder;
 use andon_learn::comparison::Given;
 use andon_learn::evaluate::Evaluation;
 use andon_learn::promotion::identify;
 use andon_learn::report::Subject;
-use andon_learn::{
-    Lesson, Scored, cross_validate, evaluate_adapter, evaluate_head, learn, score_labels,
-};
+use andon_learn::{Scored, evaluate_adapter, evaluate_head};
 use andon_runtime::Serving;
 use andon_store::Kind;
 use andon_task::digest::Digest;
-use andon_task::engine::{Adapter, Embed, Score, Usage};
+use andon_task::engine::{Embed, Score, Usage};
 use andon_task::example::LabelledText;
-use andon_task::head;
 use andon_task::plant::Plant;
-use andon_task::prompt;
 use andon_task::run::Digests;
 use andon_task::task::Task;
 use anyhow::{Context, anyhow, bail};
@@ -30,17 +25,15 @@ use super::Contender;
 use super::artefact::Artefact;
 use crate::artefacts::Artefacts;
 use crate::engine::Loader;
-use crate::learning::{Shown, all_examples};
+use crate::learning::Shown;
 use crate::node;
 use crate::progress::Progress;
 use crate::settings::Settings;
+use crate::training::EncoderTuner;
 
 /// Why an adapter is not measured with `--language-model`.
 const NOT_OF_A_SERVER: &str =
     "adapters belong to a model of this node and not to a server's: leave out `--language-model`";
-
-/// The name that an adapter has while it is measured.
-const ADAPTER: &str = "measured";
 
 /// What is measured on.
 pub(super) enum On {
@@ -81,9 +74,9 @@ pub(super) struct Bench<'a> {
     promotions: Vec<Artefact>,
     /// The adapters that were kept, promoted or not.
     adapters: Vec<Artefact>,
-    loader: Loader,
+    pub(super) loader: Loader,
     encoder: OnceCell<Arc<Encoder>>,
-    began: Instant,
+    pub(super) began: Instant,
 }
 
 impl<'a> Bench<'a> {
@@ -170,9 +163,12 @@ impl<'a> Bench<'a> {
                     },
                 }
             }
-            Contender::Learn => Ok(()),
-            Contender::Labels { model, adapter } => {
-                if model.is_none() && adapter.is_some() && self.settings.language_model.is_some() {
+            Contender::Learn | Contender::Tune => Ok(()),
+            Contender::Labels(labels) => {
+                if labels.model.is_none()
+                    && labels.adapter.is_some()
+                    && self.settings.language_model.is_some()
+                {
                     bail!(NOT_OF_A_SERVER);
                 }
                 Ok(())
@@ -260,11 +256,16 @@ impl<'a> Bench<'a> {
             Contender::Promoted | Contender::Head(_) | Contender::Adapter(_) => {
                 self.measure_kept(self.artefact(contender)?, beside)
             }
-            Contender::Learn => self.measure_learning(),
-            Contender::Labels { model, adapter } => {
-                let name = model.as_ref().map(ToString::to_string);
-                self.measure_labels(name.as_deref(), adapter.as_deref())
+            Contender::Learn => self.measure_learning(contender, None),
+            Contender::Tune => {
+                let encoder = self.encoder()?;
+                let tuner = EncoderTuner {
+                    encoder,
+                    epochs: None,
+                };
+                self.measure_learning(contender, Some(&tuner))
             }
+            Contender::Labels(labels) => self.measure_labels(labels),
         };
         measured.with_context(|| format!("cannot measure '{contender}' on '{}'", self.task.name))
     }
@@ -388,61 +389,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn measure_learning(&self) -> anyhow::Result<Measured> {
-        let encoder = self.encoder()?;
-        let mut shown = Shown::new(&self.task.name);
-        let clock = || self.began.elapsed();
-        // Whatever else is measured on must not be learned from.
-        let folded: BTreeSet<String> = self.examples.iter().map(|e| fold(&e.text)).collect();
-        let others: Vec<LabelledText> = match self.on {
-            On::Plant => Vec::new(),
-            On::File => {
-                let store = node::store(&self.settings.state)?;
-                let mut others = all_examples(&store, self.plant, self.task)?;
-                others.retain(|example| !folded.contains(&fold(&example.text)));
-                others
-            }
-        };
-        let lesson = |examples| Lesson {
-            task: self.task,
-            examples,
-            encoder: &**encoder,
-            tune: None,
-            glossary: &self.plant.glossary,
-        };
-        let (how, evaluation) = if others.is_empty() {
-            let how = match self.on {
-                On::Plant => "cross-validated on the plant's examples",
-                On::File => "cross-validated on the file's own examples",
-            };
-            let mut progress = |progress| shown.show(progress);
-            let lesson = lesson(self.examples);
-            let evaluation = cross_validate(&lesson, &clock, &mut progress)?;
-            (how.to_owned(), evaluation)
-        } else {
-            let how = format!(
-                "trained on {} of the plant's examples, those without a text of the file",
-                others.len()
-            );
-            let mut progress = |progress| shown.show(progress);
-            let candidate = learn(&lesson(&others), &clock, &mut progress)?;
-            drop(shown);
-            let serving = Serving {
-                head: Arc::new(candidate.head),
-                tuned: None,
-            };
-            (how, self.evaluate(&serving)?)
-        };
-        let subject = Subject {
-            name: "learn".to_owned(),
-            how,
-            calibrated: true,
-            digests: self.digests(Some(encoder)),
-        };
-        Ok(answered(subject, evaluation))
-    }
-
-    fn evaluate(&self, serving: &Serving) -> anyhow::Result<Evaluation> {
+    pub(super) fn evaluate(&self, serving: &Serving) -> anyhow::Result<Evaluation> {
         let encoder: &dyn Embed = match &serving.tuned {
             Some(tuned) => &**tuned,
             None => &**self.encoder()?,
@@ -459,83 +406,14 @@ impl<'a> Bench<'a> {
         )?)
     }
 
-    fn measure_labels(
-        &self,
-        model: Option<&str>,
-        adapter: Option<&Path>,
-    ) -> anyhow::Result<Measured> {
-        let mut digests = self.digests(None);
-        let asked = prompt::digest(&prompt::decide(self.task, ""));
-        digests.insert("prompt".to_owned(), asked);
-        let mut warnings = Vec::new();
-        let (name, scored) = match (&self.settings.language_model, model) {
-            (Some(remote), None) => {
-                let remote = remote.connect()?;
-                let identity = Score::identity(&remote).clone();
-                digests.insert("model".to_owned(), identity.digest);
-                (identity.name, self.score(&remote, None)?)
-            }
-            (_, model) => {
-                let name = model.unwrap_or(&self.plant.settings.language_model);
-                let model: Arc<LanguageModel> = Arc::new(self.loader.language_model(name)?);
-                digests.insert("model".to_owned(), Score::identity(&*model).digest);
-                let mut name = name.to_owned();
-                let applied = match adapter {
-                    None => None,
-                    Some(path) => {
-                        model.add_adapter(ADAPTER, path).with_context(|| {
-                            format!("cannot load the adapter '{}'", path.display())
-                        })?;
-                        digests.insert("adapter".to_owned(), digest_of(path)?);
-                        name = format!("{name}+adapter={}", path.display());
-                        warnings.push(format!(
-                            "It is not known here what '{}' was trained on: if these examples were among it, the figures flatter it.",
-                            path.display()
-                        ));
-                        Some(Adapter {
-                            name: ADAPTER.to_owned(),
-                            scale: 1.0,
-                        })
-                    }
-                };
-                (name, self.score(&*model, applied.as_ref())?)
-            }
-        };
-        let subject = Subject {
-            name,
-            how: "the language model scores the labels; its scores are not calibrated".to_owned(),
-            calibrated: false,
-            digests,
-        };
-        let Scored { evaluation, usage } = scored;
-        Ok(Measured {
-            usage: Some(usage),
-            warnings,
-            ..answered(subject, evaluation)
-        })
-    }
-
-    fn score(&self, model: &dyn Score, adapter: Option<&Adapter>) -> anyhow::Result<Scored> {
-        let bar = self.bar();
-        let clock = || -> Duration { self.began.elapsed() };
-        Ok(score_labels(
-            self.task,
-            model,
-            adapter,
-            self.examples,
-            &clock,
-            &mut |done| bar.reach(done as u64),
-        )?)
-    }
-
-    fn bar(&self) -> Progress {
+    pub(super) fn bar(&self) -> Progress {
         let count = self.examples.len();
         let what = format!("{}: scoring {count} examples", self.task.name);
         Progress::of_parts(&what, count)
     }
 
     /// The digests of what shapes answers, whoever gives them.
-    fn digests(&self, encoder: Option<&Encoder>) -> BTreeMap<String, Digest> {
+    pub(super) fn digests(&self, encoder: Option<&Encoder>) -> BTreeMap<String, Digest> {
         let mut digests = BTreeMap::new();
         digests.insert("labels".to_owned(), self.task.labels().digest());
         if let Some(encoder) = encoder {
@@ -546,7 +424,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn answered(subject: Subject, evaluation: Evaluation) -> Measured {
+pub(super) fn answered(subject: Subject, evaluation: Evaluation) -> Measured {
     Measured {
         subject,
         given: Given::Answers(evaluation.answers.clone()),
@@ -554,21 +432,4 @@ fn answered(subject: Subject, evaluation: Evaluation) -> Measured {
         usage: None,
         warnings: Vec::new(),
     }
-}
-
-/// The digest of an adapter's weights: a file, or those in a folder of PEFT.
-fn digest_of(adapter: &Path) -> anyhow::Result<Digest> {
-    let weights = match adapter.is_dir() {
-        true => adapter.join("adapter_model.safetensors"),
-        false => adapter.to_owned(),
-    };
-    let bytes = std::fs::read(&weights);
-    let bytes = bytes.with_context(|| format!("cannot read '{}'", weights.display()))?;
-    Ok(Digest::of(&bytes))
-}
-
-fn fold(text: &str) -> String {
-    let folded = head::fold(text);
-    let words: Vec<&str> = folded.split_whitespace().collect();
-    words.join(" ")
 }

@@ -30,8 +30,17 @@ fn contenders_are_typed_by_name() {
     check("labels+adapter=x", Ok("labels+adapter=x"));
     check("head:xyz", Err("'xyz' is no digest of a head"));
     check("head:0123", Err("8 to 64 hexadecimal digits"));
+    check("learn+tune", Ok("learn+tune"));
+    check("labels+prompt=a/b.txt", Ok("labels+prompt=a/b.txt"));
+    check(
+        "smollm2:135m+prompt=p+adapter=a",
+        Ok("smollm2:135m+adapter=a+prompt=p"),
+    );
     check("head+adapter=x", Err("'head' has no adapters"));
+    check("learn+prompt=x", Err("'learn' has no adapters or prompts"));
     check("labels+adapter=", Err("names no file"));
+    check("labels+prompt=a+prompt=b", Err("two files for one thing"));
+    check("labels+quick", Err("'+quick' is not known"));
     check("../etc", Err("'../etc' is neither head"));
 }
 
