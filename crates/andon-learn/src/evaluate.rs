@@ -36,6 +36,14 @@ pub struct Evaluation {
     /// `pump/seal` is of the branch `pump`. `None` where none has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_accuracy: Option<Estimate>,
+    /// The share of second labels that were named rightly among those that were named;
+    /// `None` where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_precision: Option<Estimate>,
+    /// The share of examples with two labels for which both were named; `None` where no
+    /// example has two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_recall: Option<Estimate>,
     /// The mean over the labels of the harmonic mean of precision and recall.
     pub macro_f1: Estimate,
     /// The expected calibration error of the probability of the best label.
@@ -118,6 +126,11 @@ pub(crate) fn evaluate(answers: &[Answer], labels: &[String], accept: f64) -> Op
         accuracy: wilson(count(&Answer::is_right), n)?,
         top3_accuracy: wilson(count(&|answer| answer.above < 3), n)?,
         parent_accuracy: part::parent_accuracy(answers, labels),
+        second_precision: wilson(count(&named_rightly), count(&|a| a.second.is_some())),
+        second_recall: wilson(
+            count(&|a| a.also.is_some() && named_rightly(a)),
+            count(&|a| a.also.is_some()),
+        ),
         macro_f1: bootstrap::estimate(n, |weights| macro_f1(answers, weights, labels.len()))?,
         ece: bootstrap::estimate(n, |weights| ece(answers, weights))?,
         ece_by_chance: reliability::ece_by_chance(answers),
@@ -136,6 +149,10 @@ pub(crate) fn evaluate(answers: &[Answer], labels: &[String], accept: f64) -> Op
         confusion: part::confusion(answers, labels),
         answers: answers.to_vec(),
     })
+}
+
+fn named_rightly(answer: &Answer) -> bool {
+    answer.second == Some(true)
 }
 
 /// The share of accepted answers, and of wrong ones among them.

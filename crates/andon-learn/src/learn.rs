@@ -132,7 +132,7 @@ pub fn evaluate_head(
             let start = clock();
             let probabilities = head.decide(&taught[index].reading, &view.vectors[index])?;
             let took = view.took[index] + clock().saturating_sub(start);
-            Ok(Answer::grade(&probabilities, example, took))
+            Ok(Answer::grade(&probabilities, example, head.also(), took))
         })
         .collect::<Result<Vec<_>, LearnError>>()?;
     figures(task, &answers)

@@ -139,7 +139,7 @@ pub fn calibrate_labels(
 }
 
 fn answer(example: &LabelledText, probabilities: &[f64], given: &Given) -> Answer {
-    Answer::grade(probabilities, example, given.took)
+    Answer::grade(probabilities, example, None, given.took)
 }
 
 /// Has the labels of every example scored.

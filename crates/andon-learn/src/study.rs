@@ -388,13 +388,26 @@ impl<'a> Study<'a> {
         if let Some((none, level)) = fitted.level {
             stranger::set(&mut whole, none, level);
         }
-        let answers = self.examples.iter().zip(held_out);
-        let answers = answers.map(|(example, answer)| (example, fitted.probabilities(answer)));
         Parts {
             temperature: fitted.temperature,
-            also: second::threshold(answers),
+            also: self.second_from(held_out, &fitted, None),
             ..whole
         }
+    }
+
+    /// From which probability on a second label is named, as the answers of all folds but
+    /// `without` ask for.
+    fn second_from(
+        &self,
+        held_out: &[HeldOut],
+        fitted: &Fitted,
+        without: Option<usize>,
+    ) -> Option<f64> {
+        let answers = self.examples.iter().zip(held_out).zip(&self.fold_of);
+        let answers = answers.filter(|&(_, &fold)| Some(fold) != without);
+        second::threshold(
+            answers.map(|((example, answer), _)| (example, fitted.probabilities(answer))),
+        )
     }
 
     /// The held-out answers as probabilities: in each fold as the other folds ask for.
@@ -402,12 +415,16 @@ impl<'a> Study<'a> {
         let fitted: Vec<Fitted> = (0..self.folds)
             .map(|fold| self.fit(held_out, Some(fold)))
             .collect();
+        let seconds: Vec<Option<f64>> = (0..self.folds)
+            .map(|fold| self.second_from(held_out, &fitted[fold], Some(fold)))
+            .collect();
         held_out
             .iter()
             .zip(&self.fold_of)
             .zip(self.examples)
             .map(|((answer, &fold), example)| {
-                Answer::grade(&fitted[fold].probabilities(answer), example, answer.took)
+                let probabilities = fitted[fold].probabilities(answer);
+                Answer::grade(&probabilities, example, seconds[fold], answer.took)
             })
             .collect()
     }

@@ -12,6 +12,7 @@ fn answers(n: usize, wrong: impl Fn(usize) -> bool) -> Given {
         Answer {
             label,
             also: None,
+            second: None,
             best,
             confidence: if best == label { 0.9 } else { 0.6 },
             above: usize::from(best != label),

@@ -18,6 +18,9 @@ pub struct Answer {
     pub best: usize,
     /// The probability, or score, of the answer.
     pub confidence: f64,
+    /// Whether the label that was named beside the answer, and the answer, are right;
+    /// `None` where none was named.
+    pub second: Option<bool>,
     /// How many labels were more probable than the right one.
     pub above: usize,
     /// The example's language, where it names one.
@@ -28,8 +31,14 @@ pub struct Answer {
 
 impl Answer {
     /// Grades the probabilities that were given to an example. Of two labels that are
-    /// right for it the more probable one counts.
-    pub(crate) fn grade(probabilities: &[f64], example: &LabelledText, took: Duration) -> Self {
+    /// right for it the more probable one counts. `second_from` is the probability from
+    /// which on a second label is named.
+    pub(crate) fn grade(
+        probabilities: &[f64],
+        example: &LabelledText,
+        second_from: Option<f64>,
+        took: Duration,
+    ) -> Self {
         // Of equal probabilities the first label is the answer, here and in a run.
         let beats = |a: usize, b: usize| {
             probabilities[a] > probabilities[b] || (probabilities[a] == probabilities[b] && a < b)
@@ -44,12 +53,18 @@ impl Answer {
             Some(also) if beats(also, example.label) => (also, Some(example.label)),
             also => (example.label, also),
         };
+        let others = (0..probabilities.len()).filter(|&other| other != best);
+        let runner_up = others.reduce(|best, other| if beats(other, best) { other } else { best });
+        let named = runner_up
+            .zip(second_from)
+            .filter(|&(second, least)| probabilities[second] >= least);
         let above = (0..probabilities.len()).filter(|&other| beats(other, label));
         Self {
             label,
             also,
             best,
             confidence: probabilities[best],
+            second: named.map(|(second, _)| example.accepts(best) && example.accepts(second)),
             above: above.count(),
             language: example.language.clone(),
             took,

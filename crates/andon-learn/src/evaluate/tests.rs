@@ -7,6 +7,7 @@ fn answer(label: usize, best: usize, confidence: f64) -> Answer {
     Answer {
         label,
         also: None,
+        second: None,
         best,
         confidence,
         above: usize::from(label != best),
@@ -46,7 +47,7 @@ fn grading_finds_the_answer_and_the_rank_of_the_right_label() {
             also,
             language: None,
         };
-        Answer::grade(probabilities, &example, Duration::ZERO)
+        Answer::grade(probabilities, &example, Some(0.3), Duration::ZERO)
     };
     let check = |probabilities: &[f64], label, best, above| {
         let graded = grade(probabilities, label, None);
@@ -67,7 +68,10 @@ fn grading_finds_the_answer_and_the_rank_of_the_right_label() {
         let graded = grade(&[0.2, 0.5, 0.3], label, Some(also));
         assert_eq!((graded.label, graded.also), (1, Some(0)));
         assert!(graded.is_right());
+        assert_eq!(graded.second, Some(false), "the third label is not right");
     }
+    assert_eq!(grade(&[0.1, 0.5, 0.4], 1, Some(2)).second, Some(true));
+    assert_eq!(grade(&[0.25, 0.5, 0.25], 1, Some(2)).second, None);
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub fn figures(
         .map(|graded| Answer {
             label: usize::from(!graded.is_right()),
             also: None,
+            second: None,
             best: 0,
             confidence: graded.probability,
             above: usize::from(!graded.is_right()),

@@ -21,6 +21,7 @@ fn answer(label: usize, best: usize, confidence: f64) -> Answer {
     Answer {
         label,
         also: None,
+        second: None,
         best,
         confidence,
         above: usize::from(label != best),

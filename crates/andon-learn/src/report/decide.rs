@@ -46,6 +46,12 @@ fn figures(report: &Report, evaluation: &Evaluation) -> Section {
     if let Some(parent) = &evaluation.parent_accuracy {
         row("accuracy of branches".into(), parent);
     }
+    if let Some(precision) = &evaluation.second_precision {
+        row("second labels that are right".into(), precision);
+    }
+    if let Some(recall) = &evaluation.second_recall {
+        row("both labels of two found".into(), recall);
+    }
     row("macro F1".into(), &evaluation.macro_f1);
     let by_chance = 100.0 * evaluation.ece_by_chance;
     row(

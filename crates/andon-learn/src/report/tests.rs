@@ -28,6 +28,7 @@ fn answers(n: usize, labels: usize, shift: usize) -> Vec<Answer> {
         Answer {
             label,
             also: None,
+            second: None,
             best,
             confidence: if is_wrong && index % 2 == 1 {
                 0.6

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use andon_learn::evaluate::Evaluation;
+use andon_learn::interval::Estimate;
 use andon_learn::{Lesson, learn};
 use andon_task::engine::Embed as _;
 use andon_task::example::{self, LabelledText};
@@ -43,7 +45,7 @@ fn notes(doubles: usize) -> String {
     lines.join("\n")
 }
 
-fn learned(jsonl: &str) -> (Head, f64) {
+fn learned(jsonl: &str) -> (Head, Evaluation) {
     let labels = LabelSet::parse("label\nleak\nnoise\nheat\n").expect("sound labels");
     let examples: Vec<LabelledText> =
         example::parse_labelled(jsonl, &labels).expect("sound examples");
@@ -59,13 +61,19 @@ fn learned(jsonl: &str) -> (Head, f64) {
         glossary: &Glossary::default(),
     };
     let candidate = learn(&lesson, &|| Duration::ZERO, &mut |_| {}).expect("a head");
-    (candidate.head, candidate.evaluation.accuracy.value)
+    (candidate.head, candidate.evaluation)
 }
 
 #[test]
 fn a_note_of_two_problems_gets_both_labels() {
-    let (head, accuracy) = learned(&notes(4));
-    assert!(accuracy > 0.8, "{accuracy}");
+    let (head, evaluation) = learned(&notes(4));
+    assert!(evaluation.accuracy.value > 0.8, "{evaluation:?}");
+    let value = |estimate: Option<Estimate>| estimate.expect("there are notes of two").value;
+    let (precision, recall) = (
+        value(evaluation.second_precision),
+        value(evaluation.second_recall),
+    );
+    assert!(precision > 0.7 && recall > 0.7, "{precision} and {recall}");
     let least = head.also().expect("a threshold");
     let check = |text: &str, expected: &[usize]| {
         let glossary = Glossary::default();
@@ -86,5 +94,10 @@ fn a_note_of_two_problems_gets_both_labels() {
 
 #[test]
 fn without_notes_of_two_problems_one_label_is_answered() {
-    assert_eq!(learned(&notes(0)).0.also(), None);
+    let (head, evaluation) = learned(&notes(0));
+    assert_eq!(head.also(), None);
+    assert_eq!(
+        (evaluation.second_precision, evaluation.second_recall),
+        (None, None)
+    );
 }

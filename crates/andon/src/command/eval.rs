@@ -417,6 +417,10 @@ pub(super) fn figures(evaluation: &Evaluation) -> String {
     ];
     let parents = evaluation.parent_accuracy.iter();
     rows.extend(parents.map(|accuracy| share("accuracy of the branch", accuracy)));
+    let precision = evaluation.second_precision.iter();
+    rows.extend(precision.map(|right| share("second labels that are right", right)));
+    let recall = evaluation.second_recall.iter();
+    rows.extend(recall.map(|found| share("both labels of two found", found)));
     rows.extend(evaluation.auroc.iter().map(|auroc| share("AUROC", auroc)));
     let at = format!("coverage at {:.2}", evaluation.accept);
     rows.push(share(&at, &evaluation.coverage));
