@@ -285,7 +285,7 @@ impl andon_task::upstream::Upstream for Upstream {
                 error => error,
             });
             let now = Instant::now();
-            self.with_breaker(|breaker| breaker.heard(now, &result));
+            self.with_breaker(|breaker| breaker.heard(now, letter.key, &result));
             let error = match result {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,

@@ -43,6 +43,10 @@ pub enum Act {
     Certificate,
     /// A certificate was suspended.
     Suspension,
+    /// What failed at an upstream waits once more.
+    QueueRetry,
+    /// An upstream was measured for a task.
+    UpstreamMeasured,
     /// A person said what is right.
     Settlement,
     /// An API key was made.
@@ -65,6 +69,8 @@ impl Act {
             Self::Rollback => "rollback",
             Self::Certificate => "certificate",
             Self::Suspension => "suspension",
+            Self::QueueRetry => "queue_retry",
+            Self::UpstreamMeasured => "upstream_measured",
             Self::Settlement => "settlement",
             Self::KeyAdded => "key_added",
             Self::KeyRevoked => "key_revoked",

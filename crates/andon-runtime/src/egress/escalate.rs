@@ -85,7 +85,7 @@ impl Egress {
     }
 
     /// `Err(None)` where as many wait as may.
-    fn try_once(
+    pub(super) fn try_once(
         &self,
         line: &Line,
         order: &Order<'_>,

@@ -7,13 +7,14 @@
 //! are tasks that use it, `outbound` is a chat that does.
 
 mod escalate;
+mod measure;
 mod outbound;
 mod passage;
 mod question;
 mod queue;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use andon_store::Store;
@@ -24,7 +25,10 @@ use andon_task::route::Outlook;
 use andon_task::run::Timestamp;
 use andon_task::task::DataClass;
 use andon_task::upstream::Upstream;
+use andon_task::worth::Worth;
 
+pub use self::measure::Consulted;
+use self::measure::Worths;
 pub use self::outbound::Outbound;
 use self::passage::Order;
 use self::question::Question as Asking;
@@ -34,9 +38,6 @@ use crate::node::{Clock, Node};
 /// The most requests that wait for upstreams at once: fewer than the calls that a
 /// server lets in, so that a silent upstream does not keep the node from answering.
 const MOST_WAITING: usize = 24;
-
-const DAY_MS: i64 = 86_400_000;
-const MONTH_DAYS: i64 = 30;
 
 /// What the way out is made of.
 pub struct EgressParts {
@@ -61,6 +62,8 @@ pub struct Egress {
     parts: EgressParts,
     lines: Vec<Line>,
     waiting: AtomicUsize,
+    /// What upstreams were measured to be worth.
+    worths: RwLock<Worths>,
 }
 
 /// An upstream, with how long it took lately.
@@ -106,6 +109,7 @@ impl Egress {
             lines: lines.collect(),
             parts,
             waiting: AtomicUsize::new(0),
+            worths: RwLock::default(),
         }
     }
 
@@ -154,18 +158,17 @@ impl Egress {
     fn affords(&self, line: &Line, prompt_tokens: usize, answer_tokens: usize) -> bool {
         let settings = line.upstream.settings();
         let cost = settings.cost(prompt_tokens, answer_tokens);
-        let today = self.now().0.div_euclid(DAY_MS);
-        let within = |budget: Option<f64>, since: i64| {
+        let now = self.now();
+        // What a clock that was set back has dated later counts too: `paid` has no end.
+        let within = |budget: Option<f64>, since: Timestamp| {
             let Some(budget) = budget else {
                 return true;
             };
-            let paid = self
-                .parts
-                .store
-                .paid(line.name(), Timestamp(since * DAY_MS));
+            let paid = self.parts.store.paid(line.name(), since);
             paid.is_ok_and(|paid| paid + cost <= budget)
         };
-        within(settings.budget_day, today) && within(settings.budget_month, today - MONTH_DAYS + 1)
+        within(settings.budget_day, now.day_began())
+            && within(settings.budget_month, now.month_began())
     }
 
     /// What is known of each upstream, for a question of a task.
@@ -173,7 +176,12 @@ impl Egress {
         let has_room = self.waiting.load(Ordering::Relaxed) < MOST_WAITING;
         // A token has some three bytes or more.
         let tokens = question.bytes() / 3 + 1;
+        let worth = |line: &Line| match order.principal {
+            Principal::Task(task) => self.worth(task, line.name()),
+            Principal::Caller(_) => Worth::Unknown,
+        };
         let outlook = |line: &Line| Outlook {
+            worth: worth(line),
             data_class: line.upstream.settings().data_class,
             permitted: self.denied(order.principal, order.fields, line).is_none(),
             link: line.upstream.link(),
@@ -189,6 +197,9 @@ impl Node {
     /// The node with a way out of the plant.
     pub fn with_egress(mut self, egress: Egress) -> Self {
         self.egress = Some(Arc::new(egress));
+        if let Err(error) = self.refresh_worths() {
+            tracing::warn!(%error, "what upstreams are worth cannot be read yet");
+        }
         self
     }
 

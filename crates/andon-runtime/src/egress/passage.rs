@@ -56,6 +56,16 @@ impl Closed {
         matches!(self, Self::Upstream(error) if error.is_of_link())
     }
 
+    /// Whether it may speak of this request alone: the upstream was reached, and did not
+    /// get to an answer.
+    pub(super) fn may_be_of_one(&self) -> bool {
+        match self {
+            Self::Upstream(UpstreamError::Busy { status, .. }) => *status != 429,
+            Self::Upstream(UpstreamError::Silent(_)) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the answer was bad and another may be better.
     pub(super) fn is_of_answer(&self) -> bool {
         matches!(

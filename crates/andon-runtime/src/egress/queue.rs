@@ -6,16 +6,18 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use andon_store::{NewPlace, Place, Placed};
+use andon_store::{NewPlace, Place, PlaceState, Placed};
+use andon_task::audit::Act;
 use andon_task::digest::Digest;
 use andon_task::engine::{GenerateRequest, Prompt};
 use andon_task::policy::Principal;
-use andon_task::run::{Run, Timestamp};
+use andon_task::run::{Answerer, Run, Timestamp};
 use andon_task::task::Task;
 use andon_task::upstream::{Delivery, Link};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::escalate::{fields, key_of};
 use super::passage::{Closed, Order};
@@ -27,6 +29,15 @@ use crate::node::Node;
 /// So many are sent at once: their rows are committed together, and a slow upstream
 /// answers them beside each other.
 const SENDERS: usize = 12;
+
+/// So often an upstream may fail in a question, while it answers others, until that is a
+/// dead letter.
+const MOST_FAILURES: u32 = 8;
+/// How long a question waits that an upstream has failed in once; three times as long each
+/// time.
+const FIRST_REST: Duration = Duration::from_secs(5);
+/// How long at most.
+const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// A question as it waits: redacted. What the placeholders stand for is not kept; when it
 /// is sent it is made anew from its record, by the policy and the names of that day.
@@ -75,8 +86,16 @@ impl AddAssign for Drained {
 enum Fate {
     Settled,
     Expired(String),
+    /// The upstream fails in it and not in others: it waits by itself.
+    Deferred(String),
     /// It waits on, and so do all behind it.
     Waits,
+}
+
+/// How long a question waits after so many failures before.
+fn rest(failures: u32) -> Duration {
+    let rest = FIRST_REST.saturating_mul(3_u32.saturating_pow(failures));
+    rest.min(LONGEST_REST)
 }
 
 impl Egress {
@@ -205,6 +224,18 @@ impl<'a> Senders<'a> {
                     store.expire_queued(place.id, now(), &reason)?;
                     drained.expired += 1;
                 }
+                Ok(Fate::Deferred(reason)) if place.failures + 1 < MOST_FAILURES => {
+                    let rest = rest(place.failures).as_millis();
+                    let rest = i64::try_from(rest).unwrap_or(i64::MAX);
+                    let now = now();
+                    let not_before = Timestamp(now.0.saturating_add(rest));
+                    store.defer_queued(place.id, now, not_before, &reason)?;
+                }
+                Ok(Fate::Deferred(reason)) => {
+                    let reason = format!("given up after {MOST_FAILURES} failures: {reason}");
+                    store.expire_queued(place.id, now(), &reason)?;
+                    drained.expired += 1;
+                }
                 Ok(Fate::Waits) => {
                     self.end();
                     store.return_to_queue(vec![place.id], now())?;
@@ -243,6 +274,11 @@ impl Node {
         Ok(self.store.recover_queue(self.now())?)
     }
 
+    /// Moves the times of what waits, because the clock was set by so much.
+    pub fn shift_queue(&self, by_ms: i64) -> Result<(), Error> {
+        Ok(self.store.shift_queue(by_ms)?)
+    }
+
     /// Sends what waits, the most urgent first, until a link fails or nothing is left.
     /// Policy and redaction are those of now.
     pub fn drain_queue(&self) -> Result<Drained, Error> {
@@ -272,6 +308,54 @@ impl Node {
         let senders = Senders::new(self, egress, 2 * SENDERS);
         drained += senders.work_together()?;
         Ok(drained)
+    }
+
+    /// Lets a dead letter wait once more, for as long as its task lets it: its question is
+    /// made anew from its record. The number of its new place.
+    pub fn retry_queued(&self, id: i64, by: Option<&str>) -> Result<i64, Error> {
+        let place = self.store.place(id)?.ok_or(Error::UnknownPlace(id))?;
+        if place.state != PlaceState::Expired {
+            let state = place.state.name();
+            return Err(Error::NotGivenUp { place: id, state });
+        }
+        let no = |reason: &str| {
+            Err(Error::NotQueued {
+                place: id,
+                reason: reason.to_owned(),
+            })
+        };
+        let Some(egress) = &self.egress else {
+            return no("the plant has no upstream");
+        };
+        let task = self.task(&place.new.task)?;
+        if task.wait.is_none() {
+            return no("its task lets nothing wait: write queue = true in its file");
+        }
+        let text = self.record(place.new.record)?.text;
+        let provisional = self.provisional(task, &place, &text)?;
+        if matches!(provisional.answered_by, Answerer::Upstream) {
+            return no("an upstream has answered it since");
+        }
+        let Some(question) = self.question(task, &text, &provisional) else {
+            return no("there is nothing to ask any more");
+        };
+        let principal = Principal::Task(task.name.clone());
+        let fields = fields(task);
+        let order = Order {
+            principal: &principal,
+            fields: &fields,
+            record: Some(place.new.record),
+            delivery: Delivery::Whole,
+        };
+        let place = match egress.enqueue(&order, task, place.new.record, &question)? {
+            Ok(Placed::At(place)) => place,
+            Ok(Placed::Full) => return no("as many bytes wait as may"),
+            Err(closed) => return no(&closed.to_string()),
+        };
+        let detail = json!({"place": place, "again": id, "task": task.name});
+        let who = by.unwrap_or("unnamed");
+        (self.store).append_audit(Act::QueueRetry, who, self.now(), detail)?;
+        Ok(place)
     }
 
     fn send_place(&self, egress: &Egress, place: &Place) -> Result<Fate, Error> {
@@ -308,11 +392,16 @@ impl Node {
         if !egress.affords(line, question.bytes() / 3 + 1, question.tokens()) {
             return Ok(Fate::Waits);
         }
+        // An upstream that failed last is thought to fail in all.
+        let answers_others = line.upstream.link() == Link::Up;
         let answer = egress
             .prepare(line, &order, &question.request)
             .and_then(|ready| egress.ask(line, &order, &question, &ready, &place.new.key));
         let (said, left) = match answer {
             Ok(answer) => answer,
+            Err(closed) if answers_others && closed.may_be_of_one() => {
+                return Ok(Fate::Deferred(closed.to_string()));
+            }
             Err(closed) if closed.is_of_link() || matches!(closed, Closed::Audit(_)) => {
                 return Ok(Fate::Waits);
             }

@@ -6,7 +6,7 @@ use andon_store::{AuditFilter, Page};
 use andon_task::audit::Act;
 use andon_task::engine::Terms;
 use andon_task::route::{Reason, Route};
-use andon_task::run::{Answerer, Evidence};
+use andon_task::run::{Answerer, Evidence, Timestamp};
 
 use crate::bench::{Bench, Made, upstream};
 use crate::server::{Reply, Server};
@@ -144,12 +144,23 @@ fn a_budget_is_spent_and_then_a_person_is_asked() {
         .collect();
     assert_eq!(routes[0], Route::Cloud);
     assert_eq!(routes[5], Route::Human);
-    // A month later there is more.
-    let month = 31 * 86_400_000;
-    bench
-        .clock
-        .fetch_add(month, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(bench.run("later").run.route, Route::Cloud);
+    // A calendar month later there is more, and no day earlier. A clock that is set back
+    // by a day gives nothing back.
+    let set = |date: &str, more: i64| {
+        let at = Timestamp::of_date(date).expect("a date");
+        bench
+            .clock
+            .store(at.0 + more, std::sync::atomic::Ordering::Relaxed);
+    };
+    // The bench's time is 2001-09-09.
+    for (date, more, expected) in [
+        ("2001-09-08", 0, Route::Human),
+        ("2001-09-30", 86_399_999, Route::Human),
+        ("2001-10-01", 0, Route::Cloud),
+    ] {
+        set(date, more);
+        assert_eq!(bench.run("later").run.route, expected, "{date}");
+    }
 }
 
 #[test]

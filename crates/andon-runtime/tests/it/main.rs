@@ -8,3 +8,4 @@ mod kinds;
 mod leaks;
 mod queue;
 mod server;
+mod worth;

@@ -27,10 +27,12 @@ mod normalise;
 mod page;
 mod summarise;
 mod terminal;
+mod upstream;
 
 pub(crate) use contender::Contender;
 use measure::{Bench, Beside, Measured, On};
 use page::Page;
+pub(crate) use upstream::Whom;
 
 /// Fewer examples than this say little of others.
 const FEW: usize = 30;
@@ -39,6 +41,12 @@ const FEW: usize = 30;
 pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    if let Some(whom) = &typed.on {
+        return upstream::run(settings, &plant, task, typed, whom);
+    }
+    if typed.sample.is_some() {
+        bail!("`--sample` belongs to `--on`: leave it out");
+    }
     let is_compared = typed.with.is_some() || !typed.against.is_empty();
     if is_compared && !matches!(task.kind, Kind::Decide(_)) {
         bail!("`--with` and `--against` are for tasks that decide: leave them out");
