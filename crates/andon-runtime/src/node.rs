@@ -184,6 +184,9 @@ impl Node {
                 set_adapter();
             }
         }
+        if let Some(egress) = &self.egress {
+            egress.mask_by(self.normalisers.masks());
+        }
         self.refresh_worths()?;
         self.refresh_certificates()
     }

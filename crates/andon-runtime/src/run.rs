@@ -53,13 +53,7 @@ impl Node {
         })?;
         // A certificate's watch looks at what was answered here.
         let observation = self.backing(&run.task, &run.digests).observation(&run);
-        run = self.escalate(
-            self.task(task)?,
-            taken.record.id,
-            &taken.record.text,
-            terms,
-            run,
-        )?;
+        run = self.escalate(self.task(task)?, &taken.record, terms, run)?;
         run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
         let (stored, evidence) =
             self.store
@@ -128,7 +122,7 @@ impl Node {
 }
 
 /// The earlier questions that came with a record, as `before` in its metadata.
-fn before(meta: &Value) -> Vec<String> {
+pub(crate) fn before(meta: &Value) -> Vec<String> {
     let questions = meta["before"].as_array().into_iter().flatten();
     questions
         .filter_map(Value::as_str)

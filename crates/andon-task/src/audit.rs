@@ -159,8 +159,14 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// What is signed.
+    /// What is signed, by those who keep a signed head as well: where there is such a
+    /// checkpoint, there has to be a head.
     pub fn message(rows: i64, hash: Digest, at: Timestamp) -> Vec<u8> {
+        format!("andon checkpoint 2\n{rows}\n{hash}\n{}\n", at.0).into_bytes()
+    }
+
+    /// What versions signed that kept no head.
+    pub fn message_without_head(rows: i64, hash: Digest, at: Timestamp) -> Vec<u8> {
         format!("andon checkpoint 1\n{rows}\n{hash}\n{}\n", at.0).into_bytes()
     }
 }

@@ -65,7 +65,7 @@ impl Node {
         let line = (egress.lines.iter())
             .find(|line| line.name() == upstream)
             .ok_or_else(unknown)?;
-        let Some(question) = self.question(task, text, &run) else {
+        let Some(question) = self.question(task, (None, text), &run) else {
             return Ok(Consulted::NothingToAsk);
         };
         let principal = Principal::Task(task.name.clone());

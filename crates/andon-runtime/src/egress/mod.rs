@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use andon_store::Store;
 use andon_task::digest::Digest;
+use andon_task::normalise::Normaliser;
 use andon_task::policy::{Permit, Principal, Question};
 use andon_task::redact::{Field, Redactor};
 use andon_task::route::Outlook;
@@ -64,7 +65,12 @@ pub struct Egress {
     waiting: AtomicUsize,
     /// What upstreams were measured to be worth.
     worths: RwLock<Worths>,
+    /// The normalisers that are promoted: what they mask does not leave.
+    masks: RwLock<Masks>,
 }
+
+/// What masks words, or why it cannot, which closes the way.
+pub(crate) type Masks = Result<Vec<Arc<Normaliser>>, String>;
 
 /// An upstream, with how long it took lately.
 struct Line {
@@ -110,6 +116,7 @@ impl Egress {
             parts,
             waiting: AtomicUsize::new(0),
             worths: RwLock::default(),
+            masks: RwLock::new(Ok(Vec::new())),
         }
     }
 
@@ -121,6 +128,16 @@ impl Egress {
     /// The upstreams by name, in order.
     pub fn upstreams(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(Line::name)
+    }
+
+    /// Lets these mask words from now on.
+    pub(crate) fn mask_by(&self, masks: Masks) {
+        *self.masks.write().unwrap_or_else(PoisonError::into_inner) = masks;
+    }
+
+    fn masks(&self) -> Masks {
+        let masks = self.masks.read().unwrap_or_else(PoisonError::into_inner);
+        masks.clone()
     }
 
     fn now(&self) -> Timestamp {
@@ -196,6 +213,7 @@ impl Egress {
 impl Node {
     /// The node with a way out of the plant.
     pub fn with_egress(mut self, egress: Egress) -> Self {
+        egress.mask_by(self.normalisers.masks());
         self.egress = Some(Arc::new(egress));
         if let Err(error) = self.refresh_worths() {
             tracing::warn!(%error, "what upstreams are worth cannot be read yet");

@@ -98,15 +98,27 @@ fn who<'a>(order: &Order<'a>) -> &'a str {
 }
 
 impl Egress {
-    /// Policy and redaction, up to the bytes that would leave.
+    /// Policy and redaction, up to the bytes that would leave. `words` are those texts of
+    /// the request that people wrote: what normalisers mask in them is redacted as well.
     pub(super) fn prepare(
         &self,
         line: &Line,
         order: &Order<'_>,
         request: &GenerateRequest,
+        words: &[&str],
     ) -> Result<Ready, Closed> {
         self.allow(line, order)?;
         let mut session = self.parts.redactor.session();
+        for normaliser in self
+            .masks()
+            .map_err(|reason| self.refuse(line, order, RedactError::Masks(reason)))?
+        {
+            for text in words {
+                session
+                    .learn_masked(text, &normaliser)
+                    .map_err(|error| self.refuse(line, order, error))?;
+            }
+        }
         let redacted = session
             .request(request)
             .map_err(|error| self.refuse(line, order, error))?;

@@ -19,12 +19,13 @@ use andon_task::upstream::{Delivery, Link};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::escalate::{fields, key_of};
+use super::escalate::{asked_of, fields, key_of};
 use super::passage::{Closed, Order};
 use super::question::{Question, schema_of};
 use super::{Egress, Line};
 use crate::error::Error;
 use crate::node::Node;
+use crate::run::before;
 
 /// So many are sent at once: their rows are committed together, and a slow upstream
 /// answers them beside each other.
@@ -114,7 +115,7 @@ impl Egress {
         let Some(line) = allowed else {
             return Ok(Err(Closed::Denied("input")));
         };
-        let ready = match self.prepare(line, order, &question.request) {
+        let ready = match self.prepare(line, order, &question.request, &question.words()) {
             Ok(ready) => ready,
             Err(closed) => return Ok(Err(closed)),
         };
@@ -331,12 +332,13 @@ impl Node {
         if task.wait.is_none() {
             return no("its task lets nothing wait: write queue = true in its file");
         }
-        let text = self.record(place.new.record)?.text;
-        let provisional = self.provisional(task, &place, &text)?;
+        let record = self.record(place.new.record)?;
+        let before = before(&record.meta);
+        let provisional = self.provisional(task, &place, &record.text)?;
         if matches!(provisional.answered_by, Answerer::Upstream) {
             return no("an upstream has answered it since");
         }
-        let Some(question) = self.question(task, &text, &provisional) else {
+        let Some(question) = self.question(task, asked_of(&record, &before), &provisional) else {
             return no("there is nothing to ask any more");
         };
         let principal = Principal::Task(task.name.clone());
@@ -366,9 +368,10 @@ impl Node {
         let Ok(kept) = serde_json::from_str::<Kept>(&place.new.request) else {
             return dead("what waits cannot be read");
         };
-        let text = self.record(place.new.record)?.text;
-        let provisional = self.provisional(task, place, &text)?;
-        let Some(question) = self.question(task, &text, &provisional) else {
+        let record = self.record(place.new.record)?;
+        let before = before(&record.meta);
+        let provisional = self.provisional(task, place, &record.text)?;
+        let Some(question) = self.question(task, asked_of(&record, &before), &provisional) else {
             return dead("there is nothing to ask any more");
         };
         if question.held_to() != kept.held_to {
@@ -395,7 +398,7 @@ impl Node {
         // An upstream that failed last is thought to fail in all.
         let answers_others = line.upstream.link() == Link::Up;
         let answer = egress
-            .prepare(line, &order, &question.request)
+            .prepare(line, &order, &question.request, &question.words())
             .and_then(|ready| egress.ask(line, &order, &question, &ready, &place.new.key));
         let (said, left) = match answer {
             Ok(answer) => answer,

@@ -118,7 +118,13 @@ impl Made {
              escalate = ['cloud', 'human']\n{}",
             self.task
         );
+        let plain = format!(
+            "name = 'plain'\nkind = 'normalise'\ninstructions = 'In plain words.'\n\
+             escalate = ['cloud', 'human']\n{}",
+            self.task
+        );
         let files = [
+            ("tasks/plain.toml", plain.as_str()),
             ("plant.toml", self.upstreams.as_str()),
             ("tasks/kind.toml", &task),
             (
