@@ -27,7 +27,7 @@ impl Node {
     /// Notes in the audit log that the node serves from now on, with what is to be known
     /// of it, and that its policy is another than it was, if it is.
     pub fn note_start(&self, detail: Value) -> Result<(), Error> {
-        let policy = json!(self.plant.policy);
+        let policy = json!(self.policy());
         let before = match self.store.newest_audit(Act::NodeStarted)? {
             Some(row) => match serde_json::from_str::<Value>(&row.detail) {
                 Ok(mut detail) => detail["policy"].take(),

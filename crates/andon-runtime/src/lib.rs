@@ -37,7 +37,7 @@ pub use adapters::{AdapterFiles, AdapterStatus};
 pub use answer::{MAX_QUESTION, Shelf};
 pub use certificates::{CertificateStatus, Validity};
 pub use corpus::{Corpus, Ingested, ReadDocument};
-pub use egress::{Consulted, Drained, Egress, EgressParts, Outbound};
+pub use egress::{Consulted, Drained, Egress, EgressParts, Outbound, Rules};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
 pub use inbox::{Inbox, Open, Order};

@@ -81,13 +81,16 @@ impl Node {
 
     /// The run, but for the time it took.
     fn perform(&self, asked: Asked<'_>) -> Result<Run, Error> {
-        match &asked.task.kind {
+        let mut run = match &asked.task.kind {
             Kind::Decide(labels) => self.decide(labels, asked),
             Kind::Extract(schema) => self.extract(schema, asked),
             Kind::Normalise => self.normalise(&asked),
             Kind::Summarise => self.summarise(&asked),
             Kind::Answer => self.answer(asked),
-        }
+        }?;
+        // It may be another than the plant began with.
+        run.digests.policy = self.policy();
+        Ok(run)
     }
 
     /// The run of an outcome, by where it goes.

@@ -214,24 +214,24 @@ impl Store {
         })
     }
 
-    /// Lets one wait again that an upstream failed in: not before a time, so that others
-    /// overtake it.
+    /// Lets one wait again that an upstream failed in, so often by now: not before a time,
+    /// so that others overtake it.
     pub fn defer_queued(
         &self,
         id: i64,
-        now: Timestamp,
-        not_before: Timestamp,
+        (now, not_before): (Timestamp, Timestamp),
+        failures: u32,
         reason: &str,
     ) -> Result<(), Error> {
         let reason = reason.to_owned();
         self.write(move |connection| {
             connection
                 .prepare_cached(
-                    "UPDATE queue SET state = 'queued', failures = failures + 1, not_before = ?,
+                    "UPDATE queue SET state = 'queued', failures = ?, not_before = ?,
                             reason = ?, changed_at = ?
                      WHERE id = ? AND state = 'in_flight'",
                 )?
-                .execute(params![not_before.0, reason, now.0, id])?;
+                .execute(params![failures, not_before.0, reason, now.0, id])?;
             Ok(())
         })
     }

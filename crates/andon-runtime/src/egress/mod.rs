@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use andon_store::Store;
+use andon_task::audit::Act;
 use andon_task::digest::Digest;
 use andon_task::normalise::Normaliser;
 use andon_task::policy::{Permit, Principal, Question};
@@ -27,6 +28,7 @@ use andon_task::run::Timestamp;
 use andon_task::task::DataClass;
 use andon_task::upstream::Upstream;
 use andon_task::worth::Worth;
+use serde_json::json;
 
 pub use self::measure::Consulted;
 use self::measure::Worths;
@@ -34,6 +36,7 @@ pub use self::outbound::Outbound;
 use self::passage::Order;
 use self::question::Question as Asking;
 pub use self::queue::Drained;
+use crate::error::Error;
 use crate::node::{Clock, Node};
 
 /// The most requests that wait for upstreams at once: fewer than the calls that a
@@ -45,9 +48,7 @@ pub struct EgressParts {
     /// Larger models elsewhere, in the order in which they are asked.
     pub upstreams: Vec<Arc<dyn Upstream>>,
     /// What may leave.
-    pub policy: Arc<dyn Permit>,
-    /// The digest of the policy's files.
-    pub policy_digest: Option<Digest>,
+    pub rules: Rules,
     /// What is replaced in whatever leaves.
     pub redactor: Redactor,
     /// The most bytes that wait for a link.
@@ -58,11 +59,22 @@ pub struct EgressParts {
     pub clock: Clock,
 }
 
+/// A policy as it stands in its files.
+#[derive(Clone)]
+pub struct Rules {
+    /// What it says.
+    pub policy: Arc<dyn Permit>,
+    /// The digest of its files; of none where there are none.
+    pub digest: Option<Digest>,
+}
+
 /// The way out of the plant. Shared by all who use it.
 pub struct Egress {
     parts: EgressParts,
     lines: Vec<Line>,
     waiting: AtomicUsize,
+    /// In place of those that it began with, once they have changed.
+    rules: RwLock<Rules>,
     /// What upstreams were measured to be worth.
     worths: RwLock<Worths>,
     /// The normalisers that are promoted: what they mask does not leave.
@@ -113,6 +125,7 @@ impl Egress {
         });
         Self {
             lines: lines.collect(),
+            rules: RwLock::new(parts.rules.clone()),
             parts,
             waiting: AtomicUsize::new(0),
             worths: RwLock::default(),
@@ -121,8 +134,14 @@ impl Egress {
     }
 
     /// Why nothing leaves, if the policy cannot be used.
-    pub fn closed(&self) -> Option<&str> {
-        self.parts.policy.closed()
+    pub fn closed(&self) -> Option<String> {
+        self.rules().policy.closed().map(str::to_owned)
+    }
+
+    /// What decides now.
+    pub(super) fn rules(&self) -> Rules {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        rules.clone()
     }
 
     /// The upstreams by name, in order.
@@ -157,6 +176,7 @@ impl Egress {
         fields: &[(Field, DataClass)],
         line: &Line,
     ) -> Option<Field> {
+        let rules = self.rules();
         let may_not = |(field, class): &&(Field, DataClass)| {
             let question = Question {
                 principal,
@@ -165,7 +185,7 @@ impl Egress {
                 upstream: line.name(),
             };
             *class > line.upstream.settings().data_class
-                || !self.parts.policy.decide(&question).permits()
+                || !rules.policy.decide(&question).permits()
         };
         fields.iter().find(may_not).map(|(field, _)| *field)
     }
@@ -219,6 +239,32 @@ impl Node {
             tracing::warn!(%error, "what upstreams are worth cannot be read yet");
         }
         self
+    }
+
+    /// The digest of the policy that decides now.
+    pub fn policy(&self) -> Option<Digest> {
+        match &self.egress {
+            Some(egress) => egress.rules().digest,
+            None => self.plant.policy,
+        }
+    }
+
+    /// Lets other rules decide from now on, and notes that in the audit log first. Where it
+    /// cannot be noted nothing changes, but for rules that close the way.
+    ///
+    /// # Errors
+    /// If it cannot be noted.
+    pub fn rule_by(&self, rules: Rules) -> Result<(), Error> {
+        let Some(egress) = &self.egress else {
+            return Ok(());
+        };
+        let detail = json!({"from": self.policy(), "to": rules.digest});
+        let noted = (self.store).append_audit(Act::PolicyChanged, "node", self.now(), detail);
+        if noted.is_ok() || rules.policy.closed().is_some() {
+            *egress.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        }
+        noted?;
+        Ok(())
     }
 
     /// The way out of the plant, if there is one.

@@ -172,7 +172,7 @@ impl Egress {
         }
         detail.insert(key::UPSTREAM.to_owned(), line.name().into());
         detail.insert(key::FIELDS.to_owned(), json!(fields));
-        if let Some(policy) = self.parts.policy_digest {
+        if let Some(policy) = self.rules().digest {
             detail.insert(key::POLICY.to_owned(), policy.to_string().into());
         }
         detail
@@ -240,7 +240,7 @@ impl Egress {
                     .map(|(field, _)| field.name().to_owned())
                     .collect(),
                 redactions: ready.redactions.clone(),
-                policy: self.parts.policy_digest,
+                policy: self.rules().digest,
                 payload,
                 audit,
                 prompt_tokens: usage.prompt_tokens,

@@ -87,8 +87,9 @@ impl AddAssign for Drained {
 enum Fate {
     Settled,
     Expired(String),
-    /// The upstream fails in it and not in others: it waits by itself.
-    Deferred(String),
+    /// The upstream fails in it, and perhaps not in others: it waits by itself, with so many
+    /// failures.
+    Deferred(u32, String),
     /// It waits on, and so do all behind it.
     Waits,
 }
@@ -225,14 +226,14 @@ impl<'a> Senders<'a> {
                     store.expire_queued(place.id, now(), &reason)?;
                     drained.expired += 1;
                 }
-                Ok(Fate::Deferred(reason)) if place.failures + 1 < MOST_FAILURES => {
+                Ok(Fate::Deferred(failures, reason)) if failures < MOST_FAILURES => {
                     let rest = rest(place.failures).as_millis();
                     let rest = i64::try_from(rest).unwrap_or(i64::MAX);
                     let now = now();
                     let not_before = Timestamp(now.0.saturating_add(rest));
-                    store.defer_queued(place.id, now, not_before, &reason)?;
+                    store.defer_queued(place.id, (now, not_before), failures, &reason)?;
                 }
-                Ok(Fate::Deferred(reason)) => {
+                Ok(Fate::Deferred(_, reason)) => {
                     let reason = format!("given up after {MOST_FAILURES} failures: {reason}");
                     store.expire_queued(place.id, now(), &reason)?;
                     drained.expired += 1;
@@ -395,15 +396,17 @@ impl Node {
         if !egress.affords(line, question.bytes() / 3 + 1, question.tokens()) {
             return Ok(Fate::Waits);
         }
-        // An upstream that failed last is thought to fail in all.
+        // Of one that failed last nobody knows whether it fails in all: others overtake
+        // this one, and it does not count.
         let answers_others = line.upstream.link() == Link::Up;
         let answer = egress
             .prepare(line, &order, &question.request, &question.words())
             .and_then(|ready| egress.ask(line, &order, &question, &ready, &place.new.key));
         let (said, left) = match answer {
             Ok(answer) => answer,
-            Err(closed) if answers_others && closed.may_be_of_one() => {
-                return Ok(Fate::Deferred(closed.to_string()));
+            Err(closed) if closed.may_be_of_one() => {
+                let failures = place.failures + u32::from(answers_others);
+                return Ok(Fate::Deferred(failures, closed.to_string()));
             }
             Err(closed) if closed.is_of_link() || matches!(closed, Closed::Audit(_)) => {
                 return Ok(Fate::Waits);

@@ -8,6 +8,8 @@ use andon_task::engine::Terms;
 use andon_task::route::{Reason, Route};
 use andon_task::run::{Answerer, Evidence, Timestamp};
 
+use serde_json::json;
+
 use crate::bench::{Bench, Made, upstream};
 use crate::server::{Reply, Server};
 
@@ -276,4 +278,40 @@ fn a_silent_upstream_is_given_up_in_time() {
     assert_eq!(bench.run("and more").run.reason, Reason::LinkDown);
     assert!(began.elapsed() < Duration::from_millis(300));
     assert_eq!(silent.count(), before);
+}
+
+#[test]
+fn a_policy_that_changes_decides_at_once_and_is_in_the_log() {
+    let server = Server::start(|_| Reply::label("east"));
+    let made = Made::with(&server.url);
+    let bench = made.bench();
+    let first = bench.run("a note").run;
+    assert_eq!(first.route, Route::Cloud);
+    let rule = |policy: &str| {
+        let plant = Made::with(&server.url).policy(policy).plant();
+        let rules = andon_runtime::Rules {
+            policy: std::sync::Arc::new(andon_policy::CedarPolicy::new(&plant)),
+            digest: plant.policy,
+        };
+        bench.node.rule_by(rules).expect("noted");
+        plant.policy
+    };
+    let digest = rule("forbid (principal, action, resource);");
+    let run = bench.run("another").run;
+    assert_eq!(
+        (run.route, run.reason),
+        (Route::Human, Reason::PolicyDenied)
+    );
+    assert_eq!(run.digests.policy, digest);
+    // One that cannot be read closes the way, and the node says so.
+    rule("permit (principal, act");
+    assert_eq!(bench.run("a third").run.reason, Reason::PolicyDenied);
+    assert_eq!(bench.node.readiness().degraded.len(), 1);
+    rule(crate::bench::PERMIT);
+    assert!(bench.node.readiness().degraded.is_empty());
+    assert_eq!(bench.run("a fourth").run.route, Route::Cloud);
+    assert_eq!(server.count(), 2);
+    let rows = audit(&bench, Act::PolicyChanged);
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[0]["to"], json!(first.digests.policy));
 }

@@ -38,7 +38,7 @@ fn words_that_the_normaliser_masks_do_not_leave() {
     let server = Server::start(|_| Reply::label("east"));
     let made = Made::with(&server.url);
     let bench = made.bench();
-    let note = "Bodkin says ZQX9 pulls to the right";
+    let note = "Bodkin says ZQX9 rep";
     bench.run(note);
     let sent = |at: usize| String::from_utf8_lossy(&server.asked()[at].bytes).into_owned();
     assert!(sent(0).contains("Bodkin"), "nobody said that it is a name");
@@ -47,7 +47,7 @@ fn words_that_the_normaliser_masks_do_not_leave() {
     assert_eq!(run.route, Route::Cloud);
     let sent = sent(1);
     assert!(!sent.contains("Bodkin") && !sent.contains("ZQX9"), "{sent}");
-    assert!(sent.contains("pulls to the right"), "{sent}");
+    assert!(sent.contains("says"), "{sent}");
     let left = run.evidence.iter().find_map(|evidence| match evidence {
         Evidence::Egress(left) => Some(left.redactions.clone()),
         _ => None,

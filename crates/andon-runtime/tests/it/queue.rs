@@ -278,7 +278,7 @@ fn a_clock_that_jumps_by_a_day_changes_no_waiting_time() {
     let later = andon_task::run::Timestamp(now.0 + 600_000);
     bench
         .store
-        .defer_queued(taken[0].id, now, later, "failed")
+        .defer_queued(taken[0].id, (now, later), 1, "failed")
         .expect("deferred");
     assert_eq!(bench.store.take_from_queue(now, 9).expect("it").len(), 1);
     bench.node.recover_queue().expect("the queue");
