@@ -150,6 +150,7 @@ fn of_engineers(path: &str) -> bool {
 }
 
 #[tokio::test]
+#[allow(clippy::print_stdout, reason = "a test says what it measured")]
 async fn nobody_gets_through_who_may_not() {
     let bench = Bench::new();
     let store = bench.store();
@@ -234,6 +235,8 @@ async fn nobody_gets_through_who_may_not() {
         refused > 2000 && forbidden > 20 && allowed > 100,
         "{refused} {forbidden} {allowed}"
     );
+    let calls = refused + forbidden;
+    println!("{{\"calls_that_may_not\": {calls}, \"got_through\": 0}}");
     // The page has no data, and is how a browser gets to ask for a key.
     let (status, _) = ask(&router, request(&Method::GET, "/", None)).await;
     assert_eq!(status, StatusCode::OK);

@@ -116,7 +116,7 @@ fn an_upstream_is_measured_beside_what_answers_here_and_asked_where_it_is_better
 #[cfg(unix)]
 #[test]
 fn a_key_that_everybody_can_read_is_refused() {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     hybrid(&home, "http://127.0.0.1:9/v1");
     let key = home.beside("key");
