@@ -116,7 +116,9 @@ fn route(plant: &Plant, store: &Store) {
             completion_tokens: 10,
             cost: 0.001,
         };
-        store.settle_egress(paid, "node", serde_json::json!({})).unwrap();
+        store
+            .settle_egress(paid, "node", serde_json::json!({}))
+            .unwrap();
     }
     let (least, p99) = measure(2_000, || {
         let permits = |field: &Field| {
@@ -148,7 +150,9 @@ fn route(plant: &Plant, store: &Store) {
     );
     let (least, p99) = measure(300, || {
         let detail = serde_json::json!({"upstream": "cloud", "fields": ["input"]});
-        store.append_audit(Act::Egress, "node", now, detail).unwrap();
+        store
+            .append_audit(Act::Egress, "node", now, detail)
+            .unwrap();
     });
     println!(
         "{{\"audit_row_on_disk_and_signed\": 1, \"min_ms\": {:.3}, \"p99_ms\": {:.3}}}",
@@ -160,7 +164,10 @@ fn route(plant: &Plant, store: &Store) {
 fn main() {
     let plant = plant();
     let directory = tempfile::tempdir().unwrap();
-    route(&plant, &Store::open(directory.path().join("andon.db")).unwrap());
+    route(
+        &plant,
+        &Store::open(directory.path().join("andon.db")).unwrap(),
+    );
     let redactor = Redactor::new(SiteKey::new([3; 32]), &plant.gazetteer).unwrap();
     let text = note();
     let (least, p99) = measure(300, || {

@@ -33,6 +33,7 @@ mod summarise;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Thousand, estimated_tokens};
 pub use adapters::{AdapterFiles, AdapterStatus};
 pub use answer::{MAX_QUESTION, Shelf};
 pub use certificates::{CertificateStatus, Validity};

@@ -9,6 +9,7 @@ use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
 use andon_learn::mend;
 use andon_learn::report::{self, Cost, Examples, Figures, Report, Thousand, Today};
+use andon_runtime::estimated_tokens;
 use andon_task::example::{self, LabelledText};
 use andon_task::plant::Plant;
 use andon_task::task::{Kind, Task};
@@ -231,7 +232,7 @@ fn assemble(
             source,
             digest: bench.examples_digest(),
         },
-        cost: cost(bench.plant, &evaluation, &measured),
+        cost: cost(bench, &evaluation, &measured),
         wrong: mend::wrong(bench.examples, &evaluation.answers, &labels),
         contradictions: mend::contradictions(bench.examples, &labels),
         warnings,
@@ -355,14 +356,22 @@ fn warnings(bench: &Bench<'_>, measured: &[Measured]) -> Vec<String> {
     warnings
 }
 
-fn cost(plant: &Plant, evaluation: &Evaluation, measured: &Measured) -> Cost {
+fn cost(bench: &Bench<'_>, evaluation: &Evaluation, measured: &Measured) -> Cost {
     let mean = evaluation.mean_time().as_secs_f64();
     let each = |tokens: usize| tokens as f64 / evaluation.n as f64;
     let tokens = measured.usage.map(|usage| each(usage.prompt_tokens));
-    let thousand = plant.settings.cost.as_ref().map(|prices| Thousand {
+    // What would go to a cloud is what the task says and the text, whatever answers here.
+    let texts: usize = bench
+        .examples
+        .iter()
+        .map(|example| example.text.len())
+        .sum();
+    let there = estimated_tokens(Some(bench.task), evaluation.n as u64, texts as u64);
+    let there = tokens.unwrap_or(there / evaluation.n.max(1) as f64);
+    let thousand = bench.plant.settings.cost.as_ref().map(|prices| Thousand {
         currency: prices.currency.clone(),
         edge: prices.of_edge(1000.0 * mean),
-        cloud: tokens.and_then(|tokens| prices.of_cloud(1000.0 * tokens)),
+        cloud: prices.of_cloud(1000.0 * there),
     });
     Cost {
         mean_ms: 1000.0 * mean,

@@ -288,8 +288,7 @@ fn held_out(
     let certificate = store
         .certificate(&task.name)
         .with_context(|| format!("cannot read the certificate of '{}'", task.name))?;
-    let thresholds: Option<Thresholds> =
-        certificate.map(|stored| stored.certificate.thresholds.clone());
+    let thresholds: Option<Thresholds> = certificate.map(|stored| stored.certificate.thresholds);
     let labels = task.labels().labels();
     let of = |answer: &andon_learn::evaluate::Answer| {
         let accepted = match &thresholds {
