@@ -73,7 +73,7 @@ pub struct Egress {
     parts: EgressParts,
     lines: Vec<Line>,
     waiting: AtomicUsize,
-    /// In place of those that it began with, once they have changed.
+    /// What decides now: other than at first, once the files have changed.
     rules: RwLock<Rules>,
     /// What upstreams were measured to be worth.
     worths: RwLock<Worths>,
@@ -176,7 +176,16 @@ impl Egress {
         fields: &[(Field, DataClass)],
         line: &Line,
     ) -> Option<Field> {
-        let rules = self.rules();
+        self.denied_by(&self.rules(), principal, fields, line)
+    }
+
+    fn denied_by(
+        &self,
+        rules: &Rules,
+        principal: &Principal,
+        fields: &[(Field, DataClass)],
+        line: &Line,
+    ) -> Option<Field> {
         let may_not = |(field, class): &&(Field, DataClass)| {
             let question = Question {
                 principal,

@@ -80,6 +80,8 @@ pub(super) struct Ready {
     pub(super) request: GenerateRequest,
     pub(super) body: Vec<u8>,
     pub(super) redactions: Counts,
+    /// The digest of the policy that let it.
+    pub(super) policy: Option<Digest>,
     pub(super) restorer: Restorer,
 }
 
@@ -107,7 +109,7 @@ impl Egress {
         request: &GenerateRequest,
         words: &[&str],
     ) -> Result<Ready, Closed> {
-        self.allow(line, order)?;
+        let policy = self.allow(line, order)?;
         let mut session = self.parts.redactor.session();
         for normaliser in self
             .masks()
@@ -131,13 +133,16 @@ impl Egress {
             request: redacted,
             body,
             redactions,
+            policy,
             restorer: session.into_restorer(),
         })
     }
 
-    fn allow(&self, line: &Line, order: &Order<'_>) -> Result<(), Closed> {
-        match self.denied(order.principal, order.fields, line) {
-            None => Ok(()),
+    /// The digest of the policy that lets it.
+    fn allow(&self, line: &Line, order: &Order<'_>) -> Result<Option<Digest>, Closed> {
+        let rules = self.rules();
+        match self.denied_by(&rules, order.principal, order.fields, line) {
+            None => Ok(rules.digest),
             Some(field) => {
                 self.note_refusal(line, order, &format!("policy: {}", field.name()));
                 Err(Closed::Denied(field.name()))
@@ -151,7 +156,7 @@ impl Egress {
     }
 
     fn note_refusal(&self, line: &Line, order: &Order<'_>, reason: &str) {
-        let mut detail = self.detail(line, order);
+        let mut detail = self.detail(line, order, self.rules().digest);
         detail.insert("reason".to_owned(), reason.into());
         self.append(Act::EgressRefused, order, detail)
             // Nothing leaves either way.
@@ -161,7 +166,7 @@ impl Egress {
             });
     }
 
-    fn detail(&self, line: &Line, order: &Order<'_>) -> Map<String, Value> {
+    fn detail(&self, line: &Line, order: &Order<'_>, policy: Option<Digest>) -> Map<String, Value> {
         let fields: Vec<&str> = order.fields.iter().map(|(field, _)| field.name()).collect();
         let mut detail = Map::new();
         if let Principal::Task(task) = order.principal {
@@ -172,7 +177,7 @@ impl Egress {
         }
         detail.insert(key::UPSTREAM.to_owned(), line.name().into());
         detail.insert(key::FIELDS.to_owned(), json!(fields));
-        if let Some(policy) = self.rules().digest {
+        if let Some(policy) = policy {
             detail.insert(key::POLICY.to_owned(), policy.to_string().into());
         }
         detail
@@ -199,7 +204,7 @@ impl Egress {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Sent, Closed> {
         let payload = Digest::of(&ready.body);
-        let mut detail = self.detail(line, order);
+        let mut detail = self.detail(line, order, ready.policy);
         detail.insert(key::REDACTIONS.to_owned(), json!(ready.redactions));
         detail.insert(key::PAYLOAD.to_owned(), payload.to_string().into());
         detail.insert(key::BYTES.to_owned(), ready.body.len().into());
@@ -240,7 +245,7 @@ impl Egress {
                     .map(|(field, _)| field.name().to_owned())
                     .collect(),
                 redactions: ready.redactions.clone(),
-                policy: self.rules().digest,
+                policy: ready.policy,
                 payload,
                 audit,
                 prompt_tokens: usage.prompt_tokens,
