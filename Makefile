@@ -57,9 +57,7 @@ bench: build ## measure speed on this machine, as JSON
 	@$(PEOPLE) bench
 
 bench-hybrid: build ## the way to upstreams: what the edge answers, a link that comes and goes, what it costs
-	@python3 scripts/hybrid $(PEOPLE)
-	ANDON_FLAP_REQUESTS=20000 cargo test --locked -p andon-runtime --test it -- a_link_that_comes_and_goes
-	cargo run --locked --release --quiet -p andon-runtime --example way_out
+	@sh scripts/bench-hybrid $(PEOPLE)
 
 # The peer is built once; so are the models of random weights. `FLAGS=--quick` sees
 # in a minute or two whether everything works.

@@ -81,6 +81,15 @@ impl CedarPolicy {
         }
     }
 
+    /// Policies that cannot be read: everything is denied.
+    pub fn closed_because(reason: String) -> Self {
+        Self {
+            parsed: Err(reason),
+            authorizer: Authorizer::new(),
+            known: Mutex::default(),
+        }
+    }
+
     pub(crate) fn parsed(&self) -> Result<&Parsed, &str> {
         self.parsed.as_ref().map_err(String::as_str)
     }

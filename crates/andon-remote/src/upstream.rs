@@ -268,11 +268,13 @@ impl andon_task::upstream::Upstream for Upstream {
         let is_late = |now| deadline.is_some_and(|deadline| deadline <= now);
         self.with_budget(Budget::earn);
         let mut attempt = 0;
+        let mut failed = None;
         loop {
             attempt += 1;
             if !self.with_breaker(|breaker| breaker.admit(Instant::now())) {
-                let rest = "it failed lately and is left alone for a while".to_owned();
-                return Err(UpstreamError::Unreachable(rest));
+                // What this request met itself says more.
+                let rest = || "it failed lately and is left alone for a while".to_owned();
+                return Err(failed.unwrap_or_else(|| UpstreamError::Unreachable(rest())));
             }
             let mut spoken = false;
             let result = self.once(letter, &terms, &mut spoken, on_text);
@@ -285,7 +287,7 @@ impl andon_task::upstream::Upstream for Upstream {
                 error => error,
             });
             let now = Instant::now();
-            self.with_breaker(|breaker| breaker.heard(now, &result));
+            self.with_breaker(|breaker| breaker.heard(now, letter.key, &result));
             let error = match result {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
@@ -302,6 +304,7 @@ impl andon_task::upstream::Upstream for Upstream {
                 return Err(error);
             }
             self.pause(wait, &terms)?;
+            failed = Some(error);
         }
     }
 

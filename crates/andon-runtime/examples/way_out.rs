@@ -1,5 +1,6 @@
-//! Measures what redaction and policy add to a request that leaves the plant, and how long
-//! after its time a silent upstream is given up, as JSON: `make bench-hybrid`.
+//! Measures what routing, policy, redaction and the audit log add to a request that leaves
+//! the plant, and how long after its time a silent upstream is given up, as JSON: `make
+//! bench-hybrid`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -9,12 +10,17 @@ use std::time::{Duration, Instant};
 
 use andon_policy::CedarPolicy;
 use andon_remote::{Trust, Upstream};
+use andon_store::{Paid, Store};
+use andon_task::audit::Act;
 use andon_task::engine::{GenerateRequest, Message, Prompt, Role};
 use andon_task::plant::{Files, Plant};
 use andon_task::policy::{Permit as _, Principal, Question};
 use andon_task::redact::{Field, Redactor, SiteKey};
+use andon_task::route::{self, Escalated, Outlook, Reason};
+use andon_task::run::Timestamp;
 use andon_task::task::DataClass;
-use andon_task::upstream::{Delivery, Letter, Upstream as _, UpstreamError};
+use andon_task::upstream::{Delivery, Letter, Link, Upstream as _, UpstreamError};
+use andon_task::worth::Worth;
 
 /// A note of about 2 kB with twenty names and numbers.
 fn note() -> String {
@@ -48,7 +54,8 @@ fn plant() -> Plant {
         ),
         (
             "tasks/kind.toml",
-            "name = 'kind'\nkind = 'decide'\ninstructions = 'Which way?'\nlabels = 'l.csv'\n",
+            "name = 'kind'\nkind = 'decide'\ninstructions = 'Which way?'\nlabels = 'l.csv'\n\
+             escalate = ['cloud', 'human']\n",
         ),
         ("l.csv", "label\nnorth\neast\n"),
         ("assets.csv", "id,path,name\nP-101,a/b,Feed pump\n"),
@@ -94,8 +101,73 @@ fn silence(plant: &Plant) -> (Duration, Duration) {
     (times[0], times[19])
 }
 
+/// The decision where to, with all that it asks for: the policy for each field, and what
+/// was paid today and this month.
+fn route(plant: &Plant, store: &Store) {
+    let policy = CedarPolicy::new(plant);
+    let task = &plant.tasks["kind"];
+    let principal = Principal::Task("kind".to_owned());
+    let now = Timestamp(1_767_225_600_000);
+    for number in 0..1_000 {
+        let paid = Paid {
+            upstream: "cloud".to_owned(),
+            at: Timestamp(now.0 + number),
+            prompt_tokens: 100,
+            completion_tokens: 10,
+            cost: 0.001,
+        };
+        store
+            .settle_egress(paid, "node", serde_json::json!({}))
+            .unwrap();
+    }
+    let (least, p99) = measure(2_000, || {
+        let permits = |field: &Field| {
+            let question = Question {
+                principal: &principal,
+                field: *field,
+                class: DataClass::Internal,
+                upstream: "cloud",
+            };
+            policy.decide(&question).permits()
+        };
+        let paid = |since| store.paid("cloud", since).unwrap() < 1e6;
+        let outlook = Outlook {
+            data_class: DataClass::Internal,
+            permitted: task.fields().iter().all(permits),
+            worth: Worth::Better,
+            link: Link::Up,
+            expected: Duration::from_millis(500),
+            affordable: paid(now.day_began()) && paid(now.month_began()),
+            has_room: true,
+        };
+        let to = route::escalate(task, Reason::BelowThreshold, None, &[outlook]);
+        assert_eq!(to, Escalated::To(0));
+    });
+    println!(
+        "{{\"routing_and_policy\": 3, \"min_ms\": {:.3}, \"p99_ms\": {:.3}}}",
+        least.as_secs_f64() * 1e3,
+        p99.as_secs_f64() * 1e3
+    );
+    let (least, p99) = measure(300, || {
+        let detail = serde_json::json!({"upstream": "cloud", "fields": ["input"]});
+        store
+            .append_audit(Act::Egress, "node", now, detail)
+            .unwrap();
+    });
+    println!(
+        "{{\"audit_row_on_disk_and_signed\": 1, \"min_ms\": {:.3}, \"p99_ms\": {:.3}}}",
+        least.as_secs_f64() * 1e3,
+        p99.as_secs_f64() * 1e3
+    );
+}
+
 fn main() {
     let plant = plant();
+    let directory = tempfile::tempdir().unwrap();
+    route(
+        &plant,
+        &Store::open(directory.path().join("andon.db")).unwrap(),
+    );
     let redactor = Redactor::new(SiteKey::new([3; 32]), &plant.gazetteer).unwrap();
     let text = note();
     let (least, p99) = measure(300, || {

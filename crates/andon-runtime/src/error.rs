@@ -31,6 +31,28 @@ pub enum Error {
     /// There is no such run.
     #[error("there is no run {0}")]
     UnknownRun(i64),
+    /// The plant has no such upstream.
+    #[error("the plant has no upstream '{0}': plant.toml names them under [[upstream]]")]
+    UnknownUpstream(String),
+    /// There is no such place in the queue.
+    #[error("there is no place {0} in the queue: `andon queue list` shows them")]
+    UnknownPlace(i64),
+    /// Only what was given up can be tried again.
+    #[error("place {place} is {state}: only an expired one can be sent again")]
+    NotGivenUp {
+        /// The place.
+        place: i64,
+        /// How it stands.
+        state: &'static str,
+    },
+    /// What was given up cannot wait again.
+    #[error("place {place} does not wait again: {reason}")]
+    NotQueued {
+        /// The place.
+        place: i64,
+        /// Why.
+        reason: String,
+    },
     /// The task has no such label.
     #[error("the task '{task}' has no label '{label}': GET /api/tasks lists them")]
     UnknownLabel {

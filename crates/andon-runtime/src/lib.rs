@@ -33,11 +33,12 @@ mod summarise;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Thousand, estimated_tokens};
 pub use adapters::{AdapterFiles, AdapterStatus};
 pub use answer::{MAX_QUESTION, Shelf};
 pub use certificates::{CertificateStatus, Validity};
 pub use corpus::{Corpus, Ingested, ReadDocument};
-pub use egress::{Drained, Egress, EgressParts, Outbound};
+pub use egress::{Consulted, Drained, Egress, EgressParts, Outbound, Rules};
 pub use error::Error;
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
 pub use inbox::{Inbox, Open, Order};

@@ -184,6 +184,10 @@ impl Node {
                 set_adapter();
             }
         }
+        if let Some(egress) = &self.egress {
+            egress.mask_by(self.normalisers.masks());
+        }
+        self.refresh_worths()?;
         self.refresh_certificates()
     }
 
@@ -284,6 +288,14 @@ impl Node {
     /// All that was promoted for a task, newest first; the first is current.
     pub fn promotions(&self, task: &str) -> Result<Vec<Promotion>, Error> {
         Ok(self.store.promotions(&self.task(task)?.name)?)
+    }
+
+    /// Lets serve again what served a task before, in the name of `by`.
+    pub fn roll_back(&self, task: &str, by: Option<&str>) -> Result<Promotion, Error> {
+        let task = self.task(task)?;
+        let promotion = self.store.rollback(&task.name, self.now(), by)?;
+        self.refresh()?;
+        Ok(promotion)
     }
 
     /// A page of what waits for an upstream's link, newest first, and how much does.

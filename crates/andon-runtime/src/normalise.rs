@@ -8,6 +8,7 @@ use andon_task::normalise::Normaliser;
 use andon_task::run::{Answerer, Change, Digests, Evidence, Run, Span};
 use andon_task::task::Task;
 
+use crate::egress::Masks;
 use crate::error::Error;
 use crate::heads::{HeadFiles, HeadStatus};
 use crate::node::Node;
@@ -80,6 +81,13 @@ impl Normalisers {
             digest: promoted.digest,
             refused: promoted.normaliser.as_ref().err().cloned(),
         })
+    }
+
+    /// All that serve; why not, where one that is promoted does not.
+    pub(crate) fn masks(&self) -> Masks {
+        let current = self.current();
+        let of = |promoted: &Promoted| promoted.normaliser.clone();
+        current.values().map(of).collect()
     }
 
     /// Makes `digest` the normaliser of `task`, if it is not so already.

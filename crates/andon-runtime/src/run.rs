@@ -53,13 +53,7 @@ impl Node {
         })?;
         // A certificate's watch looks at what was answered here.
         let observation = self.backing(&run.task, &run.digests).observation(&run);
-        run = self.escalate(
-            self.task(task)?,
-            taken.record.id,
-            &taken.record.text,
-            terms,
-            run,
-        )?;
+        run = self.escalate(self.task(task)?, &taken.record, terms, run)?;
         run.took_ms = (taken.took + began.elapsed()).as_secs_f64() * 1000.0;
         let (stored, evidence) =
             self.store
@@ -87,13 +81,16 @@ impl Node {
 
     /// The run, but for the time it took.
     fn perform(&self, asked: Asked<'_>) -> Result<Run, Error> {
-        match &asked.task.kind {
+        let mut run = match &asked.task.kind {
             Kind::Decide(labels) => self.decide(labels, asked),
             Kind::Extract(schema) => self.extract(schema, asked),
             Kind::Normalise => self.normalise(&asked),
             Kind::Summarise => self.summarise(&asked),
             Kind::Answer => self.answer(asked),
-        }
+        }?;
+        // It may be another than the plant began with.
+        run.digests.policy = self.policy();
+        Ok(run)
     }
 
     /// The run of an outcome, by where it goes.
@@ -128,7 +125,7 @@ impl Node {
 }
 
 /// The earlier questions that came with a record, as `before` in its metadata.
-fn before(meta: &Value) -> Vec<String> {
+pub(crate) fn before(meta: &Value) -> Vec<String> {
     let questions = meta["before"].as_array().into_iter().flatten();
     questions
         .filter_map(Value::as_str)

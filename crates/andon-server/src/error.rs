@@ -344,6 +344,11 @@ impl From<NodeError> for ApiError {
             NodeError::UnknownTask(_) => missing("unknown_task"),
             NodeError::UnknownRecord(_) => missing("unknown_record"),
             NodeError::UnknownRun(_) => missing("unknown_run"),
+            NodeError::UnknownUpstream(_) => missing("unknown_upstream"),
+            NodeError::UnknownPlace(_) => missing("unknown_place"),
+            NodeError::NotGivenUp { .. } | NodeError::NotQueued { .. } => {
+                Self::new(StatusCode::CONFLICT, "not_queued", error.to_string())
+            }
             NodeError::UnknownLabel { .. } => bad("unknown_label", "answer"),
             NodeError::Name => bad("invalid_value", "by"),
             NodeError::Period(_) => bad("invalid_period", "text"),
@@ -382,6 +387,9 @@ fn from_store(error: &andon_store::Error) -> ApiError {
         }
         Store::NoSpace { .. } => {
             ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "no_space", message)
+        }
+        Store::NothingToRollBack(_) => {
+            ApiError::new(StatusCode::CONFLICT, "nothing_to_roll_back", message)
         }
         Store::Unstorable(what) => {
             ApiError::new(StatusCode::BAD_REQUEST, "invalid_value", message).about(*what)

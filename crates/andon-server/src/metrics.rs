@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use andon_runtime::{CertificateStatus, Validity};
+use andon_runtime::{CertificateStatus, Thousand, Validity};
 use andon_store::{Spent, Tally};
 use andon_task::engine::Statistics;
 use axum::extract::{MatchedPath, Request, State};
@@ -44,6 +44,11 @@ struct TallyLabels {
     task: String,
     route: String,
     reason: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PlaceLabels {
+    answered: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -151,6 +156,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
     registry.register("runs", "Runs that the store holds, by route", by_route);
     register_tallies(&mut registry, &tallies);
     register_spent(&mut registry, &spent);
+    register_cost(&mut registry, app.node.thousand(&tallies));
     registry.register(
         "records",
         "Records that the store holds",
@@ -216,6 +222,22 @@ fn register_tallies(registry: &mut Registry, tallies: &[Tally]) {
         "task_run_seconds",
         "Time to the answers of these runs",
         seconds,
+    );
+}
+
+/// A thousand requests here, beside the same in the cloud, where the plant gives prices.
+fn register_cost(registry: &mut Registry, thousand: Option<Thousand>) {
+    let cost: Family<PlaceLabels, Gauge<f64, AtomicU64>> = Family::default();
+    let Some(thousand) = thousand else { return };
+    let places = [("edge", Some(thousand.edge)), ("cloud", thousand.cloud)];
+    for (answered, price) in places {
+        let Some(price) = price else { continue };
+        cost.get_or_create(&PlaceLabels { answered }).set(price);
+    }
+    registry.register(
+        "thousand_requests_cost",
+        "What a thousand requests cost here, and would cost in the cloud, in the plant's currency",
+        cost,
     );
 }
 

@@ -1,5 +1,5 @@
-//! The audit log: rows that are only added, chained by their hashes, and checkpoints
-//! beside the database that are signed with a key outside it.
+//! The audit log: rows that are only added, chained by their hashes, and beside the
+//! database checkpoints and a head that are signed with a key outside it.
 //!
 //! A row of an act that changes the database is written in the transaction of the
 //! change. [`Store::append_audit`] is for acts outside it, such as sending something.
@@ -43,7 +43,7 @@ pub struct Inspected {
     pub rows: i64,
     /// Checkpoints that the rows were compared with.
     pub checkpoints: usize,
-    /// The last row that a checkpoint speaks for. Rows after it could be taken away
+    /// The last row that a checkpoint or the head speaks for. Rows after it could be taken away
     /// unseen.
     pub sealed: i64,
     /// What is wrong.
@@ -106,10 +106,20 @@ impl Store {
         W: Fn(&Connection) -> Result<(T, AuditId), Fault> + Send + 'static,
     {
         let (done, AuditId(row)) = self.write(work)?;
-        if self.seal().is_due(row) {
-            self.seal().note(self.checkpoint_audit().map(drop));
+        let seal = self.seal();
+        if seal.is_due(row) {
+            seal.note(self.checkpoint_audit().map(drop));
+        } else if !seal.covers(row) {
+            seal.note(self.mark_audit());
         }
         Ok(done)
+    }
+
+    /// Signs the last row as the head of the log: whoever is told of a row can rely on it
+    /// that the row cannot be taken away unseen.
+    fn mark_audit(&self) -> Result<(), Error> {
+        let head = self.read(|connection| Ok(head(connection)?))?;
+        head.map_or(Ok(()), |head| self.seal().mark(&head))
     }
 
     /// Reads the whole log and compares it with itself, with the checkpoints beside the

@@ -23,6 +23,7 @@ mod inbox;
 mod json;
 mod key;
 mod listing;
+mod measure;
 mod promotion;
 mod queue;
 mod readers;

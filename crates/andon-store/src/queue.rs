@@ -14,7 +14,7 @@ use crate::run;
 use crate::store::Store;
 
 const SELECT: &str = "SELECT id, key, task, record, class, request, queued_at, expires_at,
-        changed_at, state, attempts, reason, run FROM queue";
+        changed_at, state, attempts, failures, not_before, reason, run FROM queue";
 
 /// What is to wait.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,11 @@ pub struct Place {
     pub state: PlaceState,
     /// How often it was sent.
     pub attempts: u32,
-    /// Why it expired.
+    /// How often an upstream failed in it, while it answered others.
+    pub failures: u32,
+    /// It is not sent before.
+    pub not_before: Timestamp,
+    /// Why it expired, or how it failed last.
     pub reason: Option<String>,
     /// The run that has its answer.
     pub run: Option<i64>,
@@ -177,8 +181,10 @@ impl Store {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.write(move |connection| {
             let mut next = connection.prepare_cached(
-                "SELECT id FROM queue WHERE state = 'queued' AND expires_at > ?
-                 ORDER BY class, id LIMIT ?",
+                // A clock that was set back makes nothing wait longer than it was to.
+                "SELECT id FROM queue WHERE state = 'queued' AND expires_at > ?1
+                     AND (not_before <= ?1 OR changed_at > ?1)
+                 ORDER BY class, id LIMIT ?2",
             )?;
             let ids = next.query_map([now.0, most], |row| row.get(0))?;
             let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
@@ -205,6 +211,51 @@ impl Store {
                 statement.execute([now.0, place])?;
             }
             Ok(())
+        })
+    }
+
+    /// Lets one wait again that an upstream failed in, so often by now: not before a time,
+    /// so that others overtake it.
+    pub fn defer_queued(
+        &self,
+        id: i64,
+        (now, not_before): (Timestamp, Timestamp),
+        failures: u32,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let reason = reason.to_owned();
+        self.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE queue SET state = 'queued', failures = ?, not_before = ?,
+                            reason = ?, changed_at = ?
+                     WHERE id = ? AND state = 'in_flight'",
+                )?
+                .execute(params![failures, not_before.0, reason, now.0, id])?;
+            Ok(())
+        })
+    }
+
+    /// Moves the times of all that waits: the clock was set, and nothing is to wait for a
+    /// longer or shorter time because of it.
+    pub fn shift_queue(&self, by_ms: i64) -> Result<(), Error> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE queue SET queued_at = queued_at + ?1, expires_at = expires_at + ?1,
+                            not_before = not_before + ?1, changed_at = changed_at + ?1
+                     WHERE state IN ('queued', 'in_flight')",
+                )?
+                .execute([by_ms])?;
+            Ok(())
+        })
+    }
+
+    /// The place of this number.
+    pub fn place(&self, id: i64) -> Result<Option<Place>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE id = ?"))?;
+            Ok(statement.query_row([id], read).optional()?)
         })
     }
 
@@ -241,7 +292,8 @@ impl Store {
             let run = run::insert(connection, record, now, &short, &texts)?;
             connection
                 .prepare_cached(
-                    "UPDATE queue SET state = 'settled', request = '', run = ?, changed_at = ?
+                    "UPDATE queue SET state = 'settled', request = '', reason = NULL, run = ?,
+                            changed_at = ?
                      WHERE id = ?",
                 )?
                 .execute([run, now.0, id])?;
@@ -387,6 +439,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Place> {
         changed_at: Timestamp(row.get("changed_at")?),
         state: PlaceState::named(&state).unwrap_or(PlaceState::Expired),
         attempts: row.get("attempts")?,
+        failures: row.get("failures")?,
+        not_before: Timestamp(row.get("not_before")?),
         reason: row.get("reason")?,
         run: row.get("run")?,
     })

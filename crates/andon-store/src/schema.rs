@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_egress.sql"),
     include_str!("../migrations/0006_corpus.sql"),
     include_str!("../migrations/0007_queue.sql"),
+    include_str!("../migrations/0008_attempts.sql"),
 ];
 
 /// What marks a file as Andon's in its header: 'Ando'.

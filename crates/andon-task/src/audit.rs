@@ -43,6 +43,10 @@ pub enum Act {
     Certificate,
     /// A certificate was suspended.
     Suspension,
+    /// What failed at an upstream waits once more.
+    QueueRetry,
+    /// An upstream was measured for a task.
+    UpstreamMeasured,
     /// A person said what is right.
     Settlement,
     /// An API key was made.
@@ -65,6 +69,8 @@ impl Act {
             Self::Rollback => "rollback",
             Self::Certificate => "certificate",
             Self::Suspension => "suspension",
+            Self::QueueRetry => "queue_retry",
+            Self::UpstreamMeasured => "upstream_measured",
             Self::Settlement => "settlement",
             Self::KeyAdded => "key_added",
             Self::KeyRevoked => "key_revoked",
@@ -153,8 +159,14 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// What is signed.
+    /// What is signed, by those who keep a signed head as well: where there is such a
+    /// checkpoint, there has to be a head.
     pub fn message(rows: i64, hash: Digest, at: Timestamp) -> Vec<u8> {
+        format!("andon checkpoint 2\n{rows}\n{hash}\n{}\n", at.0).into_bytes()
+    }
+
+    /// What versions signed that kept no head.
+    pub fn message_without_head(rows: i64, hash: Digest, at: Timestamp) -> Vec<u8> {
         format!("andon checkpoint 1\n{rows}\n{hash}\n{}\n", at.0).into_bytes()
     }
 }

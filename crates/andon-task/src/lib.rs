@@ -42,3 +42,4 @@ pub mod task;
 mod timestamp;
 pub mod upstream;
 pub mod weights;
+pub mod worth;

@@ -186,9 +186,6 @@ impl Plant {
         let assets = parse_assets(files)?;
         let mappings = parse_mappings(files)?;
         let glossary = parse_glossary(files)?;
-        let policy: Vec<&[u8]> = within(files, "policy/", ".cedar")
-            .map(|(path, _)| files[path].as_slice())
-            .collect();
         Ok(Self {
             settings,
             tasks,
@@ -199,10 +196,20 @@ impl Plant {
             assets,
             mappings,
             glossary,
-            policy: (!policy.is_empty()).then(|| Digest::of_parts(policy)),
+            policy: policy_digest(files),
             policies: parse_policies(files)?,
             gazetteer: parse_gazetteer(files)?,
         })
+    }
+
+    /// The policy of these files in place of its own, and nothing else of them.
+    ///
+    /// # Errors
+    /// If one of them is no text.
+    pub fn rule_by(&mut self, files: &Files) -> Result<(), PlantError> {
+        self.policies = parse_policies(files)?;
+        self.policy = policy_digest(files);
+        Ok(())
     }
 
     /// The procedure that a label of a task leads to.
@@ -269,6 +276,12 @@ fn parse_settings(files: &Files) -> Result<Settings, PlantError> {
         }
     }
     Ok(settings)
+}
+
+fn policy_digest(files: &Files) -> Option<Digest> {
+    let policy = within(files, "policy/", ".cedar");
+    let policy: Vec<&[u8]> = policy.map(|(path, _)| files[path].as_slice()).collect();
+    (!policy.is_empty()).then(|| Digest::of_parts(policy))
 }
 
 fn parse_policies(files: &Files) -> Result<BTreeMap<String, String>, PlantError> {

@@ -30,8 +30,14 @@ pub fn extract(task: &Task, schema: &Schema, input: &str) -> Prompt {
 }
 
 /// The prompt of an `answer` task to an upstream: the question with the passages that it
-/// may be answered from, each with its heading.
-pub fn answer(task: &Task, passages: &[(String, String)], question: &str) -> Prompt {
+/// may be answered from, each with its heading; and the question before it, which it may go
+/// on from.
+pub fn answer(
+    task: &Task,
+    passages: &[(String, String)],
+    before: Option<&str>,
+    question: &str,
+) -> Prompt {
     let system = format!(
         "{}\n\nAnswer from the passages alone. Copy the sentences that hold the answer word for word, the fewest that do; never write one of your own. Answer with a JSON object that has them under \"quotations\", each with the number of its passage and its text; with an empty list where no passage holds the answer.",
         task.instructions
@@ -39,6 +45,9 @@ pub fn answer(task: &Task, passages: &[(String, String)], question: &str) -> Pro
     let mut text = String::new();
     for (number, (heading, passage)) in passages.iter().enumerate() {
         text.push_str(&format!("Passage {}: {heading}\n{passage}\n\n", number + 1));
+    }
+    if let Some(before) = before {
+        text.push_str(&format!("Question before: {before}\n"));
     }
     text.push_str(&format!("Question: {question}"));
     Prompt::chat(vec![

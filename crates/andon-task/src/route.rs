@@ -10,6 +10,7 @@ use crate::drift;
 use crate::run::Guarantee;
 use crate::task::{DataClass, Escalation, Task};
 use crate::upstream::Link;
+use crate::worth::Worth;
 
 /// Where a run was answered, or waits to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub enum Reason {
     DataClass,
     /// The policy does not let a field leave.
     PolicyDenied,
+    /// The upstream was measured, and is not right more often than what answers here.
+    NotBetter,
     /// No upstream can be reached.
     LinkDown,
     /// An upstream would not answer before the deadline.
@@ -146,6 +149,8 @@ pub struct Outlook {
     pub data_class: DataClass,
     /// Whether the policy lets all fields leave.
     pub permitted: bool,
+    /// What it was measured to be worth for the task.
+    pub worth: Worth,
     /// Whether it is thought to be there.
     pub link: Link,
     /// How long its answers took lately.
@@ -200,6 +205,8 @@ fn against(task: &Task, left: Option<Duration>, outlook: &Outlook) -> Option<Rea
         Some(Reason::DataClass)
     } else if !outlook.permitted {
         Some(Reason::PolicyDenied)
+    } else if outlook.worth == Worth::NotBetter {
+        Some(Reason::NotBetter)
     } else if !outlook.affordable {
         Some(Reason::Budget)
     } else if left.is_some_and(|left| left <= outlook.expected) {

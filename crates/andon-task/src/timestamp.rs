@@ -21,6 +21,18 @@ impl fmt::Display for Timestamp {
 }
 
 impl Timestamp {
+    /// The beginning of its day in UTC.
+    pub fn day_began(self) -> Self {
+        Self(self.0.div_euclid(DAY_MS) * DAY_MS)
+    }
+
+    /// The beginning of its calendar month in UTC.
+    pub fn month_began(self) -> Self {
+        let days = self.0.div_euclid(DAY_MS);
+        let (_, _, day) = civil(days);
+        Self((days + 1 - day) * DAY_MS)
+    }
+
     /// The beginning of a day in UTC, written as `2026-01-31`.
     pub fn of_date(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '-');
@@ -72,6 +84,20 @@ mod tests {
         check(1_767_225_600_000, "2026-01-01T00:00:00.000Z");
         check(4_107_542_399_999, "2100-02-28T23:59:59.999Z");
         check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn days_and_months_begin() {
+        let check = |at: &str, ms: i64, month: &str| {
+            let day = Timestamp::of_date(at).expect("a date");
+            let at = Timestamp(day.0 + ms);
+            assert_eq!(at.day_began(), day);
+            assert_eq!(&at.month_began().to_string()[..10], month);
+        };
+        check("2026-01-31", 86_399_999, "2026-01-01");
+        check("2026-02-01", 0, "2026-02-01");
+        check("2028-02-29", 1, "2028-02-01");
+        check("1969-12-31", 5, "1969-12-01");
     }
 
     #[test]

@@ -39,9 +39,9 @@ pub struct Settings {
     /// What a million tokens of an answer cost.
     #[serde(default)]
     pub price_out: f64,
-    /// The most that may be spent on it in a day (UTC).
+    /// The most that may be spent on it in a calendar day (UTC).
     pub budget_day: Option<f64>,
-    /// The most that may be spent on it in thirty days (UTC).
+    /// The most that may be spent on it in a calendar month (UTC).
     pub budget_month: Option<f64>,
     /// The most confidential data that it may be sent, whatever the policy says.
     #[serde(default = "internal")]

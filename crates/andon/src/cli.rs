@@ -14,12 +14,12 @@ use andon_task::digest::Digest;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::command::Contender;
+use crate::command::{Contender, Whom};
 use crate::engine::AdapterFile;
 use crate::engine::Computes;
 use crate::model::ModelName;
 
-pub(crate) use self::egress::{Policy, PolicyCheck, Queue, QueueList};
+pub(crate) use self::egress::{Policy, PolicyCheck, Queue, QueueList, QueueRetry};
 pub(crate) use self::words::{Ask, MakeReach, Summarise};
 use crate::since::Since;
 
@@ -524,6 +524,14 @@ pub(crate) struct Eval {
     /// Write all that was found as one page of HTML.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Measure the plant's upstreams (upstream, or upstream:NAME for one of them) beside
+    /// what answers here, as policy and budgets let it. One that is not right more often
+    /// where it would be asked is not asked from then on.
+    #[arg(long, value_name = "UPSTREAM")]
+    pub(crate) on: Option<Whom>,
+    /// With --on: at most so many of the examples.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) sample: Option<usize>,
 }
 
 /// What can be done with models.

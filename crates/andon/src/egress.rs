@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use andon_policy::CedarPolicy;
 use andon_remote::{Key, Trust};
-use andon_runtime::{Egress, EgressParts};
+use andon_runtime::{Egress, EgressParts, Rules};
 use andon_store::Store;
 use andon_task::plant::Plant;
 use andon_task::redact::{Redactor, SiteKey};
@@ -36,8 +36,10 @@ pub(crate) fn open(
     let key = site_key(&settings.state)?;
     Ok(Some(Egress::new(EgressParts {
         upstreams,
-        policy: Arc::new(CedarPolicy::new(plant)),
-        policy_digest: plant.policy,
+        rules: Rules {
+            policy: Arc::new(CedarPolicy::new(plant)),
+            digest: plant.policy,
+        },
         redactor: Redactor::new(key, &plant.gazetteer).context("cannot redact")?,
         queue_bytes: plant.settings.queue.max_bytes,
         store,

@@ -27,6 +27,7 @@ mod progress;
 mod reach;
 mod reading;
 mod remote;
+mod ruling;
 mod service;
 mod settings;
 mod shift;

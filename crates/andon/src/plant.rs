@@ -44,6 +44,27 @@ fn embedded(root: &Dir<'_>) -> Files {
     files
 }
 
+/// The files of a plant's policy, and of its tests; none where there is no such folder.
+pub(crate) fn policy_files(directory: &Path) -> anyhow::Result<Files> {
+    let cannot_read = || format!("cannot read the plant '{}'", directory.display());
+    let root = directory.canonicalize().with_context(cannot_read)?;
+    let folder = root.join("policy");
+    if !folder.exists() {
+        return Ok(Files::new());
+    }
+    let real = folder.canonicalize().with_context(cannot_read)?;
+    if !real.starts_with(&root) {
+        bail!("'policy' is a link out of the plant: copy the folder into it");
+    }
+    let mut walk = Walk {
+        root: &root,
+        files: Files::new(),
+        bytes: 0,
+    };
+    walk.folder(&real, "policy/", 1).with_context(cannot_read)?;
+    Ok(walk.files)
+}
+
 /// The files below `directory`, without hidden ones.
 fn read(directory: &Path) -> anyhow::Result<Files> {
     let cannot_read = || format!("cannot read the plant '{}'", directory.display());

@@ -17,6 +17,8 @@ const LOST: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
+    /// What it failed in last, by key.
+    failed: Option<String>,
     /// Until when the upstream is left alone, and how long the rest was.
     open: Option<(Instant, Duration)>,
     /// Since when somebody tries.
@@ -46,8 +48,10 @@ impl Breaker {
         }
     }
 
-    /// How a request went that was admitted.
-    pub(super) fn heard<T>(&mut self, now: Instant, result: &Result<T, UpstreamError>) {
+    /// How a request went that was admitted, which is known by its key. One that an upstream
+    /// fails in again and again says something of itself, and once something of the link;
+    /// that there is no link at all each says anew.
+    pub(super) fn heard<T>(&mut self, now: Instant, key: &str, result: &Result<T, UpstreamError>) {
         let failed = match result {
             // One who left says nothing of the link.
             Err(UpstreamError::Cancelled | UpstreamError::DeadlinePassed) => {
@@ -61,9 +65,15 @@ impl Breaker {
         self.probing = None;
         if !failed {
             self.failures = 0;
+            self.failed = None;
             self.open = None;
             return;
         }
+        let is_told_again = self.failed.as_deref() == Some(key) && self.open.is_none();
+        if is_told_again && !matches!(result, Err(UpstreamError::Unreachable(_))) {
+            return;
+        }
+        self.failed = Some(key.to_owned());
         self.failures += 1;
         if let Some((_, rest)) = self.open {
             let rest = (rest * 2).min(LONGEST_REST);
@@ -87,17 +97,17 @@ mod tests {
         let start = Instant::now();
         let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
         let mut breaker = Breaker::default();
-        for _ in 0..FAILURES {
+        for key in ["a", "b", "c"] {
             assert!(breaker.admit(at(0.0)));
-            breaker.heard(at(0.0), &silent());
+            breaker.heard(at(0.0), key, &silent());
         }
         assert!(!breaker.admit(at(1.9)));
         assert!(breaker.admit(at(2.0)));
         assert!(!breaker.admit(at(2.0)), "one at a time");
-        breaker.heard(at(2.1), &silent());
+        breaker.heard(at(2.1), "d", &silent());
         assert!(!breaker.admit(at(6.0)), "the rest is twice as long");
         assert!(breaker.admit(at(6.2)));
-        breaker.heard(at(6.3), &Ok(()));
+        breaker.heard(at(6.3), "d", &Ok(()));
         assert!(breaker.admit(at(6.3)) && breaker.admit(at(6.3)));
     }
 
@@ -107,16 +117,42 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..10 {
             assert!(breaker.admit(now));
-            breaker.heard(now, &Err::<(), _>(UpstreamError::Unfit));
+            breaker.heard(now, "a", &Err::<(), _>(UpstreamError::Unfit));
         }
         assert_eq!(breaker.link(now), Link::Up);
         // One who tried and left does not keep others from trying.
-        for _ in 0..FAILURES {
-            breaker.heard(now, &silent());
+        for key in ["a", "b", "c"] {
+            breaker.heard(now, key, &silent());
         }
         let later = now + FIRST_REST;
         assert!(breaker.admit(later));
-        breaker.heard(later, &Err::<(), _>(UpstreamError::Cancelled));
+        breaker.heard(later, "d", &Err::<(), _>(UpstreamError::Cancelled));
         assert!(breaker.admit(later));
+    }
+
+    #[test]
+    fn one_request_alone_does_not_take_the_link_from_the_others() {
+        let now = Instant::now();
+        let failed = || {
+            Err::<(), _>(UpstreamError::Busy {
+                status: 500,
+                retry_after: None,
+            })
+        };
+        let mut breaker = Breaker::default();
+        for _ in 0..10 {
+            breaker.heard(now, "a", &failed());
+        }
+        assert_eq!(breaker.link(now), Link::Up);
+        breaker.heard(now, "b", &failed());
+        breaker.heard(now, "c", &failed());
+        assert_eq!(breaker.link(now), Link::Down);
+        // Without a connection it is nobody's own.
+        let mut breaker = Breaker::default();
+        for _ in 0..FAILURES {
+            let unreachable = Err::<(), _>(UpstreamError::Unreachable(String::new()));
+            breaker.heard(now, "a", &unreachable);
+        }
+        assert_eq!(breaker.link(now), Link::Down);
     }
 }

@@ -7,3 +7,4 @@ mod generating;
 mod refusals;
 mod scoring;
 mod server;
+mod trust;

@@ -11,7 +11,7 @@ use andon_task::engine::{GenerateRequest, Prompt, Terms};
 use andon_task::policy::Principal;
 use andon_task::redact::Field;
 use andon_task::route::{self, Escalated, Reason, Route};
-use andon_task::run::{Answerer, Evidence, Guarantee, Run};
+use andon_task::run::{Answerer, Evidence, Guarantee, Record, Run};
 use andon_task::task::{DataClass, Task};
 use andon_task::upstream::{Delivery, Egress as Left, Link, UpstreamError};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use super::question::{Question, Said, schema_of};
 use super::{Egress, Line};
 use crate::error::Error;
 use crate::node::Node;
+use crate::run::before;
 
 /// A bad answer is asked for once more.
 const ATTEMPTS: u32 = 2;
@@ -29,6 +30,11 @@ const ATTEMPTS: u32 = 2;
 pub(super) fn fields(task: &Task) -> Vec<(Field, DataClass)> {
     let fields = task.fields().iter();
     fields.map(|&field| (field, task.data_class)).collect()
+}
+
+/// What a record asks, after the question before it.
+pub(super) fn asked_of<'a>(record: &'a Record, before: &'a [String]) -> (Option<&'a str>, &'a str) {
+    (before.last().map(String::as_str), &record.text)
 }
 
 /// By what the same question is known, whenever it is asked.
@@ -85,7 +91,7 @@ impl Egress {
     }
 
     /// `Err(None)` where as many wait as may.
-    fn try_once(
+    pub(super) fn try_once(
         &self,
         line: &Line,
         order: &Order<'_>,
@@ -94,7 +100,9 @@ impl Egress {
         question: &Question<'_>,
     ) -> Result<(Said, Left), Option<Closed>> {
         let _place = self.wait().ok_or(None)?;
-        let ready = self.prepare(line, order, &question.request).map_err(Some)?;
+        let ready = self
+            .prepare(line, order, &question.request, &question.words())
+            .map_err(Some)?;
         let key = key_of(task, record, &ready);
         self.ask(line, order, question, &ready, &key).map_err(Some)
     }
@@ -106,8 +114,7 @@ impl Node {
     pub(crate) fn escalate(
         &self,
         task: &Task,
-        record: i64,
-        text: &str,
+        record: &Record,
         terms: &Terms,
         run: Run,
     ) -> Result<Run, Error> {
@@ -117,7 +124,8 @@ impl Node {
         if !route::is_uncertain(task, run.reason) {
             return Ok(run);
         }
-        let Some(mut question) = self.question(task, text, &run) else {
+        let before = before(&record.meta);
+        let Some(mut question) = self.question(task, asked_of(record, &before), &run) else {
             return Ok(run);
         };
         question.request = GenerateRequest {
@@ -129,7 +137,7 @@ impl Node {
         let order = Order {
             principal: &principal,
             fields: &fields,
-            record: Some(record),
+            record: Some(record.id),
             delivery: Delivery::Whole,
         };
         let mut outlooks = egress.outlooks(&order, &question);
@@ -142,7 +150,7 @@ impl Node {
                 Escalated::Closed(reason) => reason,
                 Escalated::To(place) => {
                     let line = &egress.lines[place];
-                    match egress.try_once(line, &order, task, record, &question) {
+                    match egress.try_once(line, &order, task, record.id, &question) {
                         Ok((said, left)) => return Ok(self.answered(task, run, said, left)),
                         // The next of them, if there is one.
                         Err(Some(closed)) if closed.is_of_link() => {
@@ -156,7 +164,7 @@ impl Node {
             };
             tracing::info!(task = task.name, ?reason, "no upstream answers");
             if reason == Reason::LinkDown && task.wait.is_some() {
-                return self.wait_for_link(egress, &order, task, record, &question, run);
+                return self.wait_for_link(egress, &order, task, record.id, &question, run);
             }
             return Ok(Run { reason, ..run });
         }

@@ -7,45 +7,48 @@
 //! are tasks that use it, `outbound` is a chat that does.
 
 mod escalate;
+mod measure;
 mod outbound;
 mod passage;
 mod question;
 mod queue;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use andon_store::Store;
+use andon_task::audit::Act;
 use andon_task::digest::Digest;
+use andon_task::normalise::Normaliser;
 use andon_task::policy::{Permit, Principal, Question};
 use andon_task::redact::{Field, Redactor};
 use andon_task::route::Outlook;
 use andon_task::run::Timestamp;
 use andon_task::task::DataClass;
 use andon_task::upstream::Upstream;
+use andon_task::worth::Worth;
+use serde_json::json;
 
+pub use self::measure::Consulted;
+use self::measure::Worths;
 pub use self::outbound::Outbound;
 use self::passage::Order;
 use self::question::Question as Asking;
 pub use self::queue::Drained;
+use crate::error::Error;
 use crate::node::{Clock, Node};
 
 /// The most requests that wait for upstreams at once: fewer than the calls that a
 /// server lets in, so that a silent upstream does not keep the node from answering.
 const MOST_WAITING: usize = 24;
 
-const DAY_MS: i64 = 86_400_000;
-const MONTH_DAYS: i64 = 30;
-
 /// What the way out is made of.
 pub struct EgressParts {
     /// Larger models elsewhere, in the order in which they are asked.
     pub upstreams: Vec<Arc<dyn Upstream>>,
     /// What may leave.
-    pub policy: Arc<dyn Permit>,
-    /// The digest of the policy's files.
-    pub policy_digest: Option<Digest>,
+    pub rules: Rules,
     /// What is replaced in whatever leaves.
     pub redactor: Redactor,
     /// The most bytes that wait for a link.
@@ -56,12 +59,30 @@ pub struct EgressParts {
     pub clock: Clock,
 }
 
+/// A policy as it stands in its files.
+#[derive(Clone)]
+pub struct Rules {
+    /// What it says.
+    pub policy: Arc<dyn Permit>,
+    /// The digest of its files; of none where there are none.
+    pub digest: Option<Digest>,
+}
+
 /// The way out of the plant. Shared by all who use it.
 pub struct Egress {
     parts: EgressParts,
     lines: Vec<Line>,
     waiting: AtomicUsize,
+    /// What decides now: other than at first, once the files have changed.
+    rules: RwLock<Rules>,
+    /// What upstreams were measured to be worth.
+    worths: RwLock<Worths>,
+    /// The normalisers that are promoted: what they mask does not leave.
+    masks: RwLock<Masks>,
 }
+
+/// What masks words, or why it cannot, which closes the way.
+pub(crate) type Masks = Result<Vec<Arc<Normaliser>>, String>;
 
 /// An upstream, with how long it took lately.
 struct Line {
@@ -104,19 +125,38 @@ impl Egress {
         });
         Self {
             lines: lines.collect(),
+            rules: RwLock::new(parts.rules.clone()),
             parts,
             waiting: AtomicUsize::new(0),
+            worths: RwLock::default(),
+            masks: RwLock::new(Ok(Vec::new())),
         }
     }
 
     /// Why nothing leaves, if the policy cannot be used.
-    pub fn closed(&self) -> Option<&str> {
-        self.parts.policy.closed()
+    pub fn closed(&self) -> Option<String> {
+        self.rules().policy.closed().map(str::to_owned)
+    }
+
+    /// What decides now.
+    pub(super) fn rules(&self) -> Rules {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        rules.clone()
     }
 
     /// The upstreams by name, in order.
     pub fn upstreams(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(Line::name)
+    }
+
+    /// Lets these mask words from now on.
+    pub(crate) fn mask_by(&self, masks: Masks) {
+        *self.masks.write().unwrap_or_else(PoisonError::into_inner) = masks;
+    }
+
+    fn masks(&self) -> Masks {
+        let masks = self.masks.read().unwrap_or_else(PoisonError::into_inner);
+        masks.clone()
     }
 
     fn now(&self) -> Timestamp {
@@ -136,6 +176,16 @@ impl Egress {
         fields: &[(Field, DataClass)],
         line: &Line,
     ) -> Option<Field> {
+        self.denied_by(&self.rules(), principal, fields, line)
+    }
+
+    fn denied_by(
+        &self,
+        rules: &Rules,
+        principal: &Principal,
+        fields: &[(Field, DataClass)],
+        line: &Line,
+    ) -> Option<Field> {
         let may_not = |(field, class): &&(Field, DataClass)| {
             let question = Question {
                 principal,
@@ -144,7 +194,7 @@ impl Egress {
                 upstream: line.name(),
             };
             *class > line.upstream.settings().data_class
-                || !self.parts.policy.decide(&question).permits()
+                || !rules.policy.decide(&question).permits()
         };
         fields.iter().find(may_not).map(|(field, _)| *field)
     }
@@ -154,18 +204,17 @@ impl Egress {
     fn affords(&self, line: &Line, prompt_tokens: usize, answer_tokens: usize) -> bool {
         let settings = line.upstream.settings();
         let cost = settings.cost(prompt_tokens, answer_tokens);
-        let today = self.now().0.div_euclid(DAY_MS);
-        let within = |budget: Option<f64>, since: i64| {
+        let now = self.now();
+        // What a clock that was set back has dated later counts too: `paid` has no end.
+        let within = |budget: Option<f64>, since: Timestamp| {
             let Some(budget) = budget else {
                 return true;
             };
-            let paid = self
-                .parts
-                .store
-                .paid(line.name(), Timestamp(since * DAY_MS));
+            let paid = self.parts.store.paid(line.name(), since);
             paid.is_ok_and(|paid| paid + cost <= budget)
         };
-        within(settings.budget_day, today) && within(settings.budget_month, today - MONTH_DAYS + 1)
+        within(settings.budget_day, now.day_began())
+            && within(settings.budget_month, now.month_began())
     }
 
     /// What is known of each upstream, for a question of a task.
@@ -173,7 +222,12 @@ impl Egress {
         let has_room = self.waiting.load(Ordering::Relaxed) < MOST_WAITING;
         // A token has some three bytes or more.
         let tokens = question.bytes() / 3 + 1;
+        let worth = |line: &Line| match order.principal {
+            Principal::Task(task) => self.worth(task, line.name()),
+            Principal::Caller(_) => Worth::Unknown,
+        };
         let outlook = |line: &Line| Outlook {
+            worth: worth(line),
             data_class: line.upstream.settings().data_class,
             permitted: self.denied(order.principal, order.fields, line).is_none(),
             link: line.upstream.link(),
@@ -188,8 +242,38 @@ impl Egress {
 impl Node {
     /// The node with a way out of the plant.
     pub fn with_egress(mut self, egress: Egress) -> Self {
+        egress.mask_by(self.normalisers.masks());
         self.egress = Some(Arc::new(egress));
+        if let Err(error) = self.refresh_worths() {
+            tracing::warn!(%error, "what upstreams are worth cannot be read yet");
+        }
         self
+    }
+
+    /// The digest of the policy that decides now.
+    pub fn policy(&self) -> Option<Digest> {
+        match &self.egress {
+            Some(egress) => egress.rules().digest,
+            None => self.plant.policy,
+        }
+    }
+
+    /// Lets other rules decide from now on, and notes that in the audit log first. Where it
+    /// cannot be noted nothing changes, but for rules that close the way.
+    ///
+    /// # Errors
+    /// If it cannot be noted.
+    pub fn rule_by(&self, rules: Rules) -> Result<(), Error> {
+        let Some(egress) = &self.egress else {
+            return Ok(());
+        };
+        let detail = json!({"from": self.policy(), "to": rules.digest});
+        let noted = (self.store).append_audit(Act::PolicyChanged, "node", self.now(), detail);
+        if noted.is_ok() || rules.policy.closed().is_some() {
+            *egress.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        }
+        noted?;
+        Ok(())
     }
 
     /// The way out of the plant, if there is one.

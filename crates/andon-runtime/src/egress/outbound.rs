@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use andon_task::digest::Digest;
 use andon_task::engine::{
-    EngineError, Generate, GenerateRequest, Generation, Grammar, Identity, Piece, Prompt, Score,
-    ScoreRequest, Scores, ToolCall,
+    EngineError, Generate, GenerateRequest, Generation, Grammar, Identity, Message, Piece, Prompt,
+    Role, Score, ScoreRequest, Scores, ToolCall,
 };
 use andon_task::policy::Principal;
 use andon_task::redact::{Field, Restorer};
@@ -107,7 +107,7 @@ impl Generate for Outbound {
         }
         let ready = self
             .egress
-            .prepare(line, &order, request)
+            .prepare(line, &order, request, &words(request))
             .map_err(|closed| self.error_of(&closed))?;
         let restorer = &ready.restorer;
         // What is held to JSON is restored as JSON, and comes at once.
@@ -191,6 +191,18 @@ fn tagged(restorer: &Restorer, call: &ToolCall) -> String {
     let name = json!(restorer.restore_name(&call.name));
     let arguments = restorer.restore_value(&call.arguments);
     format!("<tool_call>\n{{\"name\": {name}, \"arguments\": {arguments}}}\n</tool_call>")
+}
+
+/// What people wrote of a request, and what tools answered.
+fn words(request: &GenerateRequest) -> Vec<&str> {
+    match &request.prompt {
+        Prompt::Text(text) => vec![text],
+        Prompt::Chat(chat) => {
+            let said = |turn: &&Message| matches!(turn.role, Role::User | Role::Tool);
+            let turns = chat.messages.iter().filter(said);
+            turns.map(|turn| turn.content.as_str()).collect()
+        }
+    }
 }
 
 /// About how much is sent, for what it may cost.

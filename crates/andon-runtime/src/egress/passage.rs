@@ -56,6 +56,16 @@ impl Closed {
         matches!(self, Self::Upstream(error) if error.is_of_link())
     }
 
+    /// Whether it may speak of this request alone: the upstream was reached, and did not
+    /// get to an answer.
+    pub(super) fn may_be_of_one(&self) -> bool {
+        match self {
+            Self::Upstream(UpstreamError::Busy { status, .. }) => *status != 429,
+            Self::Upstream(UpstreamError::Silent(_)) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the answer was bad and another may be better.
     pub(super) fn is_of_answer(&self) -> bool {
         matches!(
@@ -70,6 +80,8 @@ pub(super) struct Ready {
     pub(super) request: GenerateRequest,
     pub(super) body: Vec<u8>,
     pub(super) redactions: Counts,
+    /// The digest of the policy that let it.
+    pub(super) policy: Option<Digest>,
     pub(super) restorer: Restorer,
 }
 
@@ -88,15 +100,27 @@ fn who<'a>(order: &Order<'a>) -> &'a str {
 }
 
 impl Egress {
-    /// Policy and redaction, up to the bytes that would leave.
+    /// Policy and redaction, up to the bytes that would leave. `words` are those texts of
+    /// the request that people wrote: what normalisers mask in them is redacted as well.
     pub(super) fn prepare(
         &self,
         line: &Line,
         order: &Order<'_>,
         request: &GenerateRequest,
+        words: &[&str],
     ) -> Result<Ready, Closed> {
-        self.allow(line, order)?;
+        let policy = self.allow(line, order)?;
         let mut session = self.parts.redactor.session();
+        for normaliser in self
+            .masks()
+            .map_err(|reason| self.refuse(line, order, RedactError::Masks(reason)))?
+        {
+            for text in words {
+                session
+                    .learn_masked(text, &normaliser)
+                    .map_err(|error| self.refuse(line, order, error))?;
+            }
+        }
         let redacted = session
             .request(request)
             .map_err(|error| self.refuse(line, order, error))?;
@@ -109,13 +133,16 @@ impl Egress {
             request: redacted,
             body,
             redactions,
+            policy,
             restorer: session.into_restorer(),
         })
     }
 
-    fn allow(&self, line: &Line, order: &Order<'_>) -> Result<(), Closed> {
-        match self.denied(order.principal, order.fields, line) {
-            None => Ok(()),
+    /// The digest of the policy that lets it.
+    fn allow(&self, line: &Line, order: &Order<'_>) -> Result<Option<Digest>, Closed> {
+        let rules = self.rules();
+        match self.denied_by(&rules, order.principal, order.fields, line) {
+            None => Ok(rules.digest),
             Some(field) => {
                 self.note_refusal(line, order, &format!("policy: {}", field.name()));
                 Err(Closed::Denied(field.name()))
@@ -129,7 +156,7 @@ impl Egress {
     }
 
     fn note_refusal(&self, line: &Line, order: &Order<'_>, reason: &str) {
-        let mut detail = self.detail(line, order);
+        let mut detail = self.detail(line, order, self.rules().digest);
         detail.insert("reason".to_owned(), reason.into());
         self.append(Act::EgressRefused, order, detail)
             // Nothing leaves either way.
@@ -139,7 +166,7 @@ impl Egress {
             });
     }
 
-    fn detail(&self, line: &Line, order: &Order<'_>) -> Map<String, Value> {
+    fn detail(&self, line: &Line, order: &Order<'_>, policy: Option<Digest>) -> Map<String, Value> {
         let fields: Vec<&str> = order.fields.iter().map(|(field, _)| field.name()).collect();
         let mut detail = Map::new();
         if let Principal::Task(task) = order.principal {
@@ -150,7 +177,7 @@ impl Egress {
         }
         detail.insert(key::UPSTREAM.to_owned(), line.name().into());
         detail.insert(key::FIELDS.to_owned(), json!(fields));
-        if let Some(policy) = self.parts.policy_digest {
+        if let Some(policy) = policy {
             detail.insert(key::POLICY.to_owned(), policy.to_string().into());
         }
         detail
@@ -177,7 +204,7 @@ impl Egress {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Sent, Closed> {
         let payload = Digest::of(&ready.body);
-        let mut detail = self.detail(line, order);
+        let mut detail = self.detail(line, order, ready.policy);
         detail.insert(key::REDACTIONS.to_owned(), json!(ready.redactions));
         detail.insert(key::PAYLOAD.to_owned(), payload.to_string().into());
         detail.insert(key::BYTES.to_owned(), ready.body.len().into());
@@ -218,7 +245,7 @@ impl Egress {
                     .map(|(field, _)| field.name().to_owned())
                     .collect(),
                 redactions: ready.redactions.clone(),
-                policy: self.parts.policy_digest,
+                policy: ready.policy,
                 payload,
                 audit,
                 prompt_tokens: usage.prompt_tokens,

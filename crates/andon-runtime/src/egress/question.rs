@@ -41,6 +41,7 @@ pub(super) struct Question<'a> {
     /// As it would be asked, before it is redacted.
     pub(super) request: GenerateRequest,
     text: &'a str,
+    before: Option<String>,
     about: About<'a>,
 }
 
@@ -65,12 +66,13 @@ pub(super) enum Said {
 }
 
 impl Node {
-    /// What an upstream is asked for a run; `None` where there is nothing to ask: what a
+    /// What an upstream is asked for a run over a text, which may come after an earlier
+    /// question; `None` where there is nothing to ask: what a
     /// summary or a table says was computed, and without passages nothing can be quoted.
     pub(super) fn question<'a>(
         &self,
         task: &'a Task,
-        text: &'a str,
+        (before, text): (Option<&str>, &'a str),
         run: &Run,
     ) -> Option<Question<'a>> {
         let (prompt, about, schema, tokens) = match &task.kind {
@@ -108,7 +110,7 @@ impl Node {
                 let list =
                     json!({"type": "array", "items": quotation, "maxItems": MOST_QUOTATIONS});
                 (
-                    prompt::answer(task, &offered, text),
+                    prompt::answer(task, &offered, before, text),
                     About::Answer { index, sections },
                     object("quotations", list),
                     MOST_TOKENS,
@@ -130,6 +132,7 @@ impl Node {
         Some(Question {
             request,
             text,
+            before: before.map(str::to_owned),
             about,
         })
     }
@@ -143,6 +146,15 @@ impl Question<'_> {
             Prompt::Chat(chat) => chat.messages.iter().map(|turn| turn.content.len()).sum(),
         };
         texts + schema_of(&self.request).to_string().len()
+    }
+
+    /// What people wrote of it.
+    pub(super) fn words(&self) -> Vec<&str> {
+        self.before
+            .as_deref()
+            .into_iter()
+            .chain([self.text])
+            .collect()
     }
 
     /// The most tokens of its answer.

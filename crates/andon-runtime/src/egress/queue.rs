@@ -6,27 +6,39 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use andon_store::{NewPlace, Place, Placed};
+use andon_store::{NewPlace, Place, PlaceState, Placed};
+use andon_task::audit::Act;
 use andon_task::digest::Digest;
 use andon_task::engine::{GenerateRequest, Prompt};
 use andon_task::policy::Principal;
-use andon_task::run::{Run, Timestamp};
+use andon_task::run::{Answerer, Run, Timestamp};
 use andon_task::task::Task;
 use andon_task::upstream::{Delivery, Link};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::escalate::{fields, key_of};
+use super::escalate::{asked_of, fields, key_of};
 use super::passage::{Closed, Order};
 use super::question::{Question, schema_of};
 use super::{Egress, Line};
 use crate::error::Error;
 use crate::node::Node;
+use crate::run::before;
 
 /// So many are sent at once: their rows are committed together, and a slow upstream
 /// answers them beside each other.
 const SENDERS: usize = 12;
+
+/// So often an upstream may fail in a question, while it answers others, until that is a
+/// dead letter.
+const MOST_FAILURES: u32 = 8;
+/// How long a question waits that an upstream has failed in once; three times as long each
+/// time.
+const FIRST_REST: Duration = Duration::from_secs(5);
+/// How long at most.
+const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// A question as it waits: redacted. What the placeholders stand for is not kept; when it
 /// is sent it is made anew from its record, by the policy and the names of that day.
@@ -75,8 +87,17 @@ impl AddAssign for Drained {
 enum Fate {
     Settled,
     Expired(String),
+    /// The upstream fails in it, and perhaps not in others: it waits by itself, with so many
+    /// failures.
+    Deferred(u32, String),
     /// It waits on, and so do all behind it.
     Waits,
+}
+
+/// How long a question waits after so many failures before.
+fn rest(failures: u32) -> Duration {
+    let rest = FIRST_REST.saturating_mul(3_u32.saturating_pow(failures));
+    rest.min(LONGEST_REST)
 }
 
 impl Egress {
@@ -95,7 +116,7 @@ impl Egress {
         let Some(line) = allowed else {
             return Ok(Err(Closed::Denied("input")));
         };
-        let ready = match self.prepare(line, order, &question.request) {
+        let ready = match self.prepare(line, order, &question.request, &question.words()) {
             Ok(ready) => ready,
             Err(closed) => return Ok(Err(closed)),
         };
@@ -205,6 +226,18 @@ impl<'a> Senders<'a> {
                     store.expire_queued(place.id, now(), &reason)?;
                     drained.expired += 1;
                 }
+                Ok(Fate::Deferred(failures, reason)) if failures < MOST_FAILURES => {
+                    let rest = rest(place.failures).as_millis();
+                    let rest = i64::try_from(rest).unwrap_or(i64::MAX);
+                    let now = now();
+                    let not_before = Timestamp(now.0.saturating_add(rest));
+                    store.defer_queued(place.id, (now, not_before), failures, &reason)?;
+                }
+                Ok(Fate::Deferred(_, reason)) => {
+                    let reason = format!("given up after {MOST_FAILURES} failures: {reason}");
+                    store.expire_queued(place.id, now(), &reason)?;
+                    drained.expired += 1;
+                }
                 Ok(Fate::Waits) => {
                     self.end();
                     store.return_to_queue(vec![place.id], now())?;
@@ -243,6 +276,11 @@ impl Node {
         Ok(self.store.recover_queue(self.now())?)
     }
 
+    /// Moves the times of what waits, because the clock was set by so much.
+    pub fn shift_queue(&self, by_ms: i64) -> Result<(), Error> {
+        Ok(self.store.shift_queue(by_ms)?)
+    }
+
     /// Sends what waits, the most urgent first, until a link fails or nothing is left.
     /// Policy and redaction are those of now.
     pub fn drain_queue(&self) -> Result<Drained, Error> {
@@ -274,6 +312,55 @@ impl Node {
         Ok(drained)
     }
 
+    /// Lets a dead letter wait once more, for as long as its task lets it: its question is
+    /// made anew from its record. The number of its new place.
+    pub fn retry_queued(&self, id: i64, by: Option<&str>) -> Result<i64, Error> {
+        let place = self.store.place(id)?.ok_or(Error::UnknownPlace(id))?;
+        if place.state != PlaceState::Expired {
+            let state = place.state.name();
+            return Err(Error::NotGivenUp { place: id, state });
+        }
+        let no = |reason: &str| {
+            Err(Error::NotQueued {
+                place: id,
+                reason: reason.to_owned(),
+            })
+        };
+        let Some(egress) = &self.egress else {
+            return no("the plant has no upstream");
+        };
+        let task = self.task(&place.new.task)?;
+        if task.wait.is_none() {
+            return no("its task lets nothing wait: write queue = true in its file");
+        }
+        let record = self.record(place.new.record)?;
+        let before = before(&record.meta);
+        let provisional = self.provisional(task, &place, &record.text)?;
+        if matches!(provisional.answered_by, Answerer::Upstream) {
+            return no("an upstream has answered it since");
+        }
+        let Some(question) = self.question(task, asked_of(&record, &before), &provisional) else {
+            return no("there is nothing to ask any more");
+        };
+        let principal = Principal::Task(task.name.clone());
+        let fields = fields(task);
+        let order = Order {
+            principal: &principal,
+            fields: &fields,
+            record: Some(place.new.record),
+            delivery: Delivery::Whole,
+        };
+        let place = match egress.enqueue(&order, task, place.new.record, &question)? {
+            Ok(Placed::At(place)) => place,
+            Ok(Placed::Full) => return no("as many bytes wait as may"),
+            Err(closed) => return no(&closed.to_string()),
+        };
+        let detail = json!({"place": place, "again": id, "task": task.name});
+        let who = by.unwrap_or("unnamed");
+        (self.store).append_audit(Act::QueueRetry, who, self.now(), detail)?;
+        Ok(place)
+    }
+
     fn send_place(&self, egress: &Egress, place: &Place) -> Result<Fate, Error> {
         let dead = |reason: &str| Ok(Fate::Expired(reason.to_owned()));
         let Some(task) = self.plant.tasks.get(&place.new.task) else {
@@ -282,9 +369,10 @@ impl Node {
         let Ok(kept) = serde_json::from_str::<Kept>(&place.new.request) else {
             return dead("what waits cannot be read");
         };
-        let text = self.record(place.new.record)?.text;
-        let provisional = self.provisional(task, place, &text)?;
-        let Some(question) = self.question(task, &text, &provisional) else {
+        let record = self.record(place.new.record)?;
+        let before = before(&record.meta);
+        let provisional = self.provisional(task, place, &record.text)?;
+        let Some(question) = self.question(task, asked_of(&record, &before), &provisional) else {
             return dead("there is nothing to ask any more");
         };
         if question.held_to() != kept.held_to {
@@ -308,11 +396,18 @@ impl Node {
         if !egress.affords(line, question.bytes() / 3 + 1, question.tokens()) {
             return Ok(Fate::Waits);
         }
+        // Of one that failed last nobody knows whether it fails in all: others overtake
+        // this one, and it does not count.
+        let answers_others = line.upstream.link() == Link::Up;
         let answer = egress
-            .prepare(line, &order, &question.request)
+            .prepare(line, &order, &question.request, &question.words())
             .and_then(|ready| egress.ask(line, &order, &question, &ready, &place.new.key));
         let (said, left) = match answer {
             Ok(answer) => answer,
+            Err(closed) if closed.may_be_of_one() => {
+                let failures = place.failures + u32::from(answers_others);
+                return Ok(Fate::Deferred(failures, closed.to_string()));
+            }
             Err(closed) if closed.is_of_link() || matches!(closed, Closed::Audit(_)) => {
                 return Ok(Fate::Waits);
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use andon_policy::CedarPolicy;
 use andon_remote::{Trust, Upstream};
-use andon_runtime::{AdapterFiles, Egress, EgressParts, HeadFiles, Node, Parts};
+use andon_runtime::{AdapterFiles, Egress, EgressParts, HeadFiles, Node, Parts, Rules};
 use andon_store::Store;
 use andon_task::digest::Digest;
 use andon_task::engine::{
@@ -118,7 +118,13 @@ impl Made {
              escalate = ['cloud', 'human']\n{}",
             self.task
         );
+        let plain = format!(
+            "name = 'plain'\nkind = 'normalise'\ninstructions = 'In plain words.'\n\
+             escalate = ['cloud', 'human']\n{}",
+            self.task
+        );
         let files = [
+            ("tasks/plain.toml", plain.as_str()),
             ("plant.toml", self.upstreams.as_str()),
             ("tasks/kind.toml", &task),
             (
@@ -181,8 +187,10 @@ impl Bench {
         let redactor = Redactor::new(SiteKey::new([3; 32]), &plant.gazetteer);
         let egress = Egress::new(EgressParts {
             upstreams: upstreams.collect(),
-            policy: Arc::new(CedarPolicy::new(&plant)),
-            policy_digest: plant.policy,
+            rules: Rules {
+                policy: Arc::new(CedarPolicy::new(&plant)),
+                digest: plant.policy,
+            },
             redactor: redactor.expect("a redactor"),
             queue_bytes: plant.settings.queue.max_bytes,
             store: store.clone(),

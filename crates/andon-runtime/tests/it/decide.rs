@@ -6,7 +6,9 @@ use andon_store::{AuditFilter, Page};
 use andon_task::audit::Act;
 use andon_task::engine::Terms;
 use andon_task::route::{Reason, Route};
-use andon_task::run::{Answerer, Evidence};
+use andon_task::run::{Answerer, Evidence, Timestamp};
+
+use serde_json::json;
 
 use crate::bench::{Bench, Made, upstream};
 use crate::server::{Reply, Server};
@@ -144,12 +146,23 @@ fn a_budget_is_spent_and_then_a_person_is_asked() {
         .collect();
     assert_eq!(routes[0], Route::Cloud);
     assert_eq!(routes[5], Route::Human);
-    // A month later there is more.
-    let month = 31 * 86_400_000;
-    bench
-        .clock
-        .fetch_add(month, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(bench.run("later").run.route, Route::Cloud);
+    // A calendar month later there is more, and no day earlier. A clock that is set back
+    // by a day gives nothing back.
+    let set = |date: &str, more: i64| {
+        let at = Timestamp::of_date(date).expect("a date");
+        bench
+            .clock
+            .store(at.0 + more, std::sync::atomic::Ordering::Relaxed);
+    };
+    // The bench's time is 2001-09-09.
+    for (date, more, expected) in [
+        ("2001-09-08", 0, Route::Human),
+        ("2001-09-30", 86_399_999, Route::Human),
+        ("2001-10-01", 0, Route::Cloud),
+    ] {
+        set(date, more);
+        assert_eq!(bench.run("later").run.route, expected, "{date}");
+    }
 }
 
 #[test]
@@ -265,4 +278,40 @@ fn a_silent_upstream_is_given_up_in_time() {
     assert_eq!(bench.run("and more").run.reason, Reason::LinkDown);
     assert!(began.elapsed() < Duration::from_millis(300));
     assert_eq!(silent.count(), before);
+}
+
+#[test]
+fn a_policy_that_changes_decides_at_once_and_is_in_the_log() {
+    let server = Server::start(|_| Reply::label("east"));
+    let made = Made::with(&server.url);
+    let bench = made.bench();
+    let first = bench.run("a note").run;
+    assert_eq!(first.route, Route::Cloud);
+    let rule = |policy: &str| {
+        let plant = Made::with(&server.url).policy(policy).plant();
+        let rules = andon_runtime::Rules {
+            policy: std::sync::Arc::new(andon_policy::CedarPolicy::new(&plant)),
+            digest: plant.policy,
+        };
+        bench.node.rule_by(rules).expect("noted");
+        plant.policy
+    };
+    let digest = rule("forbid (principal, action, resource);");
+    let run = bench.run("another").run;
+    assert_eq!(
+        (run.route, run.reason),
+        (Route::Human, Reason::PolicyDenied)
+    );
+    assert_eq!(run.digests.policy, digest);
+    // One that cannot be read closes the way, and the node says so.
+    rule("permit (principal, act");
+    assert_eq!(bench.run("a third").run.reason, Reason::PolicyDenied);
+    assert_eq!(bench.node.readiness().degraded.len(), 1);
+    rule(crate::bench::PERMIT);
+    assert!(bench.node.readiness().degraded.is_empty());
+    assert_eq!(bench.run("a fourth").run.route, Route::Cloud);
+    assert_eq!(server.count(), 2);
+    let rows = audit(&bench, Act::PolicyChanged);
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[0]["to"], json!(first.digests.policy));
 }

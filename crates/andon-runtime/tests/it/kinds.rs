@@ -8,7 +8,7 @@ use andon_runtime::{Corpus, ReadDocument};
 use andon_task::digest::Digest;
 use andon_task::engine::{Embed, EngineError, Identity, Terms};
 use andon_task::route::{Reason, Route};
-use andon_task::run::{Answerer, Evidence, Run};
+use andon_task::run::{Answerer, Evidence, NewRecord, Run};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Made};
@@ -174,6 +174,33 @@ fn an_answer_is_quoted_from_the_passages_that_were_sent() {
     };
     assert_eq!(quoted.citation.section, "manuals/filler.md#torque-of-bolts");
     assert!(!String::from_utf8_lossy(&server.asked()[0].bytes).contains("Juan"));
+}
+
+#[test]
+fn a_question_goes_with_the_one_before_it() {
+    let server = Server::start(|asked| {
+        let number = passage(asked, "25");
+        says(&json!({"quotations": [{"passage": number, "text": "Bolts take 25 N·m."}]}))
+    });
+    let bench = read(&Made::with(&server.url));
+    let record = NewRecord {
+        text: "And the bolts?".to_owned(),
+        meta: json!({"before": ["What torque does Juan Pérez use for nozzles?"]}),
+        ..NewRecord::default()
+    };
+    let taken = bench.node.take_in(record).expect("a record");
+    let run = bench
+        .node
+        .run("ask", &taken, &Terms::default())
+        .expect("a run")
+        .run;
+    assert_eq!(run.route, Route::Cloud);
+    let asked = server.asked()[0].last().to_owned();
+    assert!(
+        asked.contains("Question before: What torque does [PERSON_"),
+        "{asked}"
+    );
+    assert!(asked.ends_with("Question: And the bolts?"), "{asked}");
 }
 
 #[test]

@@ -320,7 +320,9 @@ fn check(requests: usize) -> usize {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "a test says what it measured")]
 fn nothing_leaks_and_everything_comes_back() {
     let count = check(1_080);
     assert!(count >= 30_000, "{count}");
+    println!("{{\"leak_cases\": {count}, \"leaks\": 0, \"not_restored\": 0}}");
 }

@@ -6,5 +6,7 @@ mod chat;
 mod decide;
 mod kinds;
 mod leaks;
+mod masks;
 mod queue;
 mod server;
+mod worth;

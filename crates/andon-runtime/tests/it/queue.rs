@@ -157,6 +157,147 @@ fn what_does_not_fit_the_queue_is_a_persons() {
     );
 }
 
+const NEWEST: Page = Page {
+    before: None,
+    limit: 10,
+};
+
+/// Runs drain until nothing more comes of it, while the clock goes on by a rest each time.
+fn drain_patiently(bench: &Bench, rounds: usize) {
+    for _ in 0..rounds {
+        for _ in 0..3 {
+            bench.node.drain_queue().expect("draining");
+        }
+        bench.clock.fetch_add(601_000, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn one_that_an_upstream_fails_in_does_not_hold_the_others() {
+    let is_down = Arc::new(AtomicBool::new(true));
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let (down, mended) = (Arc::clone(&is_down), Arc::clone(&is_mended));
+    let server = Server::start(move |asked| {
+        let is_poison = asked.last().contains("poison") && !mended.load(Ordering::Relaxed);
+        match (down.load(Ordering::Relaxed), is_poison) {
+            (true, _) => Reply::Close,
+            (_, true) => Reply::status(500),
+            _ => Reply::label("east"),
+        }
+    });
+    let bench = Made::with(&server.url).task("queue = true").bench();
+    let poison = bench.run("poison");
+    assert_eq!(poison.run.reason, Reason::Queued);
+    for number in 0..5 {
+        bench.run(&format!("note {number}"));
+    }
+    is_down.store(false, Ordering::Relaxed);
+    drain(&bench, 5);
+    let counts = bench.store.queue_counts().expect("counts");
+    assert_eq!(
+        (counts.settled, counts.queued),
+        (5, 1),
+        "others overtake it"
+    );
+    // The link is not blamed for it: what comes meanwhile is answered.
+    assert_eq!(bench.run("meanwhile").run.route, Route::Cloud);
+    drain_patiently(&bench, 10);
+    let dead = bench
+        .store
+        .queue(&QueueFilter::default(), NEWEST)
+        .expect("the queue");
+    let dead = dead.last().expect("the first that waited");
+    assert_eq!((dead.state, dead.failures), (PlaceState::Expired, 7));
+    let reason = dead.reason.as_deref().expect("a reason");
+    assert!(
+        reason.contains("given up after 8 failures") && reason.contains("500"),
+        "{reason}"
+    );
+    assert_eq!(bench.run("after it").run.route, Route::Cloud);
+    // Its case is a person's, and it can be sent again.
+    let inbox = bench
+        .node
+        .inbox(&Default::default(), Default::default(), 10);
+    let open = inbox.expect("the inbox").open;
+    assert!(
+        open.iter()
+            .any(|open| open.waiting.run.record == poison.record)
+    );
+    assert!(
+        bench.node.retry_queued(dead.id + 1, None).is_err(),
+        "settled"
+    );
+    is_mended.store(true, Ordering::Relaxed);
+    bench
+        .node
+        .retry_queued(dead.id, Some("ana"))
+        .expect("a place");
+    drain(&bench, 1);
+    let runs = bench.node.runs_of(poison.record).expect("runs");
+    assert_eq!(runs.last().expect("one").run.route, Route::Cloud);
+    assert!(bench.node.retry_queued(dead.id, None).is_err(), "answered");
+}
+
+#[test]
+fn garbage_is_asked_for_twice_and_given_up() {
+    let upstream = Arc::new(AtomicBool::new(false));
+    let is_up = Arc::clone(&upstream);
+    let server = Server::start(move |asked| match is_up.load(Ordering::Relaxed) {
+        false => Reply::Close,
+        true if asked.last().contains("odd") => {
+            let head = "Content-Type: text/html\r\n".to_owned();
+            Reply::Body(200, head, "<html>sign in</html>".to_owned())
+        }
+        true => Reply::label("east"),
+    });
+    let bench = Made::with(&server.url).task("queue = true").bench();
+    bench.run("odd");
+    bench.run("plain");
+    upstream.store(true, Ordering::Relaxed);
+    drain(&bench, 1);
+    let counts = bench.store.queue_counts().expect("counts");
+    assert_eq!((counts.settled, counts.expired, counts.queued), (1, 1, 0));
+}
+
+#[test]
+fn a_clock_that_jumps_by_a_day_changes_no_waiting_time() {
+    const DAY: i64 = 86_400_000;
+    let upstream = Deduplicating::default();
+    let server = upstream.start();
+    let bench = Made::with(&server.url).task("wait = '2h'").bench();
+    upstream.cut(true);
+    for by in [DAY, -DAY] {
+        bench.run(&format!("before {by}"));
+        bench.clock.fetch_add(by, Ordering::Relaxed);
+        bench.node.shift_queue(by).expect("shifted");
+        assert_eq!(bench.node.drain_queue().expect("draining").expired, 0);
+    }
+    // Set back by a day before anybody noticed: what had failed is not held for a day.
+    let now = bench.node.now();
+    let taken = bench.store.take_from_queue(now, 1).expect("the queue");
+    let later = andon_task::run::Timestamp(now.0 + 600_000);
+    bench
+        .store
+        .defer_queued(taken[0].id, (now, later), 1, "failed")
+        .expect("deferred");
+    assert_eq!(bench.store.take_from_queue(now, 9).expect("it").len(), 1);
+    bench.node.recover_queue().expect("the queue");
+    bench.clock.fetch_add(-DAY, Ordering::Relaxed);
+    bench.node.shift_queue(-DAY).expect("shifted");
+    let times = bench
+        .store
+        .queue(&QueueFilter::default(), NEWEST)
+        .expect("it");
+    assert!(
+        times
+            .iter()
+            .all(|place| place.new.expires_at.0 - bench.node.now().0 <= 7_200_000)
+    );
+    upstream.cut(false);
+    bench.clock.fetch_add(600_001, Ordering::Relaxed);
+    drain(&bench, 2);
+}
+
 /// Requests in flight at once.
 const CLIENTS: usize = 16;
 
@@ -183,6 +324,7 @@ fn drain_all(bench: &Bench) {
 /// Requests over a link that comes and goes `flaps` times, while what waits is sent, and
 /// nodes that end at any moment: by dropping a node while something of it is in flight,
 /// as a kill leaves the database.
+#[allow(clippy::print_stdout, reason = "a test says what it measured")]
 fn flap(requests: usize, flaps: usize) {
     const FLAPS_OF_A_NODE: usize = 10;
     let upstream = Deduplicating::default();
@@ -254,6 +396,10 @@ fn flap(requests: usize, flaps: usize) {
         assert_eq!(cloud.count(), 1, "record {record}");
     }
     assert!(answered.load(Ordering::Relaxed) > 0 && counts.settled > 0);
+    println!(
+        "{{\"requests\": {requests}, \"flaps\": {flaps}, \"nodes\": {nodes}, \"lost\": 0, \"sent_twice\": 0, \"waited\": {}}}",
+        counts.settled
+    );
 }
 
 /// 120 requests, or as many as ANDON_FLAP_REQUESTS says, and a flap for every twenty:

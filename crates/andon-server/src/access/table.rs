@@ -47,7 +47,7 @@ const fn rule(method: &'static str, path: &'static str, least: Least, reach: Rea
 
 use Least::{Anyone, Role as From, RoleOrMachine as OrMachine};
 use Reach::{Common, Everything, Handler, TaskInPath};
-use Role::{Admin, Operator, Viewer};
+use Role::{Admin, Engineer, Operator, Viewer};
 
 /// All routes.
 #[rustfmt::skip]
@@ -65,9 +65,11 @@ pub(crate) const RULES: &[Rule] = &[
     rule("POST", "/api/tasks/{task}/runs", OrMachine(Operator), TaskInPath),
     rule("GET", "/api/tasks/{task}/certificate", From(Viewer), TaskInPath),
     rule("GET", "/api/tasks/{task}/promotions", From(Viewer), TaskInPath),
+    rule("POST", "/api/tasks/{task}/rollback", From(Engineer), TaskInPath),
     rule("GET", "/api/assets", OrMachine(Viewer), Common),
     rule("GET", "/api/inbox", From(Viewer), Handler),
     rule("GET", "/api/queue", From(Viewer), Everything),
+    rule("POST", "/api/queue/{id}/retry", From(Engineer), Everything),
     rule("GET", "/api/runs", From(Viewer), Handler),
     rule("GET", "/api/runs/{id}", From(Viewer), Handler),
     rule("POST", "/api/runs/{id}/answer", From(Operator), Handler),

@@ -1,4 +1,4 @@
-//! `GET /api/tasks/{task}/promotions`: what served a task, and what serves it.
+//! `/api/tasks/{task}/promotions` and `rollback`: what served a task, and what serves it.
 
 use andon_store::{Kind, Promotion};
 use andon_task::task::Class;
@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::runs::TaskName;
+use crate::access::Caller;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Path, Reply};
@@ -19,7 +20,7 @@ pub(crate) struct PromotionList {
 
 /// An artefact made current for a task.
 #[derive(Debug, Serialize, JsonSchema)]
-struct PromotionView {
+pub(crate) struct PromotionView {
     /// Its number, in order of promotion.
     id: i64,
     /// `head`, `tuned_encoder` or `adapter`.
@@ -54,6 +55,19 @@ fn view(promotion: Promotion, current: bool) -> PromotionView {
         current,
         restores: promotion.restores,
     }
+}
+
+/// Lets serve again what served a task before; twice goes back two promotions.
+pub(crate) async fn roll_back(
+    State(app): State<App>,
+    caller: Caller,
+    Path(TaskName { task }): Path<TaskName>,
+) -> Result<Reply<PromotionView>, ApiError> {
+    app.work(Class::Person, move |node| {
+        let promotion = node.roll_back(&task, caller.name(None).as_deref())?;
+        Ok(Reply(view(promotion, true)))
+    })
+    .await
 }
 
 /// Lists what was promoted for a task, newest first; the first serves.

@@ -1,4 +1,4 @@
-//! `GET /api/queue`: what waits for an upstream's link, and what came of it.
+//! `/api/queue`: what waits for an upstream's link, and what came of it.
 
 use andon_store::{Place, PlaceState, QueueCounts, QueueFilter};
 use andon_task::task::Class;
@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::records::page;
+use crate::access::Caller;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{Query, Reply};
+use crate::extract::{Path, Query, Reply};
 
 /// The queue: how much is in it, and a page of its places, newest first.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -42,11 +43,15 @@ pub struct PlaceView {
     pub state: &'static str,
     /// How often it was sent.
     pub attempts: u32,
+    /// How often the upstream failed in it, while it answered others.
+    pub failures: u32,
     /// Since when it waits, as RFC 3339 in UTC.
     pub queued_at: String,
     /// Until when it waits, as RFC 3339 in UTC.
     pub expires_at: String,
-    /// Why it will not be sent.
+    /// After a failure: not before, as RFC 3339 in UTC.
+    pub not_before: Option<String>,
+    /// Why it will not be sent, or how it failed last.
     pub reason: Option<String>,
     /// The run that has its answer.
     pub run: Option<i64>,
@@ -61,6 +66,9 @@ impl From<Place> for PlaceView {
             class: place.new.class,
             state: place.state.name(),
             attempts: place.attempts,
+            failures: place.failures,
+            not_before: (place.failures > 0 && place.state == PlaceState::Queued)
+                .then(|| place.not_before.to_string()),
             queued_at: place.new.queued_at.to_string(),
             expires_at: place.new.expires_at.to_string(),
             reason: place.reason,
@@ -92,6 +100,33 @@ pub(crate) struct QueueQuery {
     before: Option<i64>,
     /// At most so many, 100 by default and 1,000 at most.
     limit: Option<usize>,
+}
+
+/// The number of a place, in the path.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct PlaceId {
+    /// The number.
+    id: i64,
+}
+
+/// A place that was made for what had been given up.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RetryView {
+    /// The number of the new place.
+    place: i64,
+}
+
+/// Lets a dead letter wait once more, for as long as its task lets it.
+pub(crate) async fn retry(
+    State(app): State<App>,
+    caller: Caller,
+    Path(PlaceId { id }): Path<PlaceId>,
+) -> Result<Reply<RetryView>, ApiError> {
+    app.work(Class::Person, move |node| {
+        let place = node.retry_queued(id, caller.name(None).as_deref())?;
+        Ok(Reply(RetryView { place }))
+    })
+    .await
 }
 
 /// Lists what waits for an upstream's link, newest first; dead letters among it.

@@ -1,4 +1,5 @@
-//! Checkpoints: signed, and kept in a file beside the database.
+//! Signatures beside the database: checkpoints, a line every so often, which stay; and the
+//! head, the newest row alone, written anew with every row.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -18,6 +19,12 @@ const KEY: &str = "audit.key";
 /// The file of checkpoints beside the database: one JSON object a line.
 const CHECKPOINTS: &str = "audit.checkpoints";
 
+/// The file of the head: one checkpoint, in place of the one before.
+const HEAD: &str = "audit.head";
+
+/// Its size: written at once, within a sector, so that it is whole or as it was.
+const HEAD_BYTES: usize = 512;
+
 /// At most so many rows are added without a checkpoint, but for a batch.
 const EVERY: i64 = 16;
 
@@ -28,6 +35,7 @@ const TAIL: u64 = 4096;
 pub(crate) struct Seal {
     key: PathBuf,
     checkpoints: PathBuf,
+    head: PathBuf,
     signed: Mutex<Signed>,
 }
 
@@ -35,6 +43,8 @@ pub(crate) struct Seal {
 struct Signed {
     /// The last row that this process has signed.
     row: i64,
+    /// The last row that this process has signed as the head.
+    headed: i64,
     /// The last row that this process has added.
     added: i64,
     /// Why signing failed the last time, if it did.
@@ -47,6 +57,7 @@ impl Seal {
         Self {
             key: database.with_file_name(KEY),
             checkpoints: database.with_file_name(CHECKPOINTS),
+            head: database.with_file_name(HEAD),
             signed: Mutex::default(),
         }
     }
@@ -74,19 +85,77 @@ impl Seal {
         self.lock().failure.clone().map_or(Ok(()), Err)
     }
 
-    /// Signs the last row and has the checkpoint on disk.
-    pub(crate) fn sign(&self, head: &Head) -> Result<Checkpoint, Error> {
-        // Held to the end: checkpoints are written one after the other.
+    /// Whether a row of this process stands behind a signed head.
+    pub(crate) fn covers(&self, row: i64) -> bool {
+        self.lock().headed >= row
+    }
+
+    /// Signs the last row as the head. It is not synced: an end of the process leaves it,
+    /// and a lost power supply leaves one from shortly before.
+    pub(crate) fn mark(&self, head: &Head) -> Result<(), Error> {
         let mut signed = self.lock();
+        if signed.headed < head.row {
+            let checkpoint = self.checkpoint(head)?;
+            self.write_head(&checkpoint)
+                .map_err(|error| fail(&self.head, error))?;
+            signed.headed = head.row;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self, head: &Head) -> Result<Checkpoint, Error> {
         let pair = self.pair()?;
         let message = Checkpoint::message(head.row, head.hash, head.at);
-        let checkpoint = Checkpoint {
+        Ok(Checkpoint {
             rows: head.row,
             hash: head.hash,
             at: head.at,
             key: hexadecimal(pair.public_key().as_ref()),
             signature: hexadecimal(pair.sign(&message).as_ref()),
+        })
+    }
+
+    /// Writes the head, unless another process has written a later one.
+    fn write_head(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&self.head)?;
+        file.lock()?;
+        let mut text = String::new();
+        // What cannot be read is replaced: an inspection before this one has told of it.
+        let known = file.read_to_string(&mut text).ok();
+        let known = known.and_then(|_| serde_json::from_str::<Checkpoint>(text.trim()).ok());
+        let is_later =
+            known.is_some_and(|known| known.key == checkpoint.key && known.rows >= checkpoint.rows);
+        if is_later {
+            return Ok(());
+        }
+        let line = serde_json::to_string(checkpoint)?;
+        let padded = format!("{line:<width$}\n", width = HEAD_BYTES - 1);
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(padded.as_bytes())
+    }
+
+    /// The head, if there is one with a good signature, or what is wrong with it.
+    fn read_head(&self, key: Option<&str>) -> Result<Option<Checkpoint>, String> {
+        let text = match std::fs::read_to_string(&self.head) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("{HEAD} cannot be read: {error}")),
         };
+        let (head, _) = check(text.trim(), key).map_err(|reason| format!("{HEAD}: {reason}"))?;
+        Ok(Some(head))
+    }
+
+    /// Signs the last row and has the checkpoint on disk.
+    pub(crate) fn sign(&self, head: &Head) -> Result<Checkpoint, Error> {
+        self.mark(head)?;
+        // Held to the end: checkpoints are written one after the other.
+        let mut signed = self.lock();
+        let checkpoint = self.checkpoint(head)?;
         if head.row > signed.row {
             self.keep(&checkpoint)
                 .map_err(|error| fail(&self.checkpoints, error))?;
@@ -115,6 +184,7 @@ impl Seal {
         let name = CHECKPOINTS.to_owned();
         let kept = kept.map(|text| ("the checkpoints given".to_owned(), text));
         let (mut good, mut findings) = (Vec::new(), Vec::new());
+        let mut has_head = false;
         // What was kept elsewhere comes first: its key is the one to trust.
         for (name, text) in kept.into_iter().chain([(name, whole)]) {
             for (line, number) in text.lines().zip(1..) {
@@ -122,7 +192,8 @@ impl Seal {
                     continue;
                 }
                 match check(line, key.as_deref()) {
-                    Ok(checkpoint) => {
+                    Ok((checkpoint, form)) => {
+                        has_head |= form == Form::WithHead;
                         key.get_or_insert_with(|| checkpoint.key.clone());
                         good.push(checkpoint);
                     }
@@ -131,6 +202,16 @@ impl Seal {
                     }),
                 }
             }
+        }
+        match self.read_head(key.as_deref()) {
+            Ok(Some(head)) => good.push(head),
+            Ok(None) if has_head => findings.push(Finding::Checkpoint {
+                problem: format!(
+                    "{HEAD} is not there: rows after the last checkpoint may have been taken away"
+                ),
+            }),
+            Ok(None) => {}
+            Err(problem) => findings.push(Finding::Checkpoint { problem }),
         }
         Ok((good, findings))
     }
@@ -220,22 +301,39 @@ fn fail(path: &Path, reason: impl ToString) -> Error {
     }
 }
 
+/// Who signed a checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One that keeps a head as well.
+    WithHead,
+    /// An earlier version.
+    WithoutHead,
+}
+
 /// The checkpoint of a line, if its signature is that of `key`, or of its own where none
 /// is known yet.
-fn check(line: &str, key: Option<&str>) -> Result<Checkpoint, &'static str> {
+fn check(line: &str, key: Option<&str>) -> Result<(Checkpoint, Form), &'static str> {
     let checkpoint: Checkpoint = serde_json::from_str(line).map_err(|_| "this is no checkpoint")?;
     if key.is_some_and(|key| key != checkpoint.key) {
         return Err("it was signed with another key");
     }
-    let message = Checkpoint::message(checkpoint.rows, checkpoint.hash, checkpoint.at);
+    let Checkpoint { rows, hash, at, .. } = checkpoint;
+    let forms = [
+        (Form::WithHead, Checkpoint::message(rows, hash, at)),
+        (
+            Form::WithoutHead,
+            Checkpoint::message_without_head(rows, hash, at),
+        ),
+    ];
     let (Some(public), Some(signature)) = (bytes(&checkpoint.key), bytes(&checkpoint.signature))
     else {
         return Err("its signature is not written in hexadecimal");
     };
-    UnparsedPublicKey::new(&ED25519, public)
-        .verify(&message, &signature)
-        .map_err(|_| "its signature is wrong")?;
-    Ok(checkpoint)
+    let public = UnparsedPublicKey::new(&ED25519, public);
+    let mut forms = forms.into_iter();
+    let form = forms.find(|(_, message)| public.verify(message, &signature).is_ok());
+    let (form, _) = form.ok_or("its signature is wrong")?;
+    Ok((checkpoint, form))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -158,7 +158,7 @@ fn a_full_disk_loses_nothing_and_passes() {
     bench.release();
     let writer = &bench.writer;
     writer
-        .write(|connection| limit_pages(connection, 60))
+        .write(|connection| limit_pages(connection, 70))
         .expect("a limit");
     let mut acknowledged = Vec::new();
     let error = loop {

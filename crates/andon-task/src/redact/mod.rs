@@ -51,6 +51,9 @@ pub enum RedactError {
     /// Something was still found in the bytes that were to leave.
     #[error("the last look found something of the kind {0} in what was to leave")]
     Left(String),
+    /// What masks words of the plant's notes cannot be used.
+    #[error("the normaliser that masks words cannot be used: {0}")]
+    Masks(String),
     /// The bytes that were to leave are no JSON.
     #[error("what was to leave is no JSON")]
     NotJson,

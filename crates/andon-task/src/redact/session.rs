@@ -12,6 +12,8 @@ use super::pattern::Patterns;
 use super::placeholder::{DIGITS, Reading, SiteKey, read};
 use super::restore::{Original, Restorer};
 use super::view::{BARRIER, View};
+use crate::glossary::Glossary;
+use crate::normalise::Normaliser;
 
 /// The longest text that is looked through at once.
 const LONGEST: usize = 1 << 20;
@@ -142,6 +144,19 @@ impl Redactor {
     }
 }
 
+/// The kind of what is masked, where a normalised word has a mask: a word in angle
+/// brackets.
+fn mask(target: &str) -> Option<String> {
+    let (_, rest) = target.split_once('<')?;
+    let (word, _) = rest.split_once('>')?;
+    let letters = word.chars().filter(char::is_ascii_alphabetic);
+    let tag: String = letters.map(|c| c.to_ascii_uppercase()).take(20).collect();
+    Some(match tag.is_empty() {
+        true => "MASKED".to_owned(),
+        false => tag,
+    })
+}
+
 /// The letters and digits of a folded text, by which a value is known.
 fn letters(folded: &str) -> String {
     Letters::of(&View::plain(folded)).text.replace('\0', "")
@@ -206,6 +221,34 @@ impl Session<'_> {
             let fixed = finding.tag == "ENCODED";
             if !fixed && finding.value.chars().count() >= SHORTEST_LEARNT {
                 self.values.entry(finding.value).or_insert(finding.tag);
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns the words of a text that a normaliser masks: identifiers, names and whatever
+    /// else the plant's examples mask. Bare numbers of fewer than four digits stay.
+    ///
+    /// # Errors
+    /// If it is too long.
+    pub fn learn_masked(&mut self, text: &str, by: &Normaliser) -> Result<(), RedactError> {
+        check_length(text)?;
+        // Words that only the glossary knows are spelt out, not masked.
+        let tokens = by.normalise(text, &Glossary::default()).tokens;
+        for (at, token) in tokens.iter().enumerate() {
+            let Some(tag) = mask(&token.target) else {
+                continue;
+            };
+            // What was merged into it belongs to it.
+            let merged = tokens[at + 1..]
+                .iter()
+                .take_while(|next| next.target.is_empty());
+            let end = merged.last().map_or(token.place.end, |last| last.place.end);
+            let value = letters(&View::plain(&text[token.place.start..end]).folded().text);
+            let means_something =
+                value.chars().any(char::is_alphabetic) || value.chars().count() >= SHORTEST_LEARNT;
+            if means_something {
+                self.values.entry(value).or_insert(tag);
             }
         }
         Ok(())

@@ -1,3 +1,4 @@
+use crate::normalise::{self, Calibration, Memory, Normaliser, tokens};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -243,4 +244,51 @@ proptest! {
         let restored: Value = session.into_restorer().restore_value(&redacted);
         prop_assert_eq!(restored, value);
     }
+}
+
+/// A normaliser that has learned from these pairs and nothing else.
+fn normaliser(pairs: &[(&str, &[&str])]) -> Normaliser {
+    let read: Vec<_> = pairs
+        .iter()
+        .map(|(text, targets)| {
+            let targets = targets.iter().map(|target| (*target).to_owned());
+            (tokens(text), targets.collect::<Vec<String>>())
+        })
+        .collect();
+    let memory = Memory::of(
+        read.iter()
+            .map(|(tokens, targets)| (tokens.as_slice(), targets.as_slice())),
+    );
+    Normaliser::new(&memory, &normalise::Ranker::default(), Calibration::NONE)
+}
+
+#[test]
+fn what_a_normaliser_masks_is_redacted_in_all_fields() {
+    let by = normaliser(&[
+        ("ZQX9 leak", &["<id>", "leak"]),
+        ("bodkin says 12", &["<sensitive>", "says", "<num>"]),
+    ]);
+    let redactor = Redactor::new(SiteKey::new([3; 32]), &Gazetteer::default()).unwrap();
+    let mut session = redactor.session();
+    let text = "bodkin says 12: zqx9 leak";
+    session.learn_masked(text, &by).unwrap();
+    session.heed().unwrap();
+    let redacted = session.redact(text).unwrap();
+    for word in ["bodkin", "zqx9"] {
+        assert!(!redacted.contains(word), "{redacted}");
+    }
+    assert!(
+        redacted.contains("[SENSITIVE_") && redacted.contains("[ID_"),
+        "{redacted}"
+    );
+    // A bare short number says nothing of anybody.
+    assert!(redacted.contains("says 12:"), "{redacted}");
+    // Elsewhere in the request too, however it is written.
+    let other = session.redact("Ask Bodkin about ZQX-9.").unwrap();
+    assert!(
+        !other.contains("Bodkin") && !other.contains("ZQX"),
+        "{other}"
+    );
+    assert_eq!(session.left("bodkin"), Some("SENSITIVE".to_owned()));
+    assert_eq!(session.into_restorer().restore(&redacted), text);
 }

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::Who;
+
 /// What can be done with a policy.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -34,6 +36,18 @@ pub(crate) struct PolicyCheck {
 pub(crate) enum Queue {
     /// List what waits, what came of it, and dead letters, newest first.
     List(QueueList),
+    /// Let a dead letter wait once more, for as long as its task lets it.
+    Retry(QueueRetry),
+}
+
+/// `andon queue retry`
+#[derive(Debug, Args)]
+pub(crate) struct QueueRetry {
+    /// The number of its place, as `andon queue list --state expired` shows it.
+    #[arg(value_name = "PLACE")]
+    pub(crate) place: i64,
+    #[command(flatten)]
+    pub(crate) who: Who,
 }
 
 /// `andon queue list`

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use andon_store::Tally;
 use andon_task::plant::Plant;
-use andon_task::task::{Kind, Task};
 use anyhow::Context;
 use serde::Serialize;
 
@@ -13,9 +12,6 @@ use crate::cli::Cost;
 use crate::output;
 use crate::settings::Settings;
 use crate::{clock, node, plant};
-
-/// Bytes of text that make a token, about: where nobody counted, tokens are estimated.
-const BYTES_OF_A_TOKEN: f64 = 4.0;
 
 /// What is known of the costs of a node.
 #[derive(Debug, Serialize)]
@@ -115,18 +111,12 @@ fn account(
             mean_ms: tally.took_ms / tally.runs as f64,
         })
         .collect();
-    let prices = plant.settings.cost.as_ref().filter(|_| runs > 0);
-    let thousand = prices.map(|prices| {
-        let took_ms: f64 = tallies.iter().map(|tally| tally.took_ms).sum();
-        let mean_ms = took_ms / runs as f64;
-        let tokens = tokens(plant, tallies) / runs as f64;
-        Thousand {
-            currency: prices.currency.clone(),
-            edge: prices.of_edge(mean_ms),
-            mean_ms,
-            cloud: prices.of_cloud(1000.0 * tokens),
-            tokens_estimated: tokens,
-        }
+    let thousand = andon_runtime::Thousand::of(plant, tallies).map(|of| Thousand {
+        currency: of.currency,
+        edge: of.edge,
+        mean_ms: of.mean_ms,
+        cloud: of.cloud,
+        tokens_estimated: of.tokens,
     });
     Account {
         since,
@@ -136,33 +126,6 @@ fn account(
         thousand,
         upstreams,
     }
-}
-
-/// The tokens that all these runs would have had in a cloud: what each task says before
-/// a text, the texts, and the answers.
-fn tokens(plant: &Plant, tallies: &[Tally]) -> f64 {
-    let bytes: f64 = tallies
-        .iter()
-        .map(|tally| {
-            let said = plant.tasks.get(&tally.task).map_or(0, said_before);
-            tally.runs as f64 * said as f64 + (tally.input_bytes + tally.answer_bytes) as f64
-        })
-        .sum();
-    bytes / BYTES_OF_A_TOKEN
-}
-
-/// Bytes of a task's instructions, and of its labels or its schema.
-fn said_before(task: &Task) -> usize {
-    let more = match &task.kind {
-        Kind::Decide(labels) => labels
-            .labels()
-            .iter()
-            .map(|label| label.label.len() + label.description.as_ref().map_or(0, String::len) + 4)
-            .sum(),
-        Kind::Extract(schema) => schema.value().to_string().len(),
-        Kind::Summarise | Kind::Answer | Kind::Normalise => 0,
-    };
-    task.instructions.len() + more
 }
 
 fn human(account: &Account) -> String {

@@ -9,6 +9,7 @@ use andon_learn::evaluate::Evaluation;
 use andon_learn::interval::Estimate;
 use andon_learn::mend;
 use andon_learn::report::{self, Cost, Examples, Figures, Report, Thousand, Today};
+use andon_runtime::estimated_tokens;
 use andon_task::example::{self, LabelledText};
 use andon_task::plant::Plant;
 use andon_task::task::{Kind, Task};
@@ -29,10 +30,12 @@ mod normalise;
 mod page;
 mod summarise;
 mod terminal;
+mod upstream;
 
 pub(crate) use contender::{Contender, Labels};
 use measure::{Bench, Beside, Measured, On};
 use page::Page;
+pub(crate) use upstream::Whom;
 
 /// Fewer examples than this say little of others.
 const FEW: usize = 30;
@@ -41,6 +44,12 @@ const FEW: usize = 30;
 pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode> {
     let plant = plant::load(settings.plant.as_deref())?;
     let task = super::task(&plant, &typed.task)?;
+    if let Some(whom) = &typed.on {
+        return upstream::run(settings, &plant, task, typed, whom);
+    }
+    if typed.sample.is_some() {
+        bail!("`--sample` belongs to `--on`: leave it out");
+    }
     let is_compared = typed.with.is_some() || !typed.against.is_empty();
     if is_compared && !matches!(task.kind, Kind::Decide(_)) {
         bail!("`--with` and `--against` are for tasks that decide: leave them out");
@@ -225,7 +234,7 @@ fn assemble(
             source,
             digest: bench.examples_digest(),
         },
-        cost: cost(bench.plant, &evaluation, &measured),
+        cost: cost(bench, &evaluation, &measured),
         wrong: mend::wrong(bench.examples, &evaluation.answers, &labels),
         contradictions: mend::contradictions(bench.examples, &labels),
         warnings,
@@ -356,14 +365,22 @@ fn warnings(bench: &Bench<'_>, measured: &[Measured]) -> Vec<String> {
     warnings
 }
 
-fn cost(plant: &Plant, evaluation: &Evaluation, measured: &Measured) -> Cost {
+fn cost(bench: &Bench<'_>, evaluation: &Evaluation, measured: &Measured) -> Cost {
     let mean = evaluation.mean_time().as_secs_f64();
     let each = |tokens: usize| tokens as f64 / evaluation.n as f64;
     let tokens = measured.usage.map(|usage| each(usage.prompt_tokens));
-    let thousand = plant.settings.cost.as_ref().map(|prices| Thousand {
+    // What would go to a cloud is what the task says and the text, whatever answers here.
+    let texts: usize = bench
+        .examples
+        .iter()
+        .map(|example| example.text.len())
+        .sum();
+    let there = estimated_tokens(Some(bench.task), evaluation.n as u64, texts as u64);
+    let there = tokens.unwrap_or(there / evaluation.n.max(1) as f64);
+    let thousand = bench.plant.settings.cost.as_ref().map(|prices| Thousand {
         currency: prices.currency.clone(),
         edge: prices.of_edge(1000.0 * mean),
-        cloud: tokens.and_then(|tokens| prices.of_cloud(1000.0 * tokens)),
+        cloud: prices.of_cloud(1000.0 * there),
     });
     Cost {
         mean_ms: 1000.0 * mean,

@@ -21,7 +21,7 @@ mod run;
 mod summarise;
 mod up;
 
-pub(crate) use eval::Contender;
+pub(crate) use eval::{Contender, Whom};
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -62,6 +62,7 @@ pub(crate) fn run(typed: Cli) -> anyhow::Result<ExitCode> {
         },
         Command::Queue { command } => match command {
             Queue::List(typed) => queue::list(&settings, &typed),
+            Queue::Retry(typed) => queue::retry(&settings, &typed),
         },
         Command::Reach(typed) => reach::run(&settings, &typed),
         Command::Doctor => doctor::run(&settings),

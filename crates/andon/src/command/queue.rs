@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use andon_server::{PlaceView, QueueView};
 use andon_store::{Page, PlaceState, QueueFilter};
 use anyhow::Context;
+use serde_json::json;
 
-use crate::cli::QueueList;
-use crate::node;
+use crate::cli::{QueueList, QueueRetry};
+use crate::node::{self, Needs};
 use crate::output::table;
+use crate::plant;
 use crate::settings::Settings;
 
 /// Lists what waits for an upstream's link, what came of it, and dead letters.
@@ -33,6 +35,28 @@ pub(super) fn list(settings: &Settings, typed: &QueueList) -> anyhow::Result<Exi
     settings
         .output
         .print(&QueueView::new(places, counts), human)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a dead letter wait once more.
+pub(super) fn retry(settings: &Settings, typed: &QueueRetry) -> anyhow::Result<ExitCode> {
+    let plant = plant::load(settings.plant.as_deref())?;
+    let store = node::store(&settings.state)?;
+    let place = store
+        .place(typed.place)
+        .context("cannot read the queue")?
+        .with_context(|| {
+            format!(
+                "there is no place {} in the queue: `andon queue list` shows them",
+                typed.place
+            )
+        })?;
+    let task = super::task(&plant, &place.new.task)?.name.clone();
+    let node = node::open(settings, plant, Needs::Tasks(&[&task]))?;
+    let place = node.retry_queued(typed.place, typed.who.name())?;
+    settings.output.print(&json!({ "place": place }), |_| {
+        format!("it waits at place {place}; a node that is up sends it")
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,7 +11,7 @@ use crate::asking;
 use crate::cli::Up;
 use crate::node::{self, Needs};
 use crate::settings::Settings;
-use crate::{plant, service};
+use crate::{plant, ruling, service};
 
 /// Keeps a node up until it is asked to end.
 pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
@@ -59,6 +59,7 @@ pub(super) fn run(settings: &Settings, typed: &Up) -> anyhow::Result<ExitCode> {
     };
     let node = Arc::new(node);
     asking::fill_shelf(settings, &node)?;
+    ruling::watch(settings, &node)?;
     let address = listener.local_addr()?;
     let started = json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -20,4 +20,5 @@ mod server;
 mod state;
 mod tables;
 mod up;
+mod upstreams;
 mod words;

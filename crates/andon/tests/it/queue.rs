@@ -21,15 +21,17 @@ use crate::node::{Ended, Home};
 
 /// An upstream whose link can be cut, and that acts once for a key.
 #[derive(Clone, Default)]
-struct Upstream {
+pub(crate) struct Upstream {
     is_down: Arc<AtomicBool>,
     /// What it was asked, by key.
     acted: Arc<Mutex<HashMap<String, String>>>,
+    /// What it answers; a leak, if that is not given.
+    label: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Upstream {
     /// Its address.
-    fn start(&self) -> String {
+    pub(crate) fn start(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         let own = self.clone();
@@ -68,7 +70,8 @@ impl Upstream {
             let mut acted = self.acted.lock().expect("no test panicked");
             acted.insert(key, note);
             drop(acted);
-            let says = json!({"label": "leak"}).to_string();
+            let label = *self.label.lock().expect("no test panicked");
+            let says = json!({"label": label.unwrap_or("leak")}).to_string();
             let body = json!({
                 "choices": [{"message": {"content": says}, "finish_reason": "stop"}],
                 "usage": {"prompt_tokens": 100, "completion_tokens": 5},
@@ -78,6 +81,16 @@ impl Upstream {
             let length = body.len();
             stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())?;
         }
+    }
+
+    /// Answers with this label from now on.
+    pub(crate) fn say(&self, label: &'static str) {
+        *self.label.lock().expect("no test panicked") = Some(label);
+    }
+
+    /// How many different questions it has had.
+    pub(crate) fn count(&self) -> usize {
+        self.acted.lock().expect("no test panicked").len()
     }
 
     fn cut(&self, is_down: bool) {
@@ -95,7 +108,7 @@ impl Upstream {
 }
 
 /// A plant whose task asks the upstream, and waits for its link.
-fn hybrid(home: &Home, url: &str) {
+pub(crate) fn hybrid(home: &Home, url: &str) {
     // The small plant, as its commands leave it.
     drop(command(home, &[]));
     let plant = home.beside("plant");

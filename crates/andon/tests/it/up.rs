@@ -106,6 +106,17 @@ impl Up {
         self.try_post(path, &[], body).expect("an answer")
     }
 
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        let mut answer = self.agent.get(self.url(path)).call().expect("an answer");
+        let text = answer.body_mut().read_to_string().expect("text");
+        Answer {
+            status: answer.status().as_u16(),
+            retry_after: None,
+            body: serde_json::from_str(&text).expect("JSON"),
+        }
+    }
+
     /// Sends a request and reads no further than the head of its answer.
     pub(crate) fn open(&self, path: &str, body: &Value) -> TcpStream {
         let address = self.url.strip_prefix("http://").expect("a URL");

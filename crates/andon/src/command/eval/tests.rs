@@ -52,6 +52,8 @@ fn typed(with: Option<&str>, against: &[&str]) -> Eval {
         with: with.map(parse),
         against: against.iter().map(|name| parse(name)).collect(),
         report: None,
+        on: None,
+        sample: None,
     }
 }
 
