@@ -116,12 +116,21 @@ impl Node {
                 outcome,
             ));
         }
+        let asked = Asked {
+            vector: match (asked.vector, &self.encoder) {
+                (None, Some(encoder)) => {
+                    vector_of(&**encoder, &self.plant.glossary.read(asked.text))?
+                }
+                (vector, _) => vector,
+            },
+            ..asked
+        };
         let selection = self.look_up(&searching, &asked)?;
         let learned = searching.ranker.learned();
         let least = learned.threshold.max(asked.task.accept);
         let supported = selection.span.is_some() && selection.probability >= least;
         // What the documents hold is no broad knowledge. No quotation reasons or invents.
-        let beyond = self.beyond(asked.text)?;
+        let beyond = self.beyond_of(asked.text, asked.vector.as_deref())?;
         let invents = (beyond.as_ref())
             .is_some_and(|beyond| beyond.what != KNOWLEDGE && beyond.probability >= SURELY_BEYOND);
         let given = supported && !invents;

@@ -18,7 +18,7 @@ use andon_task::task::Task;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::document::Reader;
+use crate::document::MANUALS;
 use crate::engine::Loader;
 use crate::learning::{Promote, Shown, examples_of_people, read_expected};
 use crate::progress::{Progress, line};
@@ -71,7 +71,7 @@ pub(crate) fn corpus(plant: &Plant, store: &Store, encoder: &dyn Embed) -> anyho
             progress.reach(at.done as u64);
         }
     };
-    let corpus = Corpus::ingest(plant, store, encoder, &Reader, &mut show)
+    let corpus = Corpus::ingest(plant, store, encoder, &MANUALS, &mut show)
         .context("cannot read the plant's documents")?;
     drop(shown);
     for problem in corpus.problems().values() {
@@ -91,7 +91,7 @@ pub(crate) fn fill_shelf(settings: &Settings, node: &Node) -> anyhow::Result<()>
     };
     let (encoder, plant) = (Arc::clone(encoder), node.plant().clone());
     let (shelf, store) = (node.shelf(), node::store(&settings.state)?);
-    let read = move || match Corpus::ingest(&plant, &store, &*encoder, &Reader, &mut |_| {}) {
+    let read = move || match Corpus::ingest(&plant, &store, &*encoder, &MANUALS, &mut |_| {}) {
         Ok(corpus) => {
             shelf.fill(&corpus);
             let problems = corpus.problems().len();

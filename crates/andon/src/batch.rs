@@ -1,5 +1,6 @@
 //! Tasks over every row of a table.
 
+pub(crate) mod documents;
 pub(crate) mod input;
 pub(crate) mod journal;
 pub(crate) mod output;
@@ -120,8 +121,10 @@ impl<'a> Batch<'a> {
                         let Some(&row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) else {
                             return;
                         };
-                        let record = record(table, columns, (row, name));
-                        let outcome = perform(node, tasks, record);
+                        let outcome = match record(table, columns, (row, name)) {
+                            Ok(record) => perform(node, tasks, record),
+                            Err(error) => Ok(vec![Made::Error(format!("{error:#}")); tasks.len()]),
+                        };
                         if made.send((row, outcome)).is_err() {
                             return;
                         }
@@ -181,21 +184,37 @@ impl<'a> Batch<'a> {
 }
 
 /// The record that a row is.
-fn record(table: &Table, columns: &Columns, (row, name): (usize, &str)) -> NewRecord {
+///
+/// # Errors
+/// If the row is a document that cannot be read.
+pub(crate) fn record(
+    table: &Table,
+    columns: &Columns,
+    (row, name): (usize, &str),
+) -> anyhow::Result<NewRecord> {
     let cells = &table.rows[row];
     let filled = |&column: &usize| Some(cells[column].trim()).filter(|cell| !cell.is_empty());
-    let text: Vec<&str> = columns.text.iter().filter_map(filled).collect();
     let mut meta = Map::new();
-    meta.insert("file".to_owned(), name.into());
-    meta.insert("row".to_owned(), (row + 1).into());
+    let text = match &table.folder {
+        Some(folder) => {
+            meta.insert(documents::FILE.to_owned(), cells[0].as_str().into());
+            documents::text(&folder.join(&cells[0]))?
+        }
+        None => {
+            meta.insert("file".to_owned(), name.into());
+            meta.insert("row".to_owned(), (row + 1).into());
+            let text: Vec<&str> = columns.text.iter().filter_map(filled).collect();
+            text.join("\n")
+        }
+    };
     for &column in &columns.meta {
         meta.insert(table.columns[column].clone(), cells[column].as_str().into());
     }
-    NewRecord {
-        text: text.join("\n"),
+    Ok(NewRecord {
+        text,
         asset: columns.asset.as_ref().and_then(filled).map(str::to_owned),
         meta: Value::Object(meta),
-    }
+    })
 }
 
 /// What the tasks make of a record; an error is one that others would meet as well.

@@ -1,7 +1,7 @@
 //! Tables that people have: CSV with any of the usual separators, spreadsheets, JSON lines,
 //! lines of text.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use andon_task::digest::Digest;
 use anyhow::{Context, bail};
@@ -19,6 +19,8 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<String>>,
     /// The digest of the file.
     pub(crate) digest: Digest,
+    /// Where the rows are files: the folder that they are in.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Table {
@@ -59,6 +61,7 @@ impl Table {
             columns,
             rows,
             digest,
+            folder: None,
         })
     }
 }
