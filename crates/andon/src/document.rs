@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use andon_runtime::ReadDocument;
 
+use crate::batch::input::separator;
+
 pub(crate) mod pdf;
 
 /// Raised whenever the same file would give another text.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Wider than any line of a page: lines are cut into sentences later.
 const WIDTH: usize = 100_000;
 
@@ -76,9 +78,11 @@ fn text(path: &str, bytes: &[u8]) -> Result<String, String> {
 fn table(path: &str, bytes: &[u8]) -> Result<String, String> {
     let source = text(path, bytes)?;
     let failed = |error: csv::Error| format!("'{path}' cannot be read as CSV ({error}): mend it");
+    let source = source.trim_start_matches('\u{feff}');
     let mut rows = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(source.trim_start_matches('\u{feff}').as_bytes());
+        .delimiter(separator(source))
+        .from_reader(source.as_bytes());
     let columns = rows.headers().map_err(failed)?.clone();
     let name = path
         .rsplit('/')
