@@ -15,6 +15,8 @@ use crate::run::{Asked, Tell, Told};
 
 /// Findings that the language model is asked to word, at most: those told first.
 const WORDED: usize = 4;
+/// Older open records that are carried over, at most.
+const CARRIED: usize = 200;
 
 impl Node {
     /// What happened in a period, of the records that the text holds. The facts are
@@ -52,7 +54,7 @@ impl Node {
     }
 
     /// The records that came in since a time, with what became of them; what came in as
-    /// long before is the period before.
+    /// long before is the period before, and what is older and open is carried over.
     pub fn period(&self, since: Timestamp, asset: Option<&str>) -> Result<Period, Error> {
         let now = self.now();
         let before = Timestamp(since.0.saturating_sub(now.0.saturating_sub(since.0)));
@@ -85,9 +87,40 @@ impl Node {
         }
         own.reverse();
         earlier.reverse();
-        Ok(Period::of(
-            &json!({"records": own, "previous": {"records": earlier}}),
-        )?)
+        Ok(Period::of(&json!({
+            "records": own,
+            "previous": {"records": earlier},
+            "carried_over": self.carried_over(since, asset)?,
+        }))?)
+    }
+
+    /// What is open of the records before a time, the oldest first; of many the newest.
+    fn carried_over(&self, since: Timestamp, asset: Option<&str>) -> Result<Vec<Value>, Error> {
+        let filter = RecordFilter {
+            open_only: true,
+            asset: asset.map(str::to_owned),
+        };
+        let mut page = Page {
+            before: None,
+            limit: 500,
+        };
+        let mut open = Vec::new();
+        loop {
+            let records = self.store.records(&filter, page)?;
+            let Some(last) = records.last() else { break };
+            page.before = Some(last.id);
+            for record in records.iter().filter(|r| r.received_at < since) {
+                if !record.text.trim_start().starts_with(['{', '[']) {
+                    open.push(self.event(record)?);
+                }
+                if open.len() == CARRIED {
+                    open.reverse();
+                    return Ok(open);
+                }
+            }
+        }
+        open.reverse();
+        Ok(open)
     }
 
     /// A record as an event: what its sender said of it, and what tasks made of it.
