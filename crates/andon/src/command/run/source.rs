@@ -21,7 +21,9 @@ pub(super) fn table(
     (input, tasks): (&Path, &[&Task]),
 ) -> anyhow::Result<(Table, Columns)> {
     if typed.asset.is_some() {
-        bail!("`--asset` is for a single document: name the column of a table with `--asset-column`");
+        bail!(
+            "`--asset` is for a single document: name the column of a table with `--asset-column`"
+        );
     }
     if input.is_dir() {
         return Ok((documents::table(input)?, documents::columns()));
@@ -75,10 +77,8 @@ pub(super) fn records(
 
 /// Whether a file is one text for these tasks.
 fn is_whole(input: &Path, tasks: &[&Task]) -> bool {
-    let reads_documents =
-        |task: &&Task| matches!(task.kind, Kind::Extract(_) | Kind::Summarise);
-    document::is_document(input)
-        || (document::is_text(input) && tasks.iter().all(reads_documents))
+    let reads_documents = |task: &&Task| matches!(task.kind, Kind::Extract(_) | Kind::Summarise);
+    document::is_document(input) || (document::is_text(input) && tasks.iter().all(reads_documents))
 }
 
 /// The records of a period: a spreadsheet as CSV, other files as they are.
