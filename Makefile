@@ -76,9 +76,10 @@ $(PEERS)/models/random-1b-%.gguf: | setup
 bfcl: build ## how often the language model calls the right tool, on public questions
 	@python3 scripts/bfcl --andon $(PEOPLE)
 
-# The sets are not part of the repository; `SETS="fmc clinc150"` measures some of them.
+# The sets are not part of the repository; `SETS="fmc clinc150"` measures some of them, and
+# `FLAGS=--json` prints an object for each.
 eval: build ## measure every kind of task on the data sets in ANDON_DATA beside what is aimed at
-	@scripts/eval $(PEOPLE) $(SETS)
+	@scripts/eval $(PEOPLE) $(SETS) $(FLAGS)
 
 # The tests try the same readers with spoilt bytes; this needs a C++ compiler.
 SECONDS_EACH ?= 30

@@ -13,16 +13,20 @@ use crate::comparison::Comparison;
 use crate::evaluate::Evaluation;
 use crate::mend::{Contradiction, Wrong};
 
+mod answer;
 mod beside;
 mod decide;
 mod document;
+mod extract;
 mod normalise;
 mod page;
 mod plot;
 mod summarise;
 mod times;
 
+pub use answer::{AnswerFigures, WrongAnswer};
 pub use document::{Cell, Column, Content, Document, Range, Section, Shown, Table};
+pub use extract::{ExtractFigures, WrongField};
 pub use normalise::NormaliseFigures;
 pub use page::page;
 pub use summarise::{SummariseFigures, Told};
@@ -63,6 +67,10 @@ pub enum Figures {
     Normalise(Box<NormaliseFigures>),
     /// A `summarise` task.
     Summarise(Box<SummariseFigures>),
+    /// An `extract` task.
+    Extract(Box<ExtractFigures>),
+    /// An `answer` task.
+    Answer(Box<AnswerFigures>),
 }
 
 /// What answered.
@@ -85,6 +93,27 @@ pub struct Examples {
     pub source: String,
     /// Their digest: texts and labels, in order.
     pub digest: Digest,
+}
+
+impl Examples {
+    /// Those of a file, or of the plant.
+    pub fn of(
+        task: &str,
+        file: Option<&std::path::Path>,
+        examples: &[andon_task::example::Example],
+    ) -> Self {
+        let expected: Vec<String> = examples.iter().map(|e| e.expected.to_string()).collect();
+        let parts = examples.iter().zip(&expected);
+        let parts =
+            parts.flat_map(|(example, expected)| [example.input.as_bytes(), expected.as_bytes()]);
+        Self {
+            source: match file {
+                Some(path) => path.display().to_string(),
+                None => format!("the plant's examples of {task}"),
+            },
+            digest: Digest::of_parts(parts),
+        }
+    }
 }
 
 /// What answers cost.
@@ -160,6 +189,8 @@ impl Report {
             Figures::Decide(evaluation) => decide::sections(self, evaluation),
             Figures::Normalise(figures) => normalise::sections(figures),
             Figures::Summarise(figures) => summarise::sections(figures),
+            Figures::Extract(figures) => extract::sections(self, figures),
+            Figures::Answer(figures) => answer::sections(self, figures),
         };
         if let Some(compared) = &self.comparison {
             // The figures first, then what they decide.

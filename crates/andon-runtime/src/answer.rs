@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use andon_task::answer::{Hidden, Index, Question, Selection, Vector, select};
+use andon_task::answer::{Hidden, Index, Question, Selection, Table, Vector, select};
 use andon_task::certificate::Severity;
 use andon_task::reach::Beyond;
 use andon_task::route::{Reason, Route};
@@ -19,6 +19,8 @@ use crate::run::{Asked, Outcome};
 
 /// The longest question, in characters.
 pub const MAX_QUESTION: usize = 2_000;
+/// What is said of a question to a table that is not understood.
+const NOT_UNDERSTOOD: &str = "the question asks to count or rank, and not each of its words was understood: name columns and values as the table does";
 /// So many sections are named beside an answer.
 const NAMED: usize = 5;
 /// The label of requests for what the documents may hold after all.
@@ -116,16 +118,30 @@ impl Node {
                 outcome,
             ));
         }
+        let asked = Asked {
+            vector: match (asked.vector, &self.encoder) {
+                (None, Some(encoder)) => {
+                    vector_of(&**encoder, &self.plant.glossary.read(asked.text))?
+                }
+                (vector, _) => vector,
+            },
+            ..asked
+        };
         let selection = self.look_up(&searching, &asked)?;
         let learned = searching.ranker.learned();
         let least = learned.threshold.max(asked.task.accept);
         let supported = selection.span.is_some() && selection.probability >= least;
         // What the documents hold is no broad knowledge. No quotation reasons or invents.
-        let beyond = self.beyond(asked.text)?;
+        let beyond = self.beyond_of(asked.text, asked.vector.as_deref())?;
         let invents = (beyond.as_ref())
             .is_some_and(|beyond| beyond.what != KNOWLEDGE && beyond.probability >= SURELY_BEYOND);
-        let given = supported && !invents;
         let passages = passages(&searching.index, &selection);
+        // No row by itself says how many rows there are, or which is the highest.
+        let reckons = Table::is_reckoning(asked.text)
+            && passages
+                .first()
+                .is_some_and(|quoted| quoted.citation.document.ends_with(".csv"));
+        let given = supported && !invents && !reckons;
         let answer = match passages.first() {
             Some(quoted) if given => Value::String(quoted.text.clone()),
             _ => Value::Null,
@@ -135,7 +151,10 @@ impl Node {
             evidence.insert(
                 0,
                 Evidence::Unsaid {
-                    note: unsaid(beyond.as_ref()),
+                    note: match reckons {
+                        true => NOT_UNDERSTOOD.to_owned(),
+                        false => unsaid(beyond.as_ref()),
+                    },
                 },
             );
         }
@@ -170,9 +189,23 @@ impl Node {
     /// What a table answers, if the question is one that counts or ranks. That it was computed
     /// is certain, that it was understood is not: there is no probability.
     fn reckon(&self, searching: &Searching, asked: &Asked<'_>) -> Option<Outcome> {
-        let mut tables = searching.tables.iter();
-        let (at, reckoned) =
-            (tables).find_map(|(at, table)| Some((*at, table.ask(asked.text)?)))?;
+        let translated = self.plant.glossary.read(asked.text);
+        let ask = |table: &Table| {
+            let answer = table.ask(asked.text);
+            // In the sheet's words, where the plant's glossary knows them.
+            answer.or_else(|| table.ask(translated.text()))
+        };
+        let tables = searching.tables.iter();
+        let mut answers: Vec<_> = tables
+            .filter_map(|(at, table)| Some((*at, table, ask(table)?)))
+            .collect();
+        if answers.len() > 1 {
+            answers.retain(|(_, table, _)| table.is_named(asked.text));
+        }
+        // Of two sheets that could be meant neither is.
+        let (Some((at, _, reckoned)), true) = (answers.pop(), answers.is_empty()) else {
+            return None;
+        };
         let document = &searching.index.documents()[at];
         let passage = |(section, sentences): &(usize, std::ops::Range<usize>)| {
             let section = &document.sections[*section];

@@ -1,7 +1,7 @@
 //! The corpus: a plant's documents as they are searched. A file is read once, and its
 //! passages get their vectors once, for as long as the file stays as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use andon_store::{Store, StoredDocument, StoredVectors};
@@ -170,29 +170,51 @@ fn vectors(
     let encoder_digest = encoder.identity().digest;
     let parts = readings.iter().map(|text| text.as_bytes());
     let key = Digest::of_parts(parts.chain([encoder_digest.as_bytes().as_slice()]));
-    let known = store
-        .vectors(&document.path)?
-        .filter(|known| known.key == key);
-    if let Some(vectors) = known.and_then(|known| Vectors::parse(&known.bytes)) {
-        return Ok(vectors);
+    let known = store.vectors(&document.path)?;
+    let is_current = known.as_ref().is_some_and(|known| known.key == key);
+    let known = known.and_then(|known| Vectors::parse(&known.bytes));
+    if let (Some(vectors), true) = (&known, is_current) {
+        return Ok(vectors.clone());
     }
-    let mut made = Vec::with_capacity(readings.len());
-    for batch in readings.chunks(BATCH) {
-        made.extend(embed(encoder, batch)?);
+    // Of a document that has changed most passages are as they were.
+    let read: Vec<u64> = readings.iter().map(|text| read_as(text, encoder)).collect();
+    let mut vector_of: HashMap<u64, Vector> = HashMap::new();
+    if let Some(known) = known {
+        let vectors = known.passages.into_iter().chain(known.headings);
+        vector_of.extend(known.read.into_iter().zip(vectors));
+    }
+    let mut seen: HashSet<u64> = vector_of.keys().copied().collect();
+    let lacking = (read.iter().zip(&readings)).filter(|(read, _)| seen.insert(**read));
+    let (keys, texts): (Vec<u64>, Vec<String>) =
+        lacking.map(|(read, text)| (*read, text.clone())).unzip();
+    for (keys, texts) in keys.chunks(BATCH).zip(texts.chunks(BATCH)) {
+        vector_of.extend(keys.iter().copied().zip(embed(encoder, texts)?));
         progress(Ingested {
             path: &document.path,
-            done: made.len(),
+            done: vector_of.len().min(readings.len()),
             total: readings.len(),
         });
     }
+    let made = read.iter().map(|read| vector_of[read].clone());
+    let mut made: Vec<Vector> = made.collect();
     let headings = made.split_off(cut.len());
     let vectors = Vectors {
         passages: made,
         headings,
+        read,
     };
     let bytes = vectors.bytes();
     store.keep_vectors(&document.path, StoredVectors { key, bytes })?;
     Ok(vectors)
+}
+
+/// What stands for a text as an encoder reads it.
+fn read_as(text: &str, encoder: &dyn Embed) -> u64 {
+    let digest = Digest::of_parts([text.as_bytes(), encoder.identity().digest.as_bytes()]);
+    let bytes = digest.as_bytes();
+    bytes[..8]
+        .iter()
+        .fold(0, |all, byte| (all << 8) | u64::from(*byte))
 }
 
 /// A vector for each text, even of one that is longer than the encoder's context.

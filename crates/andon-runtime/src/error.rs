@@ -16,6 +16,9 @@ pub enum Error {
         /// Bytes of the text.
         bytes: usize,
     },
+    /// A document has no text that can be read. It is named, with the remedy.
+    #[error("{0}")]
+    Unreadable(String),
     /// `meta` is neither an object nor null.
     #[error("meta must be an object or null")]
     Meta,

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::node::Node;
-use crate::run::{Asked, Outcome};
+use crate::run::{Asked, Outcome, Told};
 
 /// The most tokens of a written object.
 const MOST_TOKENS: usize = 1024;
@@ -104,7 +104,10 @@ impl Node {
             terms: asked.terms.clone(),
             ..GenerateRequest::new(prompt::extract(asked.task, schema, asked.text))
         };
-        let generation = model.generate(&request, &mut |_| ControlFlow::Continue(()))?;
+        let generation = model.generate(&request, &mut |piece| {
+            (asked.tell)(Told::Text(piece.text));
+            ControlFlow::Continue(())
+        })?;
         let tokens = generation.usage.completion_tokens;
         let whole = (generation.finish == Finish::Stop)
             .then(|| serde_json::from_str::<Value>(&generation.text).ok())

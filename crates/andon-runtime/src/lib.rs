@@ -48,3 +48,4 @@ pub use node::{Clock, Node, Parts};
 pub use probe::{Check, Readiness};
 pub use rankers::{RankerFiles, RankerStatus};
 pub use readers::{ReaderFiles, ReaderStatus};
+pub use run::{Tell, Told};

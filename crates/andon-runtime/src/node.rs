@@ -12,6 +12,7 @@ use andon_task::task::{self, Task};
 
 use crate::adapters::{AdapterFiles, AdapterStatus, Adapters};
 use crate::certificates::Certificates;
+use crate::corpus::ReadDocument;
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::heads::{Beside, HeadFiles, HeadStatus, Heads};
@@ -59,6 +60,7 @@ pub struct Node {
     reach: Option<Reach>,
     pub(crate) rankers: Arc<Rankers>,
     pub(crate) ranker_files: Option<RankerFiles>,
+    documents: Option<Arc<dyn ReadDocument + Send + Sync>>,
     clock: Clock,
 }
 
@@ -79,6 +81,7 @@ impl Node {
             reach: None,
             rankers: Arc::default(),
             ranker_files: None,
+            documents: None,
             clock: parts.clock,
         };
         node.refresh()?;
@@ -93,15 +96,52 @@ impl Node {
         }
     }
 
+    /// The same node with what reads documents that come in as records.
+    pub fn with_documents(self, reader: Arc<dyn ReadDocument + Send + Sync>) -> Self {
+        Self {
+            documents: Some(reader),
+            ..self
+        }
+    }
+
+    /// The text of a document that is to become a record, by the ending of its name.
+    ///
+    /// # Errors
+    /// If it is of no form that is read, scanned, encrypted or broken.
+    pub fn read_document(&self, name: &str, bytes: &[u8]) -> Result<String, Error> {
+        let reader = self.documents.as_ref().ok_or_else(|| {
+            Error::Unreadable("this node reads no documents: send their text".to_owned())
+        })?;
+        reader.read(name, bytes).map_err(Error::Unreadable)
+    }
+
     /// What a request asks for that a small model is bad at; nothing where it is within
     /// reach, or nobody here can say.
     pub fn beyond(&self, text: &str) -> Result<Option<Beyond>, Error> {
+        self.beyond_of(text, None)
+    }
+
+    /// The same, with the encoder's vector of the text as the plant's glossary reads it, where
+    /// that is known.
+    pub(crate) fn beyond_of(
+        &self,
+        text: &str,
+        vector: Option<&[f32]>,
+    ) -> Result<Option<Beyond>, Error> {
         let (Some(reach), Some(encoder)) = (&self.reach, &self.encoder) else {
             return Ok(None);
         };
-        let vectors = encoder.embed(&[Reach::read(text)])?;
-        let vector = vectors.first().map_or(&[][..], Vec::as_slice);
-        let judged = reach.judge(text, vector);
+        let judged_part = Reach::read(text);
+        // What recognises requests knows no plant's glossary: a text that it changes has
+        // another vector.
+        let is_same = |_: &&[f32]| self.plant.glossary.read(text).text() == judged_part;
+        let judged = match vector.filter(is_same) {
+            Some(vector) => reach.judge(text, vector),
+            None => {
+                let vectors = encoder.embed(&[judged_part])?;
+                reach.judge(text, vectors.first().map_or(&[][..], Vec::as_slice))
+            }
+        };
         Ok(judged.map_err(|error| EngineError::Failed(error.to_string()))?)
     }
 

@@ -3,13 +3,26 @@ use std::time::Instant;
 use andon_task::certificate::Severity;
 use andon_task::engine::Terms;
 use andon_task::route::{self, Answered};
-use andon_task::run::{Answerer, Digests, Evidence, Repeat, Run, StoredRun};
+use andon_task::run::{Answerer, Digests, Evidence, Repeat, Run, Sentence, StoredRun};
 use andon_task::task::{Kind, Task};
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::intake::{Taken, check_text};
 use crate::node::Node;
+
+/// What a run has come to while it is at work. It is provisional: the answer is the run that
+/// is on disk.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// A sentence of a summary, with its place among all sentences.
+    Sentence(usize, &'a Sentence),
+    /// More of what the language model writes.
+    Text(&'a str),
+}
+
+/// Hears what a run comes to, from any thread.
+pub type Tell<'a> = &'a (dyn Fn(Told<'_>) + Sync);
 
 /// What a task is run over.
 pub(crate) struct Asked<'a> {
@@ -22,6 +35,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) terms: &'a Terms,
     /// Earlier questions of the same conversation, the newest last.
     pub(crate) before: Vec<String>,
+    /// Who hears of the run while it is at work.
+    pub(crate) tell: Tell<'a>,
 }
 
 /// What a task answered, before it is routed.
@@ -42,6 +57,17 @@ impl Node {
     /// Runs a task over a record, on the terms of whoever asks. The run is on disk
     /// when this returns: an answer without a record of it cannot be audited.
     pub fn run(&self, task: &str, taken: &Taken, terms: &Terms) -> Result<StoredRun, Error> {
+        self.run_telling(task, taken, terms, &|_| {})
+    }
+
+    /// The same, telling what comes of it as it comes.
+    pub fn run_telling(
+        &self,
+        task: &str,
+        taken: &Taken,
+        terms: &Terms,
+        tell: Tell<'_>,
+    ) -> Result<StoredRun, Error> {
         let began = Instant::now();
         let mut run = self.perform(Asked {
             task: self.task(task)?,
@@ -50,6 +76,7 @@ impl Node {
             repeats: taken.record.repeats,
             terms,
             before: before(&taken.record.meta),
+            tell,
         })?;
         // A certificate's watch looks at what was answered here.
         let observation = self.backing(&run.task, &run.digests).observation(&run);
@@ -74,6 +101,7 @@ impl Node {
             repeats: None,
             terms: &Terms::of(task.deadline),
             before: Vec::new(),
+            tell: &|_| {},
         })?;
         run.took_ms = began.elapsed().as_secs_f64() * 1000.0;
         Ok(run)

@@ -11,17 +11,19 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::node::Node;
-use crate::run::Asked;
+use crate::run::{Asked, Tell, Told};
 
 /// Findings that the language model is asked to word, at most: those told first.
 const WORDED: usize = 4;
+/// Older open records that are carried over, at most.
+const CARRIED: usize = 200;
 
 impl Node {
     /// What happened in a period, of the records that the text holds. The facts are
     /// computed; the language model, where there is one, words some of them.
     pub(crate) fn summarise(&self, asked: &Asked<'_>) -> Result<Run, Error> {
         let period = Period::read(asked.text)?;
-        let (answer, worded) = self.summary(&period, asked.terms)?;
+        let (answer, worded) = self.summary_telling(&period, asked.terms, asked.tell)?;
         let answered_by = match worded {
             0 => Answerer::Computation,
             _ => Answerer::WordedComputation,
@@ -52,7 +54,7 @@ impl Node {
     }
 
     /// The records that came in since a time, with what became of them; what came in as
-    /// long before is the period before.
+    /// long before is the period before, and what is older and open is carried over.
     pub fn period(&self, since: Timestamp, asset: Option<&str>) -> Result<Period, Error> {
         let now = self.now();
         let before = Timestamp(since.0.saturating_sub(now.0.saturating_sub(since.0)));
@@ -85,9 +87,40 @@ impl Node {
         }
         own.reverse();
         earlier.reverse();
-        Ok(Period::of(
-            &json!({"records": own, "previous": {"records": earlier}}),
-        )?)
+        Ok(Period::of(&json!({
+            "records": own,
+            "previous": {"records": earlier},
+            "carried_over": self.carried_over(since, asset)?,
+        }))?)
+    }
+
+    /// What is open of the records before a time, the oldest first; of many the newest.
+    fn carried_over(&self, since: Timestamp, asset: Option<&str>) -> Result<Vec<Value>, Error> {
+        let filter = RecordFilter {
+            open_only: true,
+            asset: asset.map(str::to_owned),
+        };
+        let mut page = Page {
+            before: None,
+            limit: 500,
+        };
+        let mut open = Vec::new();
+        loop {
+            let records = self.store.records(&filter, page)?;
+            let Some(last) = records.last() else { break };
+            page.before = Some(last.id);
+            for record in records.iter().filter(|r| r.received_at < since) {
+                if !record.text.trim_start().starts_with(['{', '[']) {
+                    open.push(self.event(record)?);
+                }
+                if open.len() == CARRIED {
+                    open.reverse();
+                    return Ok(open);
+                }
+            }
+        }
+        open.reverse();
+        Ok(open)
     }
 
     /// A record as an event: what its sender said of it, and what tasks made of it.
@@ -125,9 +158,18 @@ impl Node {
 
     /// The answer for a period, and how many of its sentences are the model's.
     pub fn summary(&self, period: &Period, terms: &Terms) -> Result<(Value, usize), Error> {
+        self.summary_telling(period, terms, &|_| {})
+    }
+
+    fn summary_telling(
+        &self,
+        period: &Period,
+        terms: &Terms,
+        tell: Tell<'_>,
+    ) -> Result<(Value, usize), Error> {
         let facts = Facts::of(period);
         let mut findings = findings(period, &facts);
-        let worded = self.word(&mut findings, terms)?;
+        let worded = self.word(&mut findings, terms, tell)?;
         let section = |wanted: Section| -> Vec<&Finding> {
             let of_section = findings.iter().filter(|finding| finding.section == wanted);
             of_section.collect()
@@ -144,15 +186,28 @@ impl Node {
     }
 
     /// Puts the model's words in the place of the plain ones, where they say the same.
-    fn word(&self, findings: &mut [Finding], terms: &Terms) -> Result<usize, Error> {
-        let Some(model) = &self.language_model else {
+    fn word(
+        &self,
+        findings: &mut [Finding],
+        terms: &Terms,
+        tell: Tell<'_>,
+    ) -> Result<usize, Error> {
+        let mut worded = 0;
+        let most = match self.language_model {
+            Some(_) => WORDED,
+            None => 0,
+        };
+        let mut asked: Vec<(usize, &mut Finding)> = Vec::new();
+        for (place, finding) in findings.iter_mut().enumerate() {
+            // What is told as it stands need not wait for the model.
+            match finding.wording.is_some() && asked.len() < most {
+                true => asked.push((place, finding)),
+                false => tell(Told::Sentence(place, &sentence(finding))),
+            }
+        }
+        let Some(model) = self.language_model.as_ref().filter(|_| !asked.is_empty()) else {
             return Ok(0);
         };
-        let mut worded = 0;
-        let may_be_worded = findings
-            .iter_mut()
-            .filter(|finding| finding.wording.is_some());
-        let asked: Vec<&mut Finding> = may_be_worded.take(WORDED).collect();
         let word = |finding: &Finding| {
             let request = GenerateRequest {
                 terms: terms.clone(),
@@ -170,7 +225,7 @@ impl Node {
             let word = &word;
             let threads: Vec<_> = asked
                 .iter()
-                .map(|finding| {
+                .map(|(_, finding)| {
                     let finding: &Finding = finding;
                     scope.spawn(move || word(finding))
                 })
@@ -178,7 +233,7 @@ impl Node {
             let joined = threads.into_iter().map(|thread| thread.join());
             joined.collect()
         });
-        for (finding, said) in asked.into_iter().zip(said) {
+        for ((place, finding), said) in asked.into_iter().zip(said) {
             match said {
                 Ok(Ok(said)) => {
                     if let Some(sentence) = words::accept(finding, &said.text) {
@@ -192,8 +247,23 @@ impl Node {
                 Ok(Err(error)) => tracing::warn!(%error, "a finding is told in plain words"),
                 Err(_) => tracing::warn!("a finding is told in plain words: the model failed"),
             }
+            tell(Told::Sentence(place, &sentence(finding)));
         }
         Ok(worded)
+    }
+}
+
+/// A finding as it is told.
+fn sentence(finding: &Finding) -> Sentence {
+    let section = match finding.section {
+        Section::WhatHappened => "what_happened",
+        Section::WhatIsOpen => "what_is_open",
+        Section::WhatToWatch => "what_to_watch",
+    };
+    Sentence {
+        section: section.to_owned(),
+        text: finding.text.clone(),
+        records: finding.records.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod certificates;
 pub(crate) mod inbox;
+mod live;
 pub(crate) mod plant;
 pub(crate) mod promotions;
 pub(crate) mod queue;

@@ -339,6 +339,7 @@ impl From<NodeError> for ApiError {
             NodeError::EmptyText => bad("empty_text", "text"),
             NodeError::TextTooLong { .. } => bad("text_too_long", "text"),
             NodeError::QuestionTooLong { .. } => bad("text_too_long", "input"),
+            NodeError::Unreadable(_) => bad("unreadable_document", "document"),
             NodeError::Meta => bad("invalid_value", "meta"),
             NodeError::UnknownAsset(_) => bad("unknown_asset", "asset"),
             NodeError::UnknownTask(_) => missing("unknown_task"),

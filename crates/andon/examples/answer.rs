@@ -405,6 +405,7 @@ fn vectors(encoder: &Kept, document: &Document, glossary: &Glossary) -> Vectors 
         Vector::of(&vectors[0])
     };
     Vectors {
+        read: Vec::new(),
         passages: passages(document)
             .iter()
             .map(|passage| embed(passage_text(document, passage)))

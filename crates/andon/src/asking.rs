@@ -1,5 +1,6 @@
 //! Learning and measuring tasks that answer questions.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -7,6 +8,7 @@ use std::time::Instant;
 
 use andon_learn::answer::{self, Against, Case, Cases, Evaluation, Lesson};
 use andon_learn::promotion::{Outcome, Verdict, not_worse};
+use andon_learn::report::{AnswerFigures, Cost, Examples, Figures, Report, Subject};
 use andon_runtime::{Corpus, Ingested, Node, RankerFiles};
 use andon_store::{Candidate, Kind, Store};
 use andon_task::answer::{Index, Learned};
@@ -18,7 +20,7 @@ use andon_task::task::Task;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::document::Reader;
+use crate::document::MANUALS;
 use crate::engine::Loader;
 use crate::learning::{Promote, Shown, examples_of_people, read_expected};
 use crate::progress::{Progress, line};
@@ -41,17 +43,6 @@ pub(crate) struct LearnedRanker {
     pub(crate) took_s: f64,
 }
 
-/// What was measured of a task.
-#[derive(Debug, Serialize)]
-pub(crate) struct Measured {
-    pub(crate) task: String,
-    /// What answered, and how it was measured.
-    pub(crate) measured: String,
-    #[serde(flatten)]
-    pub(crate) evaluation: Evaluation,
-    pub(crate) warnings: Vec<String>,
-}
-
 /// What is kept with a candidate.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -71,7 +62,7 @@ pub(crate) fn corpus(plant: &Plant, store: &Store, encoder: &dyn Embed) -> anyho
             progress.reach(at.done as u64);
         }
     };
-    let corpus = Corpus::ingest(plant, store, encoder, &Reader, &mut show)
+    let corpus = Corpus::ingest(plant, store, encoder, &MANUALS, &mut show)
         .context("cannot read the plant's documents")?;
     drop(shown);
     for problem in corpus.problems().values() {
@@ -91,7 +82,7 @@ pub(crate) fn fill_shelf(settings: &Settings, node: &Node) -> anyhow::Result<()>
     };
     let (encoder, plant) = (Arc::clone(encoder), node.plant().clone());
     let (shelf, store) = (node.shelf(), node::store(&settings.state)?);
-    let read = move || match Corpus::ingest(&plant, &store, &*encoder, &Reader, &mut |_| {}) {
+    let read = move || match Corpus::ingest(&plant, &store, &*encoder, &MANUALS, &mut |_| {}) {
         Ok(corpus) => {
             shelf.fill(&corpus);
             let problems = corpus.problems().len();
@@ -300,49 +291,66 @@ pub(crate) fn measure(
     plant: &Plant,
     task: &Task,
     file: Option<&Path>,
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<Report> {
     let given = file.map(read_expected).transpose()?;
     let bench = Bench::new(settings, plant, task)?;
     let clock = || bench.began.elapsed();
-    let (evaluation, measured, warnings) = match given {
-        Some(examples) => {
-            let (cases, mut warnings) = bench.cases(&examples)?;
-            let (learned, measured) = match bench.promoted(settings)? {
+    let mut digests = BTreeMap::from([
+        ("encoder".to_owned(), bench.encoder.identity().digest),
+        ("glossary".to_owned(), plant.glossary.digest()),
+        ("corpus".to_owned(), bench.index.digest()),
+    ]);
+    let mut subject = Subject {
+        name: "learn".to_owned(),
+        how: "learned, cross-validated in five folds".to_owned(),
+        calibrated: true,
+        digests: BTreeMap::new(),
+    };
+    let examples = match given {
+        Some(examples) => examples,
+        None => bench.examples()?,
+    };
+    let (cases, mut warnings) = bench.cases(&examples)?;
+    warnings.extend(crate::command::few(examples.len()));
+    let evaluation = match file {
+        Some(_) => {
+            let learned = match bench.promoted(settings)? {
                 Some((learned, _)) => {
-                    let measured = format!("ranker:{}, on the file", learned.digest().short());
-                    (learned, measured)
+                    subject.name = format!("ranker:{}", learned.digest().short());
+                    subject.how = "what is promoted, on the file".to_owned();
+                    digests.insert("ranker".to_owned(), learned.digest());
+                    learned
                 }
                 None => {
                     warnings.push(format!(
                         "Nothing is learned: its probabilities are scores. Run `andon learn {}`.",
                         task.name
                     ));
-                    (
-                        Learned::default(),
-                        "the ranker of the binary, on the file".to_owned(),
-                    )
+                    subject.name = "default".to_owned();
+                    subject.how = "the ranker of the binary, on the file".to_owned();
+                    subject.calibrated = false;
+                    Learned::default()
                 }
             };
-            (
-                answer::evaluate(&bench.lesson(&cases), &learned, &clock),
-                measured,
-                warnings,
-            )
+            answer::evaluate(&bench.lesson(&cases), &learned, &clock)
         }
-        None => {
-            let (cases, warnings) = bench.cases(&bench.examples()?)?;
-            let evaluation = answer::cross_validate(&bench.lesson(&cases), &clock);
-            (
-                evaluation,
-                "learned, cross-validated in five folds".to_owned(),
-                warnings,
-            )
-        }
+        None => answer::cross_validate(&bench.lesson(&cases), &clock),
     };
-    Ok(Measured {
+    let evaluation = evaluation.with_context(|| format!("cannot measure '{}'", task.name))?;
+    let times = evaluation.graded.iter().map(|one| one.took.as_secs_f64());
+    let mean = times.sum::<f64>() / evaluation.n.max(1) as f64;
+    Ok(Report {
         task: task.name.clone(),
-        measured,
-        evaluation: evaluation.with_context(|| format!("cannot measure '{}'", task.name))?,
+        examples: Examples::of(&task.name, file, &examples),
+        cost: Cost {
+            mean_ms: 1000.0 * mean,
+            ..Cost::default()
+        },
+        measured: Subject { digests, ..subject },
         warnings,
+        figures: Figures::Answer(Box::new(AnswerFigures::of(evaluation, &examples))),
+        wrong: Vec::new(),
+        contradictions: Vec::new(),
+        comparison: None,
     })
 }

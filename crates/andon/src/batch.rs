@@ -1,5 +1,6 @@
 //! Tasks over every row of a table.
 
+pub(crate) mod documents;
 pub(crate) mod input;
 pub(crate) mod journal;
 pub(crate) mod output;
@@ -10,10 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use andon_runtime::{Error, Node};
+use andon_runtime::{Error, Node, Taken};
+use andon_store::{Page, RecordFilter};
 use andon_task::engine::Terms;
 use andon_task::mapping::Columns;
-use andon_task::run::NewRecord;
+use andon_task::run::{NewRecord, Record, StoredRun};
 use andon_task::task::{Class, Task};
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -26,6 +28,10 @@ use output::Form;
 
 /// Rows that are at work at once: while one waits for the disk, others compute.
 const AT_ONCE: usize = 8;
+/// The newest records among which those of an interrupted batch are looked for.
+const LOOKED_BACK: usize = 1_000;
+/// What names a batch in the metadata of its records.
+const BATCH: &str = "batch";
 
 /// What came of a batch.
 #[derive(Debug, Serialize)]
@@ -110,6 +116,9 @@ impl<'a> Batch<'a> {
         }
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (table, columns, tasks, name) = (&self.table, &self.columns, &self.tasks, &self.name);
+        let batch = self.journal.name.clone();
+        let known = known(node, &batch)?;
+        let (batch, known) = (batch.as_str(), &known);
         let journal = &mut self.journal;
         std::thread::scope(|scope| {
             let (made, receiver) = mpsc::sync_channel(2 * AT_ONCE);
@@ -120,8 +129,16 @@ impl<'a> Batch<'a> {
                         let Some(&row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) else {
                             return;
                         };
-                        let record = record(table, columns, (row, name));
-                        let outcome = perform(node, tasks, record);
+                        let outcome = match (known.get(&row), record(table, columns, (row, name))) {
+                            (Some(&id), _) => go_on(node, tasks, id),
+                            (None, Ok(mut record)) => {
+                                record.meta[BATCH] = batch.into();
+                                perform(node, tasks, record)
+                            }
+                            (None, Err(error)) => {
+                                Ok(vec![Made::Error(format!("{error:#}")); tasks.len()])
+                            }
+                        };
                         if made.send((row, outcome)).is_err() {
                             return;
                         }
@@ -181,43 +198,102 @@ impl<'a> Batch<'a> {
 }
 
 /// The record that a row is.
-fn record(table: &Table, columns: &Columns, (row, name): (usize, &str)) -> NewRecord {
+///
+/// # Errors
+/// If the row is a document that cannot be read.
+pub(crate) fn record(
+    table: &Table,
+    columns: &Columns,
+    (row, name): (usize, &str),
+) -> anyhow::Result<NewRecord> {
     let cells = &table.rows[row];
     let filled = |&column: &usize| Some(cells[column].trim()).filter(|cell| !cell.is_empty());
-    let text: Vec<&str> = columns.text.iter().filter_map(filled).collect();
     let mut meta = Map::new();
-    meta.insert("file".to_owned(), name.into());
-    meta.insert("row".to_owned(), (row + 1).into());
+    let text = match &table.folder {
+        Some(folder) => {
+            meta.insert(documents::FILE.to_owned(), cells[0].as_str().into());
+            meta.insert("row".to_owned(), (row + 1).into());
+            documents::text(&folder.join(&cells[0]))?
+        }
+        None => {
+            meta.insert("file".to_owned(), name.into());
+            meta.insert("row".to_owned(), (row + 1).into());
+            let text: Vec<&str> = columns.text.iter().filter_map(filled).collect();
+            text.join("\n")
+        }
+    };
     for &column in &columns.meta {
         meta.insert(table.columns[column].clone(), cells[column].as_str().into());
     }
-    NewRecord {
-        text: text.join("\n"),
+    Ok(NewRecord {
+        text,
         asset: columns.asset.as_ref().and_then(filled).map(str::to_owned),
         meta: Value::Object(meta),
-    }
+    })
+}
+
+/// The records that a batch has already though its journal does not say so: those at work
+/// when an earlier process ended. By row, with their numbers.
+fn known(node: &Node, batch: &str) -> anyhow::Result<BTreeMap<usize, i64>> {
+    let newest = Page {
+        before: None,
+        limit: LOOKED_BACK,
+    };
+    let records = node.records(&RecordFilter::default(), newest);
+    let records = records.context("cannot read the records")?;
+    let own = records.iter().filter(|record| record.meta[BATCH] == batch);
+    let row = |record: &Record| usize::try_from(record.meta["row"].as_u64()?.checked_sub(1)?).ok();
+    Ok(own
+        .filter_map(|record| Some((row(record)?, record.id)))
+        .collect())
+}
+
+/// What the tasks have made of a record that is kept already, and what they make of it now.
+fn go_on(node: &Node, tasks: &[&Task], id: i64) -> Result<Vec<Made>, Error> {
+    let runs = node.runs_of(id)?;
+    let made = tasks.iter().map(|task| {
+        let mut runs = runs.iter().rev();
+        match runs.find(|stored| stored.run.task == task.name) {
+            Some(stored) => Ok(Made::from(stored.clone())),
+            None => made_of(node, task, &node.recall(id)?),
+        }
+    });
+    made.collect()
 }
 
 /// What the tasks make of a record; an error is one that others would meet as well.
 fn perform(node: &Node, tasks: &[&Task], record: NewRecord) -> Result<Vec<Made>, Error> {
-    let refused = |error: Error| match error {
-        Error::Store(_) => Err(error),
-        error => Ok(Made::Error(error.to_string())),
-    };
     let taken = match node.take_in(record) {
         Ok(taken) => taken,
         Err(error) => return Ok(vec![refused(error)?; tasks.len()]),
     };
-    let run = |task: &&Task| match node.run(&task.name, &taken, &Terms::of(Class::Batch)) {
-        Ok(stored) => Ok(Made::Run {
+    let made = tasks.iter().map(|task| made_of(node, task, &taken));
+    made.collect()
+}
+
+fn made_of(node: &Node, task: &Task, taken: &Taken) -> Result<Made, Error> {
+    match node.run(&task.name, taken, &Terms::of(Class::Batch)) {
+        Ok(stored) => Ok(Made::from(stored)),
+        Err(error) => refused(error),
+    }
+}
+
+fn refused(error: Error) -> Result<Made, Error> {
+    match error {
+        Error::Store(_) => Err(error),
+        error => Ok(Made::Error(error.to_string())),
+    }
+}
+
+impl From<StoredRun> for Made {
+    fn from(stored: StoredRun) -> Self {
+        Self::Run {
             run: stored.id,
             answer: stored.run.answer,
             also: stored.run.also,
             probability: stored.run.probability,
             route: stored.run.route,
             reason: stored.run.reason,
-        }),
-        Err(error) => refused(error),
-    };
-    tasks.iter().map(run).collect()
+        }
+    }
 }

@@ -310,11 +310,13 @@ pub(crate) struct Run {
     /// The asset that the text is about.
     #[arg(long, value_name = "ID")]
     pub(crate) asset: Option<String>,
-    /// Run over each row of a table: csv, tsv, xlsx, xls, xlsb, ods, jsonl or txt. What is
-    /// interrupted goes on when the same is typed again.
-    #[arg(long = "in", value_name = "FILE", requires = "out", conflicts_with_all = ["text", "asset"])]
+    /// Run over a document (pdf, html, md, and txt for a task that extracts or summarises), over
+    /// all of a folder, or over each row of a table: csv, tsv, xlsx, xls, xlsb, ods, jsonl or
+    /// txt. For a task that summarises, a file is a period.
+    #[arg(long = "in", value_name = "PATH", conflicts_with_all = ["text"])]
     pub(crate) input: Option<PathBuf>,
-    /// Where the table with the answers goes: csv, xlsx or jsonl.
+    /// Where a table with the answers goes: csv, xlsx or jsonl; without it they are printed.
+    /// What is interrupted goes on when the same is typed again.
     #[arg(long, value_name = "FILE", requires = "input")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]

@@ -1,16 +1,52 @@
-//! Reads the files of manuals and procedures as text.
+//! Reads files as text: manuals and procedures, and documents that come in as records.
+
+use std::path::Path;
+use std::time::Duration;
 
 use andon_runtime::ReadDocument;
+
+use crate::batch::input::separator;
 
 pub(crate) mod pdf;
 
 /// Raised whenever the same file would give another text.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Wider than any line of a page: lines are cut into sentences later.
 const WIDTH: usize = 100_000;
 
 /// What reads Markdown, text, HTML, CSV and PDF files.
-pub(crate) struct Reader;
+pub(crate) struct Reader {
+    pdf: pdf::Bounds,
+}
+
+/// Reads the plant's own manuals, of thousands of pages.
+pub(crate) const MANUALS: Reader = Reader {
+    pdf: pdf::Bounds {
+        time: Duration::from_secs(180),
+        memory: 4 << 30,
+    },
+};
+
+/// Reads what anybody sends, of a few pages.
+pub(crate) const RECORDS: Reader = Reader {
+    pdf: pdf::Bounds {
+        time: Duration::from_secs(20),
+        memory: 1 << 30,
+    },
+};
+
+/// Whether a file is a document by its ending, rather than a table.
+pub(crate) fn is_document(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    let ending = ending.to_ascii_lowercase();
+    ["pdf", "md", "markdown", "html", "htm"].contains(&ending.as_str())
+}
+
+/// Whether a file is one of those that [`Reader`] reads as a text of its own.
+pub(crate) fn is_text(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    is_document(path) || ["txt", "text"].contains(&ending.to_ascii_lowercase().as_str())
+}
 
 impl ReadDocument for Reader {
     fn version(&self) -> u32 {
@@ -23,7 +59,7 @@ impl ReadDocument for Reader {
             "md" | "markdown" | "txt" | "text" => text(path, bytes),
             "csv" => table(path, bytes),
             "html" | "htm" => html(path, bytes),
-            "pdf" => pdf::read(path, bytes),
+            "pdf" => pdf::read(path, bytes, self.pdf),
             _ => Err(format!(
                 "'{path}' is none of Markdown, text, HTML, CSV and PDF: save it as one of them"
             )),
@@ -42,9 +78,11 @@ fn text(path: &str, bytes: &[u8]) -> Result<String, String> {
 fn table(path: &str, bytes: &[u8]) -> Result<String, String> {
     let source = text(path, bytes)?;
     let failed = |error: csv::Error| format!("'{path}' cannot be read as CSV ({error}): mend it");
+    let source = source.trim_start_matches('\u{feff}');
     let mut rows = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(source.trim_start_matches('\u{feff}').as_bytes());
+        .delimiter(separator(source))
+        .from_reader(source.as_bytes());
     let columns = rows.headers().map_err(failed)?.clone();
     let name = path
         .rsplit('/')
@@ -84,7 +122,7 @@ mod tests {
     #[test]
     fn html_keeps_headings_and_loses_scripts() {
         let page = b"<html><head><title>t</title><script>alert(1)</script></head><body><h2>Torque</h2><p>Take <b>25 N\xc2\xb7m</b>.</p><ul><li>One</li></ul></body></html>";
-        let text = Reader.read("manuals/a.html", page).expect("a page");
+        let text = MANUALS.read("manuals/a.html", page).expect("a page");
         assert!(text.contains("## Torque"), "{text}");
         assert!(text.contains("Take 25 N·m."), "{text}");
         assert!(text.contains("* One") && !text.contains("alert"), "{text}");
@@ -93,7 +131,7 @@ mod tests {
     #[test]
     fn rows_of_a_table_name_their_columns() {
         let table = b"Component,Cause\nFan,\"Worn, bent\"\n,\nPump,\n";
-        let text = Reader
+        let text = MANUALS
             .read("manuals/mining_fmea.csv", table)
             .expect("a table");
         let expected = "# mining fmea\n\n- Component: Fan | Cause: Worn, bent\n- Component: Pump\n";
@@ -103,7 +141,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named_with_a_remedy() {
         let check = |path: &str, bytes: &[u8], part: &str| {
-            let problem = Reader.read(path, bytes).expect_err("it is refused");
+            let problem = MANUALS.read(path, bytes).expect_err("it is refused");
             assert!(
                 problem.contains(path) && problem.contains(part),
                 "{problem}"

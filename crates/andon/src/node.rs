@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use crate::engine::{self, AdapterFile, Loader};
 use crate::progress::line;
 use crate::settings::Settings;
-use crate::{asking, clock, reach};
+use crate::{asking, clock, document, reach};
 
 /// Which models a node needs for what it is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,9 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             Some(reach) => node.with_reach(reach),
             None => node,
         };
-        let node = node.with_rankers(asking::rankers(&settings.state));
+        let node = node
+            .with_rankers(asking::rankers(&settings.state))
+            .with_documents(Arc::new(document::RECORDS));
         let asks = |name: &&str| {
             let task = node.plant().tasks.get(*name);
             task.is_some_and(|task| task.kind == Kind::Answer)

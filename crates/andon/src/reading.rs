@@ -1,5 +1,6 @@
 //! Tasks that extract: from examples to a reader that serves, and what it is worth.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,6 +8,7 @@ use std::time::Instant;
 use andon_learn::extract::{Extraction, Graded, LearntReader, figures, grade_reader, learn_reader};
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Outcome, Verdict};
+use andon_learn::report::{self, Cost, Examples, ExtractFigures, Report, Subject};
 use andon_store::Kind;
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
@@ -40,19 +42,6 @@ pub(crate) struct LearnedReader {
     pub(crate) evaluation: Extraction,
     /// How long it took.
     pub(crate) took_s: f64,
-}
-
-/// Figures of a task that extracts.
-#[derive(Debug, Serialize)]
-pub(crate) struct Measured {
-    task: String,
-    /// How it was measured, in a sentence.
-    how: &'static str,
-    #[serde(flatten)]
-    figures: Extraction,
-    /// The reader; `None` where each part was read by one of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reader: Option<Digest>,
 }
 
 /// Trains a reader on the plant's examples and people's answers, and promotes it if it may be.
@@ -105,10 +94,11 @@ pub(crate) fn measure(
     plant: &Plant,
     (task, schema): (&Task, &Schema),
     file: Option<&Path>,
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<Report> {
     let began = Instant::now();
     let encoder = Loader::new(settings).encoder(&plant.settings.encoder)?;
-    let measured = match file {
+    let mut digests = BTreeMap::from([("schema".to_owned(), schema.digest())]);
+    let (name, how, examples, graded): (_, _, _, Vec<Graded>) = match file {
         Some(path) => {
             let examples = read(path, schema)?;
             let promoted = node::store(&settings.state)?.promoted(&task.name)?;
@@ -129,27 +119,43 @@ pub(crate) fn measure(
                 .map(|e| (e.input.as_str(), &e.expected))
                 .collect();
             let graded = grade_reader(&reader, &pairs, &encoder, &|| began.elapsed())?;
-            ("the promoted reader on the file", graded, Some(digest))
+            digests.insert("reader".to_owned(), digest);
+            let name = format!("reader:{}", digest.short());
+            (name, "the promoted reader, on the file", examples, graded)
         }
         None => {
             let examples = examples(settings, plant, task, schema)?;
             let (learnt, _) = train(&began, (task, schema), &examples, &encoder)?;
-            (
-                "cross-validated on the plant's examples",
-                learnt.held_out,
-                None,
-            )
+            let how = "cross-validated on the plant's examples";
+            ("learn".to_owned(), how, examples, learnt.held_out)
         }
     };
-    let (how, graded, reader): (_, Vec<Graded>, _) = measured;
     let fields = fields(schema, task)?;
-    let (figures, _) = figures(&fields, &graded, task.accept)
+    let found = figures(&fields, &graded, task.accept)
         .with_context(|| format!("'{}' has no examples to measure on", task.name))?;
-    Ok(Measured {
+    let mean = graded.iter().map(|one| one.took.as_secs_f64()).sum::<f64>() / graded.len() as f64;
+    Ok(Report {
         task: task.name.clone(),
-        how,
-        figures,
-        reader,
+        examples: Examples::of(&task.name, file, &examples),
+        cost: Cost {
+            mean_ms: 1000.0 * mean,
+            ..Cost::default()
+        },
+        measured: Subject {
+            name,
+            how: how.to_owned(),
+            calibrated: true,
+            digests,
+        },
+        warnings: crate::command::few(examples.len()),
+        figures: report::Figures::Extract(Box::new(ExtractFigures::of(
+            found,
+            &fields,
+            (&examples, &graded),
+        ))),
+        wrong: Vec::new(),
+        contradictions: Vec::new(),
+        comparison: None,
     })
 }
 
@@ -258,11 +264,4 @@ pub(crate) fn shown(figures: &Extraction) -> String {
         text.push_str(&format!("\n    {path}: {}", percent(right)));
     }
     text
-}
-
-impl Measured {
-    /// As a person reads it.
-    pub(crate) fn human(&self) -> String {
-        format!("{}: {}\n{}", self.task, self.how, shown(&self.figures))
-    }
 }

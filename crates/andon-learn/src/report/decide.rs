@@ -148,7 +148,7 @@ fn languages(evaluation: &Evaluation) -> Option<Section> {
     })
 }
 
-fn reliability(report: &Report, evaluation: &Evaluation) -> Section {
+pub(super) fn reliability(report: &Report, evaluation: &Evaluation) -> Section {
     let word = word(report);
     let mut table = Table::of(&["ANSWERS#", "MEAN CONFIDENCE#", "ACCURACY#", "95 % INTERVAL"]);
     for bin in &evaluation.reliability {
@@ -176,7 +176,7 @@ fn reliability(report: &Report, evaluation: &Evaluation) -> Section {
     }
 }
 
-fn selective(report: &Report, evaluation: &Evaluation) -> Section {
+pub(super) fn selective(report: &Report, evaluation: &Evaluation) -> Section {
     let word = word(report);
     let mut table = Table::of(&[
         "ERROR AT MOST#",

@@ -1,14 +1,18 @@
 //! `/api/tasks/{task}/runs` and `/api/runs`.
 
+use andon_runtime::{Node, Taken};
 use andon_store::RunFilter;
 use andon_task::route::Route;
 use andon_task::run::NewRecord;
 use andon_task::task::Class;
 use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::live;
 use super::records::page;
 use super::view::RunView;
 use crate::access::Caller;
@@ -17,6 +21,7 @@ use crate::asked::Asked;
 use crate::error::ApiError;
 use crate::extract::{Body, Path, Query, Reply};
 use crate::gate::Presence;
+use crate::openai::generation::Answered;
 
 /// What to run a task over: a new text, or a record that is kept already.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,6 +29,8 @@ use crate::gate::Presence;
 pub(crate) struct RunRequest {
     /// A new text, kept as a record; at most 64 KiB.
     input: Option<String>,
+    /// A file instead of `input`, whose text is kept as a record.
+    document: Option<DocumentRequest>,
     /// The asset that the text is about, an id of the register.
     asset: Option<String>,
     /// Whatever else is to be kept with the text: an object.
@@ -31,6 +38,62 @@ pub(crate) struct RunRequest {
     meta: Value,
     /// The number of a record, instead of `input`.
     record: Option<i64>,
+    /// With `true` the answer comes as server-sent events: `record` once the text is on disk,
+    /// `sentence` for each sentence of a summary and `text` for what a language model writes,
+    /// both provisional, and `run` with the run, once it is on disk; or `error`.
+    #[serde(default)]
+    stream: bool,
+}
+
+/// A file whose text is read here.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DocumentRequest {
+    /// Its name; the ending says what it is: `pdf`, `html`, `md` or `txt`.
+    name: String,
+    /// Its bytes, in base64.
+    content: String,
+}
+
+impl RunRequest {
+    /// The record that the task is run over.
+    fn take_in(self, node: &Node) -> Result<Taken, ApiError> {
+        let one = "give one of input, a text, document, a file, or record, a number";
+        let (text, file) = match (self.input, self.document, self.record) {
+            (Some(text), None, None) => (text, None),
+            (None, Some(document), None) => {
+                let bytes = STANDARD.decode(&document.content).map_err(|_| {
+                    let message = "the content is not base64: encode the file's bytes";
+                    ApiError::invalid("document.content", message)
+                })?;
+                (
+                    node.read_document(&document.name, &bytes)?,
+                    Some(document.name),
+                )
+            }
+            (None, None, Some(id)) => {
+                if self.asset.is_some() || !self.meta.is_null() {
+                    let message = "asset and meta belong to a new input, not to a record";
+                    return Err(ApiError::invalid("record", message));
+                }
+                return Ok(node.recall(id)?);
+            }
+            _ => return Err(ApiError::invalid("input", one)),
+        };
+        let meta = match (self.meta, file) {
+            (Value::Null, Some(file)) => json!({ "file": file }),
+            (Value::Object(mut meta), Some(file)) => {
+                meta.entry("file").or_insert_with(|| file.into());
+                Value::Object(meta)
+            }
+            (meta, _) => meta,
+        };
+        Ok(node.take_in(NewRecord {
+            text,
+            asset: self.asset,
+            meta,
+        })?)
+    }
 }
 
 /// The right answer of a run, as a person gives it.
@@ -93,36 +156,24 @@ pub(crate) struct RunQuery {
 /// Runs a task over a text or a record. The run is on disk before it is answered.
 /// The request has the class of the task's file, if its headers name none. The
 /// times of the classes are what the node aims at: a run is refused or ended for
-/// time only by a deadline that the request gives.
+/// time only by a deadline that the request gives. With `stream` it is told as it is made.
 pub(crate) async fn create(
     State(app): State<App>,
     Path(TaskName { task }): Path<TaskName>,
     asked: Asked,
     Body(request): Body<RunRequest>,
-) -> Result<Reply<RunView>, ApiError> {
+) -> Result<Answered<RunView>, ApiError> {
     let asked = asked.or(Some(app.node.task(&task)?.deadline));
+    if request.stream {
+        return live::streamed(&app, (task, asked), |node| request.take_in(node)).await;
+    }
     let presence = Presence::new();
     let terms = asked.terms(presence.departure());
-    app.work(asked.class(), move |node| {
-        let taken = match (request.input, request.record) {
-            (Some(text), None) => node.take_in(NewRecord {
-                text,
-                asset: request.asset,
-                meta: request.meta,
-            })?,
-            (None, Some(_)) if request.asset.is_some() || !request.meta.is_null() => {
-                let message = "asset and meta belong to a new input, not to a record";
-                return Err(ApiError::invalid("record", message));
-            }
-            (None, Some(id)) => node.recall(id)?,
-            _ => {
-                let message = "give either input, a text, or record, a number";
-                return Err(ApiError::invalid("input", message));
-            }
-        };
-        Ok(Reply(node.run(&task, &taken, &terms)?.into()))
-    })
-    .await
+    let run = app.work(asked.class(), move |node| {
+        let taken = request.take_in(node)?;
+        Ok(RunView::from(node.run(&task, &taken, &terms)?))
+    });
+    Ok(Answered::Whole(Box::new(run.await?)))
 }
 
 /// Lists runs, newest first.

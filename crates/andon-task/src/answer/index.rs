@@ -38,6 +38,9 @@ pub struct Vectors {
     pub passages: Vec<Vector>,
     /// Of the headings, in the order of the sections.
     pub headings: Vec<Vector>,
+    /// What the encoder read for each of both, as the first bytes of its digest: what is read
+    /// again has its vector.
+    pub read: Vec<u64>,
 }
 
 impl Vectors {

@@ -92,7 +92,7 @@ const CORRECTIVE: [&str; 16] = [
     "fault",
     "failure",
 ];
-const HIGH_WORDS: [&str; 14] = [
+const HIGH_WORDS: [&str; 19] = [
     "high",
     "highest",
     "critical",
@@ -105,6 +105,11 @@ const HIGH_WORDS: [&str; 14] = [
     "alta",
     "critica",
     "crítica",
+    "critico",
+    "crítico",
+    "muyalta",
+    "severe",
+    "fatal",
     "urgente",
     "true",
 ];

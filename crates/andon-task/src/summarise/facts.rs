@@ -28,6 +28,9 @@ pub struct Facts {
     pub high_priority: Vec<String>,
     /// Records that say that they are open.
     pub open: Vec<String>,
+    /// Older records that are still open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub carried_over: Vec<String>,
     /// What lasted, by description.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub durations: Vec<Duration>,
@@ -114,6 +117,9 @@ impl Facts {
             last_event: time(last),
             high_priority: ids(&|event| event.priority == Priority::High),
             open: ids(&|event| event.status == Status::Open),
+            carried_over: (period.carried.iter())
+                .map(|event| event.id.clone())
+                .collect(),
             durations: durations(events),
             readings: readings(events),
             previous: period.before.as_deref().map(|before| Before {

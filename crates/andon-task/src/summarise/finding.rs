@@ -277,6 +277,14 @@ impl Teller<'_> {
     }
 
     fn open(&mut self) {
+        for event in &self.period.carried {
+            let urgent = match event.priority {
+                Priority::High => ", high priority",
+                Priority::Ordinary => "",
+            };
+            let text = format!("Open from before{urgent}: {}.", said(event));
+            self.tell(Section::WhatIsOpen, text, vec![event.id.clone()]);
+        }
         for id in &self.facts.open {
             let event = self.period.events.iter().find(|event| event.id == *id);
             if let Some(event) = event {
@@ -284,7 +292,7 @@ impl Teller<'_> {
                 self.tell(Section::WhatIsOpen, text, vec![id.clone()]);
             }
         }
-        if self.facts.open.is_empty() {
+        if self.facts.open.is_empty() && self.period.carried.is_empty() {
             let known = self
                 .period
                 .events

@@ -8,6 +8,9 @@ use super::field::{DESCRIPTION, Fields, ID, LISTS, TIME, VALUE, plain, text};
 /// Records are read up to this many: a period is no archive.
 const MOST: usize = 20_000;
 
+/// The names of a list of older records that are still open.
+const CARRIED: [&str; 4] = ["carriedover", "openbefore", "stillopen", "backlog"];
+
 /// The records of a shift, a line or a week.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Period {
@@ -17,6 +20,9 @@ pub struct Period {
     pub events: Vec<Event>,
     /// Those of the period before, where they are given.
     pub before: Option<Vec<Event>>,
+    /// Older records that are still open, where they are given: they did not happen in the
+    /// period, but whoever takes over has them.
+    pub carried: Vec<Event>,
     /// What is odd about the records.
     pub oddities: Vec<String>,
 }
@@ -87,6 +93,11 @@ impl Period {
                         (None, value) if own == "previous" || own == "before" => {
                             let before = Self::of(value)?;
                             period.before = Some(before.once().events);
+                        }
+                        (None, Value::Array(records)) if CARRIED.contains(&own.as_str()) => {
+                            let mut older = Self::default();
+                            older.take(name, "RECORD", records)?;
+                            period.carried = older.once().events;
                         }
                         _ => {
                             let shown = text(value).map(|text| (name.clone(), text));

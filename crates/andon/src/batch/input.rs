@@ -1,7 +1,7 @@
 //! Tables that people have: CSV with any of the usual separators, spreadsheets, JSON lines,
 //! lines of text.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use andon_task::digest::Digest;
 use anyhow::{Context, bail};
@@ -19,6 +19,8 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<String>>,
     /// The digest of the file.
     pub(crate) digest: Digest,
+    /// Where the rows are files: the folder that they are in.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Table {
@@ -59,6 +61,7 @@ impl Table {
             columns,
             rows,
             digest,
+            folder: None,
         })
     }
 }
@@ -76,13 +79,17 @@ fn text(bytes: &[u8]) -> anyhow::Result<&str> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// CSV; what separates the cells is what the first line has most of.
-fn separated(text: &str) -> anyhow::Result<Cells> {
+/// What separates the cells of a CSV file: what its first line has most of.
+pub(crate) fn separator(text: &str) -> u8 {
     let first = text.lines().next().unwrap_or_default();
     let count = |separator: &u8| first.bytes().filter(|byte| byte == separator).count();
-    let separator = [b';', b'\t', b'|', b','].into_iter().max_by_key(count);
+    let most = [b';', b'\t', b'|', b','].into_iter().max_by_key(count);
+    most.unwrap_or(b',')
+}
+
+fn separated(text: &str) -> anyhow::Result<Cells> {
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(separator.unwrap_or(b','))
+        .delimiter(separator(text))
         .from_reader(text.as_bytes());
     let own = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
     let columns = own(reader.headers().context("the first line")?);

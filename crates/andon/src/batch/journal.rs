@@ -28,6 +28,14 @@ pub(crate) struct Key {
     pub(crate) columns: (Vec<usize>, Option<usize>, Vec<usize>),
 }
 
+/// The first line: what the batch is, and a name that no other batch has.
+#[derive(Debug, Serialize, Deserialize)]
+struct Heading {
+    #[serde(flatten)]
+    key: Key,
+    name: String,
+}
+
 /// What a task made of a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,6 +71,8 @@ struct Done {
 pub(crate) struct Journal {
     file: File,
     path: PathBuf,
+    /// The name of the batch: its records have it.
+    pub(crate) name: String,
     /// What is done, by row.
     pub(crate) done: BTreeMap<usize, Vec<Made>>,
 }
@@ -95,16 +105,26 @@ impl Journal {
                 }
             }
         }
-        let (whole, done) = read(&file, key).with_context(|| format!("in '{shown}'"))?;
+        let (whole, name, done) = read(&file, key).with_context(|| format!("in '{shown}'"))?;
         // A line that was being written when the process ended is written anew.
         file.set_len(whole)?;
         file.seek(SeekFrom::Start(whole))?;
-        if whole == 0 {
-            write(&mut file, key).with_context(|| format!("cannot write '{shown}'"))?;
-        }
+        let name = match name {
+            Some(name) => name,
+            None => {
+                let mut bytes = [0; 8];
+                getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+                let name = format!("{:016x}", u64::from_be_bytes(bytes));
+                let (key, name) = (key.clone(), name);
+                let heading = Heading { key, name };
+                write(&mut file, &heading).with_context(|| format!("cannot write '{shown}'"))?;
+                heading.name
+            }
+        };
         Ok(Self {
             file,
             path: path.to_owned(),
+            name,
             done,
         })
     }
@@ -131,26 +151,30 @@ fn write(file: &mut File, line: &impl Serialize) -> anyhow::Result<()> {
     Ok(file.write_all(&bytes)?)
 }
 
-/// How many bytes of whole lines there are, and what they hold.
-fn read(file: &File, key: &Key) -> anyhow::Result<(u64, BTreeMap<usize, Vec<Made>>)> {
+/// What is done, by row.
+type RowsDone = BTreeMap<usize, Vec<Made>>;
+
+/// How many bytes of whole lines there are, the name of the batch, and what is done.
+fn read(file: &File, key: &Key) -> anyhow::Result<(u64, Option<String>, RowsDone)> {
     let mut reader = BufReader::new(file);
-    let (mut whole, mut done) = (0, BTreeMap::new());
+    let (mut whole, mut name, mut done) = (0, None, BTreeMap::new());
     let mut line = String::new();
     loop {
         line.clear();
         let bytes = reader.read_line(&mut line)?;
         if !line.ends_with('\n') {
-            return Ok((whole, done));
+            return Ok((whole, name, done));
         }
         match whole {
             0 => {
-                let found: Key = serde_json::from_str(&line)
+                let found: Heading = serde_json::from_str(&line)
                     .context("it is no journal of a batch: remove it, or name another `--out`")?;
-                if found != *key {
+                if found.key != *key {
                     bail!(
                         "it is of another batch (another file, other columns or tasks): remove it, or name another `--out`"
                     );
                 }
+                name = Some(found.name);
             }
             _ => {
                 let of: Done = serde_json::from_str(&line)

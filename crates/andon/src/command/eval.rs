@@ -73,31 +73,23 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
             )
         }
         Kind::Answer => {
-            without_page(typed)?;
-            let measured = asking::measure(settings, &plant, task, typed.examples.as_deref())?;
-            settings.output.print(&measured, |measured| {
-                let mut text = format!("{}{}", answers(&measured.evaluation), measured.measured);
-                for warning in &measured.warnings {
-                    text.push_str(&format!("\n{warning}"));
-                }
-                text
-            })?;
-            Ok(ExitCode::SUCCESS)
+            let page = typed.report.as_deref().map(Page::reserve).transpose()?;
+            let examples = typed.examples.as_deref();
+            show(
+                settings,
+                page,
+                &asking::measure(settings, &plant, task, examples)?,
+            )
         }
         Kind::Extract(schema) => {
-            without_page(typed)?;
-            let file = typed.examples.as_deref();
-            let measured = reading::measure(settings, &plant, (task, schema), file)?;
-            settings.output.print(&measured, reading::Measured::human)?;
-            Ok(ExitCode::SUCCESS)
+            let page = typed.report.as_deref().map(Page::reserve).transpose()?;
+            let examples = typed.examples.as_deref();
+            show(
+                settings,
+                page,
+                &reading::measure(settings, &plant, (task, schema), examples)?,
+            )
         }
-    }
-}
-
-fn without_page(typed: &Eval) -> anyhow::Result<()> {
-    match &typed.report {
-        None => Ok(()),
-        Some(_) => bail!("there is no page for a task of this kind: leave out `--report`"),
     }
 }
 
@@ -149,7 +141,7 @@ fn show(settings: &Settings, page: Option<Page>, report: &Report) -> anyhow::Res
 }
 
 /// What is to be said where there are few examples.
-fn few(n: usize) -> Vec<String> {
+pub(crate) fn few(n: usize) -> Vec<String> {
     match n {
         FEW.. => Vec::new(),
         1 => vec!["There is one example: its figures say nothing of others.".to_owned()],

@@ -21,7 +21,7 @@ mod run;
 mod summarise;
 mod up;
 
-pub(crate) use eval::{Contender, Whom};
+pub(crate) use eval::{Contender, Whom, few};
 
 use std::path::Path;
 use std::process::ExitCode;

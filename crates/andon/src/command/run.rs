@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use andon_runtime::Error;
 use andon_server::RunView;
 use andon_task::engine::Terms;
-use andon_task::mapping::Mapping;
 use andon_task::plant::Plant;
 use andon_task::run::{Answerer, Evidence, NewRecord};
 use andon_task::summarise::Period;
@@ -16,13 +15,14 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::batch::Batch;
-use crate::batch::input::Table;
 use crate::cli::Run;
 use crate::node::{self, Needs};
 use crate::output;
 use crate::plant;
 use crate::progress::line;
 use crate::settings::Settings;
+
+mod source;
 
 /// The longest line that is read; a record holds less.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -33,9 +33,13 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
     if let (Some(input), Some(out)) = (&typed.input, &typed.out) {
         return over_table(settings, &plant, &typed, (input, out));
     }
-    super::task(&plant, &typed.task)?;
+    let task = super::task(&plant, &typed.task)?;
+    let given = match &typed.input {
+        Some(input) => Some(source::records(&plant, task, &typed, input)?),
+        None => None,
+    };
     let text = typed.text.filter(|text| text != "-");
-    if text.is_none() && std::io::stdin().is_terminal() {
+    if given.is_none() && text.is_none() && std::io::stdin().is_terminal() {
         bail!("there is no text: give it after the task, or a line each on standard input");
     }
     let mut node = node::open(settings, plant.clone(), Needs::Tasks(&[&typed.task]))?;
@@ -47,12 +51,7 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
     }
     let terms = Terms::of(node.task(&typed.task)?.deadline);
     let of_periods = matches!(node.task(&typed.task)?.kind, Kind::Summarise);
-    let mut answer = |text: String| {
-        let record = NewRecord {
-            text,
-            asset: typed.asset.clone(),
-            ..NewRecord::default()
-        };
+    let mut perform = |record: NewRecord| {
         let taken = node.take_in(record)?;
         let run = match node.run(&typed.task, &taken, &terms) {
             // A note that is too long for the head.
@@ -63,6 +62,19 @@ pub(super) fn run(settings: &Settings, typed: Run) -> anyhow::Result<ExitCode> {
             run => run,
         };
         settings.output.print(&RunView::from(run?), human)
+    };
+    if let Some(records) = given {
+        for (name, record) in records {
+            perform(record).with_context(|| format!("in {name}"))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut answer = |text: String| {
+        perform(NewRecord {
+            text,
+            asset: typed.asset.clone(),
+            ..NewRecord::default()
+        })
     };
     match text {
         Some(text) => answer(text)?,
@@ -107,26 +119,7 @@ fn over_table(
         }
         tasks.push(task);
     }
-    let mapping = match &typed.columns.mapping {
-        Some(name) => plant.mappings.get(name).cloned().with_context(|| {
-            let known: Vec<&str> = plant.mappings.keys().map(String::as_str).collect();
-            match known[..] {
-                [] => format!("the plant has no mappings: add mappings/{name}.toml"),
-                _ => format!(
-                    "the plant has no mapping '{name}': it has {}",
-                    known.join(", ")
-                ),
-            }
-        })?,
-        None => Mapping {
-            text: typed.columns.text.clone(),
-            asset: typed.columns.asset.clone(),
-            meta: typed.columns.meta.clone(),
-        },
-    };
-    let table = Table::read(input, typed.columns.sheet.as_deref())?;
-    let columns = mapping.place(&table.columns);
-    let columns = columns.with_context(|| format!("in '{}'", input.display()))?;
+    let (table, columns) = source::table(plant, typed, (input, &tasks))?;
     let name = input.file_name().unwrap_or_default().to_string_lossy();
     let batch = Batch::prepare((table, name.into_owned()), columns, tasks, out)?;
     let node = node::open(settings, plant.clone(), Needs::Tasks(&names))?;

@@ -12,23 +12,29 @@ use pdf_extract::Document;
 /// The hidden verb under which the binary reads a PDF.
 pub(crate) const VERB: &str = "read-pdf";
 
-/// The longest that a file may take: some pages in a millisecond, so thousands fit.
-const TIME: Duration = Duration::from_secs(180);
-/// The memory of the process.
-#[cfg(unix)]
-const MEMORY: u64 = 4 << 30;
+/// What a file may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The longest that its process may run.
+    pub(crate) time: Duration,
+    /// The memory of the process, in bytes.
+    pub(crate) memory: u64,
+}
+
 /// No text is longer, in bytes.
 const LONGEST: u64 = 64 << 20;
 /// What the process writes of an encrypted file.
 const ENCRYPTED: &str = "encrypted";
 
 /// The text of a PDF, its pages parted by form feeds.
-pub(crate) fn read(path: &str, bytes: &[u8]) -> Result<String, String> {
+pub(crate) fn read(path: &str, bytes: &[u8], bounds: Bounds) -> Result<String, String> {
     let cannot_start = |error: std::io::Error| {
         format!("'{path}' is not read, since no process can be started for it ({error}): try again")
     };
     let program = std::env::current_exe().map_err(cannot_start)?;
-    read_with(Command::new(program).arg(VERB), path, bytes, TIME)
+    let memory = bounds.memory.to_string();
+    let mut command = Command::new(program);
+    read_with(command.args([VERB, &memory]), path, bytes, bounds.time)
 }
 
 fn read_with(
@@ -125,10 +131,13 @@ fn read_with(
     Ok(text)
 }
 
-/// What the process does: a PDF on standard input, its text on standard output.
+/// What the process does, in as much memory as its argument says: a PDF on standard input,
+/// its text on standard output.
 pub(crate) fn serve() -> ExitCode {
     #[cfg(unix)]
-    rlimit::setrlimit(rlimit::Resource::AS, MEMORY, MEMORY).ok();
+    if let Some(memory) = std::env::args().nth(2).and_then(|bytes| bytes.parse().ok()) {
+        rlimit::setrlimit(rlimit::Resource::AS, memory, memory).ok();
+    }
     let mut bytes = Vec::new();
     let text = std::io::stdin()
         .read_to_end(&mut bytes)

@@ -11,7 +11,7 @@ const TASK: &str = "name = \"ask\"\nkind = \"answer\"\ninstructions = \"Answer.\
 const MANUAL: &str = "---\ntitle: Filler manual\nrevision: C\n---\n# Tightening torques\n\nThe bolts of the valve block take 25 N·m.\n\n# Cleaning\n\nRinse the nozzles with caustic every night.\n";
 
 /// A PDF of one page with a line of text, or of none; its table of objects is right.
-fn pdf(text: Option<&str>) -> Vec<u8> {
+pub(crate) fn pdf(text: Option<&str>) -> Vec<u8> {
     let draw = text.map_or(String::new(), |text| {
         format!("BT /F1 12 Tf 72 720 Td ({text}) Tj ET")
     });

@@ -7,6 +7,7 @@ mod command;
 mod cycle;
 mod damage;
 mod departures;
+mod documents;
 mod import;
 mod models;
 mod node;

@@ -15,7 +15,7 @@ const SCHEMA: &str = r#"{"type": "object", "properties": {
 
 const TASK: &str = "name = \"slip\"\nkind = \"extract\"\ninstructions = \"Extract the slip.\"\nschema = \"schemas/slip.json\"\n";
 
-fn example(number: usize) -> (String, Value) {
+pub(crate) fn example(number: usize) -> (String, Value) {
     let parts = ["seal kit", "oil filter", "v-belt"];
     let (part, other) = (parts[number % 3], parts[(number + 1) % 3]);
     let (quantity, total) = (3 + number, number as f64 * 12.25 + 40.0);
@@ -33,7 +33,7 @@ fn example(number: usize) -> (String, Value) {
     )
 }
 
-fn lines(range: std::ops::Range<usize>) -> String {
+pub(crate) fn lines(range: std::ops::Range<usize>) -> String {
     let line = |number| {
         let (input, expected) = example(number);
         format!("{}\n", json!({"input": input, "expected": expected}))
@@ -42,7 +42,7 @@ fn lines(range: std::ops::Range<usize>) -> String {
 }
 
 /// The folder of a plant with one task that extracts.
-fn plant(home: &Home, examples: &str) -> String {
+pub(crate) fn plant(home: &Home, examples: &str) -> String {
     let plant = home.beside("forms");
     for (path, content) in [
         ("tasks/slip.toml", TASK),
@@ -96,6 +96,15 @@ fn a_reader_is_learned_measured_and_run() {
         );
     }
     assert!(measured["p50_ms"].as_f64() > Some(0.0));
+    assert_eq!(measured["measured"]["digests"]["reader"], learned["reader"]);
+    let page = home.beside("page.html");
+    let shown = page.to_str().expect("UTF-8");
+    let shown = [&arguments[..6], &["--report", shown]].concat();
+    run(&home, &shown, b"").succeeded();
+    let page = fs::read_to_string(page).expect("a page");
+    for part in ["positions[].quantity", "Reliability", "Risk and coverage"] {
+        assert!(page.contains(part), "'{part}' is not in {page}");
+    }
 
     let (text, expected) = example(77);
     let answered = parsed(&run(

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::models::{command, run};
 use crate::node::{Ended, Home};
+use crate::up::Up;
 
 /// A table of so many notes in a file of this name beside the home.
 fn table(home: &Home, name: &str, rows: usize) -> String {
@@ -81,6 +82,17 @@ fn each_row_is_answered_once_whenever_the_batch_is_ended() {
         let label = ["leak", "noise", "heat"][row % 3];
         assert!(line.contains(&format!(",x,{label},")), "{line}");
     }
+    // No row was taken in twice, those at work when the first process ended neither.
+    let node = Up::start(
+        &home,
+        command(&home, &["up", "--listen", "127.0.0.1:0", "--json"]),
+    );
+    for (list, count) in [("records", 400), ("runs", 400)] {
+        let listed = node.get(&format!("/api/{list}?limit=1000"));
+        let items = listed[list].as_array().expect("a list");
+        assert_eq!(items.len(), count, "{list}");
+    }
+    drop(node);
     // What is there is not overwritten.
     run(&home, &arguments, b"").failed(&["is there already"]);
 }

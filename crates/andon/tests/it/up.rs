@@ -136,6 +136,13 @@ impl Up {
         fs::read_to_string(&self.log).expect("the log")
     }
 
+    /// The object that a path shows.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let mut answer = self.agent.get(self.url(path)).call().expect("up");
+        let text = answer.body_mut().read_to_string().expect("text");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
     fn metrics(&self) -> String {
         let mut answer = self.agent.get(self.url("/metrics")).call().expect("up");
         answer.body_mut().read_to_string().expect("text")
@@ -248,4 +255,35 @@ pub(crate) fn first_event(stream: &mut TcpStream) -> String {
         }
     }
     String::from_utf8(text).expect("UTF-8")
+}
+
+impl Up {
+    /// A streamed answer, whole: its status line and headers, and its events.
+    pub(crate) fn stream(&self, path: &str, body: &Value) -> (String, Vec<(String, Value)>) {
+        let mut stream = self.open(path, body);
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .expect("a timeout");
+        let mut text = String::new();
+        let mut piece = [0; 4096];
+        // The connection stays open: the last chunk has no bytes.
+        while !text.ends_with("\r\n0\r\n\r\n") {
+            let count = stream.read(&mut piece).expect("the answer goes on");
+            assert!(count > 0, "the answer ends: {text}");
+            text.push_str(&String::from_utf8_lossy(&piece[..count]));
+        }
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        let mut events = Vec::new();
+        let (mut name, mut data) = (String::new(), None);
+        for line in body.lines() {
+            if let Some(event) = line.strip_prefix("event: ") {
+                name = event.to_owned();
+            } else if let Some(text) = line.strip_prefix("data: ") {
+                data = Some(serde_json::from_str(text).expect("JSON"));
+            } else if let (true, Some(data)) = (line.is_empty(), data.take()) {
+                events.push((std::mem::take(&mut name), data));
+            }
+        }
+        (head.to_owned(), events)
+    }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use andon_learn::report::{
     Cost, Examples, Figures, Report, Subject, SummariseFigures, Summary, Told,
 };
-use andon_task::digest::Digest;
 use andon_task::engine::Terms;
 use andon_task::example::Example;
 use andon_task::plant::Plant;
@@ -61,20 +60,10 @@ pub(super) fn measure(
         )
     })?;
     let mean = times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64;
-    let expected: Vec<String> = examples.iter().map(|e| e.expected.to_string()).collect();
-    let parts = examples.iter().zip(&expected);
-    let parts =
-        parts.flat_map(|(example, expected)| [example.input.as_bytes(), expected.as_bytes()]);
     let model = node.language_model().map(|model| model.model().clone());
     Ok(Report {
         task: task.name.clone(),
-        examples: Examples {
-            source: match &typed.examples {
-                Some(path) => path.display().to_string(),
-                None => format!("the plant's examples of {}", task.name),
-            },
-            digest: Digest::of_parts(parts),
-        },
+        examples: Examples::of(&task.name, typed.examples.as_deref(), &examples),
         cost: Cost {
             mean_ms: 1000.0 * mean,
             ..Cost::default()
@@ -108,7 +97,8 @@ fn told(period: &Period, answer: &Value, worded: usize, example: &Example) -> To
         let is_named = |event: &&Event| {
             named.is_some_and(|named| named.iter().any(|id| id.as_str() == Some(&event.id)))
         };
-        period.events.iter().filter(is_named).collect()
+        let all = period.events.iter().chain(&period.carried);
+        all.filter(is_named).collect()
     };
     let unsupported = sentences.iter().map(|sentence| {
         let text = sentence["text"].as_str().unwrap_or_default();
