@@ -88,7 +88,7 @@ fn each_row_is_answered_once_whenever_the_batch_is_ended() {
         command(&home, &["up", "--listen", "127.0.0.1:0", "--json"]),
     );
     for (list, count) in [("records", 400), ("runs", 400)] {
-        let listed = node.get(&format!("/api/{list}?limit=1000"));
+        let listed = node.get(&format!("/api/{list}?limit=1000")).body;
         let items = listed[list].as_array().expect("a list");
         assert_eq!(items.len(), count, "{list}");
     }

@@ -136,13 +136,6 @@ impl Up {
         fs::read_to_string(&self.log).expect("the log")
     }
 
-    /// The object that a path shows.
-    pub(crate) fn get(&self, path: &str) -> Value {
-        let mut answer = self.agent.get(self.url(path)).call().expect("up");
-        let text = answer.body_mut().read_to_string().expect("text");
-        serde_json::from_str(&text).expect("JSON")
-    }
-
     fn metrics(&self) -> String {
         let mut answer = self.agent.get(self.url("/metrics")).call().expect("up");
         answer.body_mut().read_to_string().expect("text")
