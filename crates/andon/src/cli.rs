@@ -1,6 +1,7 @@
 //! The command line, as it is typed.
 
 mod egress;
+mod eval;
 mod words;
 
 use std::net::SocketAddr;
@@ -14,12 +15,12 @@ use andon_task::digest::Digest;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::command::{Contender, Whom};
 use crate::engine::AdapterFile;
 use crate::engine::Computes;
 use crate::model::ModelName;
 
 pub(crate) use self::egress::{Policy, PolicyCheck, Queue, QueueList, QueueRetry};
+pub(crate) use self::eval::Eval;
 pub(crate) use self::words::{Ask, MakeReach, Summarise};
 use crate::since::Since;
 
@@ -503,37 +504,6 @@ pub(crate) struct Label {
     /// In whose name.
     #[command(flatten)]
     pub(crate) who: Who,
-}
-
-/// `andon eval`
-#[derive(Debug, Args)]
-pub(crate) struct Eval {
-    /// The task.
-    pub(crate) task: String,
-    /// Labelled examples to measure on; without it the plant's own, of which a
-    /// head is measured by cross-validation.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) examples: Option<PathBuf>,
-    /// What is measured: head (what is promoted), head:DIGEST, adapter:DIGEST (one
-    /// that `andon learn --adapter` kept), learn (what would be learned), learn+tune, labels (the plant's language model) or a model's name, with
-    /// +adapter=PATH for an adapter of it, +prompt=FILE for other instructions. By default head with a file, and learn
-    /// without one.
-    #[arg(long, value_name = "CONTENDER")]
-    pub(crate) with: Option<Contender>,
-    /// Compare it with these on the same examples, and say which should run.
-    #[arg(long, value_name = "CONTENDER", value_delimiter = ',')]
-    pub(crate) against: Vec<Contender>,
-    /// Write all that was found as one page of HTML.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
-    /// Measure the plant's upstreams (upstream, or upstream:NAME for one of them) beside
-    /// what answers here, as policy and budgets let it. One that is not right more often
-    /// where it would be asked is not asked from then on.
-    #[arg(long, value_name = "UPSTREAM")]
-    pub(crate) on: Option<Whom>,
-    /// With --on: at most so many of the examples.
-    #[arg(long, value_name = "COUNT")]
-    pub(crate) sample: Option<usize>,
 }
 
 /// What can be done with models.
