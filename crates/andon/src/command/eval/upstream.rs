@@ -17,6 +17,7 @@ use andon_learn::paired::mcnemar;
 use andon_runtime::{Consulted, Node};
 use andon_task::digest::Digest;
 use andon_task::plant::Plant;
+use andon_task::route::Reason;
 use andon_task::run::{Evidence, Run};
 use andon_task::task::{Escalation, Task};
 use andon_task::worth::{Measure, Paired, Worth};
