@@ -416,6 +416,7 @@ fn a_thousand_tamperings_are_found() {
     let database = tampered.path().join("andon.db");
     copy(directory.path(), tampered.path());
     let mut dice = Dice(20);
+    let mut seen = 0;
     for round in 0..1000 {
         std::fs::copy(directory.path().join("andon.db"), &database).expect("copied");
         let mut connection = Connection::open(&database).expect("it opens");
@@ -428,6 +429,7 @@ fn a_thousand_tamperings_are_found() {
         drop(connection);
         let found = inspect(&database, None);
         assert!(!found.findings.is_empty(), "round {round}, unseen: {what}");
+        seen += 1;
     }
-    println!("{{\"audit_tamperings\": 1000, \"unseen\": 0}}");
+    println!("{{\"audit_tamperings_found\": {seen}}}");
 }
