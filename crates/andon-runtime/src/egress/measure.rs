@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use andon_store::Promotion;
+use andon_task::digest::Digest;
 use andon_task::policy::Principal;
 use andon_task::route::Reason;
 use andon_task::run::Run;
+use andon_task::task::Task;
 use andon_task::upstream::{Delivery, Link};
 use andon_task::worth::{Measure, Worth, basis};
 
@@ -103,21 +104,20 @@ impl Node {
     ///
     /// # Errors
     /// If there is no such task, or the store fails.
-    pub fn basis_of_worth(
-        &self,
-        task: &str,
-        upstream: &str,
-    ) -> Result<andon_task::digest::Digest, Error> {
+    pub fn basis_of_worth(&self, task: &str, upstream: &str) -> Result<Digest, Error> {
         let task = self.task(task)?;
-        let settings = self.plant.settings.upstreams.iter();
-        let settings = settings.clone().find(|settings| settings.name == upstream);
-        let settings = settings.ok_or_else(|| Error::UnknownUpstream(upstream.to_owned()))?;
+        let basis = self.basis_today(task, upstream)?;
+        basis.ok_or_else(|| Error::UnknownUpstream(upstream.to_owned()))
+    }
+
+    fn basis_today(&self, task: &Task, upstream: &str) -> Result<Option<Digest>, Error> {
+        let mut known = self.plant.settings.upstreams.iter();
+        let Some(settings) = known.find(|settings| settings.name == upstream) else {
+            return Ok(None);
+        };
         let promoted = self.store.promoted(&task.name)?;
-        Ok(basis(
-            task,
-            promoted.map(|promoted| promoted.digest),
-            settings,
-        ))
+        let promoted = promoted.map(|promoted| promoted.digest);
+        Ok(Some(basis(task, promoted, settings)))
     }
 
     /// Keeps a measure; it is heeded from now on.
@@ -136,17 +136,10 @@ impl Node {
         };
         let mut worths = Worths::new();
         for measure in self.store.measures()? {
-            let settings = self.plant.settings.upstreams.iter();
-            let settings = settings
-                .clone()
-                .find(|known| known.name == measure.upstream);
-            let (Some(settings), Some(task)) = (settings, self.plant.tasks.get(&measure.task))
-            else {
+            let Some(task) = self.plant.tasks.get(&measure.task) else {
                 continue;
             };
-            let promoted = self.store.promoted(&task.name)?;
-            let promoted = promoted.map(|promoted: Promotion| promoted.digest);
-            if basis(task, promoted, settings) == measure.basis {
+            if self.basis_today(task, &measure.upstream)? == Some(measure.basis) {
                 let worth = measure.worth();
                 worths.insert((measure.task, measure.upstream), worth);
             }

@@ -4,13 +4,9 @@
 
 use andon_runtime::{Node, Taken, Told};
 use andon_task::engine::Terms;
-use axum::response::IntoResponse as _;
-use axum::response::sse::{Event, Sse};
-use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::view::RunView;
 use crate::app::App;
@@ -46,19 +42,8 @@ pub(super) async fn streamed(
         voice.sender.blocking_send(ended).ok();
         drop(place);
     });
-    let mut events = ReceiverStream::new(receiver);
-    let first = events
-        .next()
-        .await
-        .unwrap_or_else(|| Err(ApiError::internal()))?;
-    let all = stream::once(async { Ok(first) }).chain(events);
-    let all = all.map(move |frame: Result<Frame, ApiError>| {
-        // The stream holds the presence: when it goes, the client has left.
-        let _present = &presence;
-        let failed = |error: ApiError| Frame::named("error", &json!(error.body()));
-        Ok::<Event, std::convert::Infallible>(frame.unwrap_or_else(failed).into())
-    });
-    Ok(Answered::Events(Box::new(Sse::new(all).into_response())))
+    let failed = |error: ApiError| Frame::named("error", &json!(error.body()));
+    Answered::events(receiver, presence, failed).await
 }
 
 /// Tells a client of the run. However it ends, by a panic too, the client is told.

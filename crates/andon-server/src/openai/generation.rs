@@ -215,20 +215,32 @@ pub(crate) async fn streamed<T>(
         });
     }
     drop(outlet);
-    let mut events = ReceiverStream::new(receiver);
-    let first = events
-        .next()
-        .await
-        .unwrap_or_else(|| Err(ApiError::internal()))?;
-    let all = stream::once(async { Ok(first) }).chain(events);
-    let all = all.map(move |frame: Result<Frame, ApiError>| {
-        // The stream holds the presence: when it goes, the client has left.
-        let _present = &presence;
-        let frame = frame.unwrap_or_else(|error| Frame::plain(&json!(error.body())));
-        Ok::<Event, std::convert::Infallible>(frame.into())
-    });
-    let response = Sse::new(all).into_response();
-    Ok(Answered::Events(Box::new(response)))
+    let failed = |error: ApiError| Frame::plain(&json!(error.body()));
+    Answered::events(receiver, presence, failed).await
+}
+
+impl<A> Answered<A> {
+    /// The events that come, once the first is there; where that is an error, it is the
+    /// answer. A later one is told as `failed` says.
+    pub(crate) async fn events(
+        receiver: mpsc::Receiver<Result<Frame, ApiError>>,
+        presence: Presence,
+        failed: impl Fn(ApiError) -> Frame + Send + 'static,
+    ) -> Result<Self, ApiError> {
+        let mut events = ReceiverStream::new(receiver);
+        let first = events
+            .next()
+            .await
+            .unwrap_or_else(|| Err(ApiError::internal()))?;
+        let all = stream::once(async { Ok(first) }).chain(events);
+        let all = all.map(move |frame: Result<Frame, ApiError>| {
+            // The stream holds the presence: when it goes, the client has left.
+            let _present = &presence;
+            let frame = frame.unwrap_or_else(&failed);
+            Ok::<Event, std::convert::Infallible>(frame.into())
+        });
+        Ok(Self::Events(Box::new(Sse::new(all).into_response())))
+    }
 }
 
 /// Where the events of all choices go.

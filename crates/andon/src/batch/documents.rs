@@ -8,7 +8,7 @@ use andon_task::digest::Digest;
 use andon_task::mapping::Columns;
 use anyhow::{Context, bail};
 
-use super::input::Table;
+use super::input::{Table, bytes};
 use crate::document::{RECORDS, is_text};
 use crate::progress::line;
 
@@ -41,7 +41,7 @@ pub(crate) fn table(folder: &Path) -> anyhow::Result<Table> {
     files.sort();
     let mut digests = Vec::with_capacity(files.len());
     for file in &files {
-        digests.push(Digest::of(&bytes(file)?));
+        digests.push(Digest::of(&bytes(file, MAX_BYTES)?));
     }
     let rows = files.iter().map(|file| {
         let shown = file.strip_prefix(folder).unwrap_or(file);
@@ -64,7 +64,7 @@ pub(crate) fn single(path: &Path) -> anyhow::Result<Table> {
     Ok(Table {
         columns: vec![FILE.to_owned()],
         rows: vec![vec![name.into_owned()]],
-        digest: Digest::of(&bytes(path)?),
+        digest: Digest::of(&bytes(path, MAX_BYTES)?),
         folder: Some(path.parent().unwrap_or(Path::new("")).to_owned()),
     })
 }
@@ -80,21 +80,9 @@ pub(crate) fn columns() -> Columns {
 
 /// The text of a document.
 pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
-    let bytes = bytes(path)?;
+    let bytes = bytes(path, MAX_BYTES)?;
     let name = path.display().to_string();
     RECORDS.read(&name, &bytes).map_err(anyhow::Error::msg)
-}
-
-fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let cannot_read = || format!("cannot read '{}'", path.display());
-    let size = std::fs::metadata(path).with_context(cannot_read)?.len();
-    if size > MAX_BYTES {
-        bail!(
-            "'{}' has {size} bytes, of {MAX_BYTES} that are read: split it",
-            path.display()
-        );
-    }
-    std::fs::read(path).with_context(cannot_read)
 }
 
 fn collect(

@@ -27,14 +27,7 @@ impl Table {
     /// Reads a file by its ending; of a spreadsheet the sheet of this name, or the first.
     pub(crate) fn read(path: &Path, sheet: Option<&str>) -> anyhow::Result<Self> {
         let cannot_read = || format!("cannot read '{}'", path.display());
-        let size = std::fs::metadata(path).with_context(cannot_read)?.len();
-        if size > MAX_BYTES {
-            bail!(
-                "'{}' has {size} bytes, of {MAX_BYTES} that are read: split it",
-                path.display()
-            );
-        }
-        let bytes = std::fs::read(path).with_context(cannot_read)?;
+        let bytes = bytes(path, MAX_BYTES)?;
         let digest = Digest::of(&bytes);
         let ending = path.extension().unwrap_or_default().to_string_lossy();
         let (columns, rows) = match ending.to_ascii_lowercase().as_str() {
@@ -163,6 +156,19 @@ fn spreadsheet(bytes: Vec<u8>, sheet: Option<&str>) -> anyhow::Result<Cells> {
     let columns = rows.next().unwrap_or_default();
     let filled = |row: &Vec<String>| row.iter().any(|cell| !cell.is_empty());
     Ok((columns, rows.filter(filled).collect()))
+}
+
+/// What a file holds, if that is at most so many bytes.
+pub(super) fn bytes(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let cannot_read = || format!("cannot read '{}'", path.display());
+    let size = std::fs::metadata(path).with_context(cannot_read)?.len();
+    if size > most {
+        bail!(
+            "'{}' has {size} bytes, of {most} that are read: split it",
+            path.display()
+        );
+    }
+    std::fs::read(path).with_context(cannot_read)
 }
 
 #[cfg(test)]
