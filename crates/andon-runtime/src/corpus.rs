@@ -18,6 +18,8 @@ use crate::error::Error;
 
 /// So many passages get their vectors together.
 const BATCH: usize = 16;
+/// After so many batches what is there is kept, for a reading that is ended goes on there.
+const KEPT_AFTER: usize = 64;
 /// Of a passage that does not fit the encoder its vector sees so many words.
 const MOST_WORDS: usize = 120;
 
@@ -187,7 +189,13 @@ fn vectors(
     let lacking = (read.iter().zip(&readings)).filter(|(read, _)| seen.insert(**read));
     let (keys, texts): (Vec<u64>, Vec<String>) =
         lacking.map(|(read, text)| (*read, text.clone())).unzip();
-    for (keys, texts) in keys.chunks(BATCH).zip(texts.chunks(BATCH)) {
+    let batches = keys.chunks(BATCH).zip(texts.chunks(BATCH));
+    for (batch, (keys, texts)) in batches.enumerate() {
+        if batch % KEPT_AFTER == KEPT_AFTER - 1 {
+            let begun = begun(&vector_of).bytes();
+            let key = Digest::of_parts([key.as_bytes().as_slice(), b"begun"]);
+            store.keep_vectors(&document.path, StoredVectors { key, bytes: begun })?;
+        }
         vector_of.extend(keys.iter().copied().zip(embed(encoder, texts)?));
         progress(Ingested {
             path: &document.path,
@@ -206,6 +214,19 @@ fn vectors(
     let bytes = vectors.bytes();
     store.keep_vectors(&document.path, StoredVectors { key, bytes })?;
     Ok(vectors)
+}
+
+/// The vectors of a document that is not read to its end: what is known by how it was read.
+fn begun(vector_of: &HashMap<u64, Vector>) -> Vectors {
+    let (read, passages) = vector_of
+        .iter()
+        .map(|(read, vector)| (*read, vector.clone()))
+        .unzip();
+    Vectors {
+        passages,
+        headings: Vec::new(),
+        read,
+    }
 }
 
 /// What stands for a text as an encoder reads it.

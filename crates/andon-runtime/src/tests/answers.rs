@@ -1,6 +1,7 @@
 //! Questions to a plant with a manual.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use andon_task::engine::Terms;
 use andon_task::plant::Files;
@@ -182,4 +183,94 @@ fn a_file_is_read_once_and_a_broken_one_is_left_out() {
         bench.store.document_paths().expect("a listing"),
         ["manuals/a.md"]
     );
+}
+
+/// Gives vectors to so many texts, and no more.
+struct Tired {
+    encoder: Scripted,
+    left: AtomicUsize,
+}
+
+impl Tired {
+    fn after(texts: usize) -> Self {
+        Self {
+            encoder: scripted("encoder"),
+            left: AtomicUsize::new(texts),
+        }
+    }
+}
+
+impl Embed for Tired {
+    fn identity(&self) -> &Identity {
+        Embed::identity(&self.encoder)
+    }
+
+    fn dimensions(&self) -> usize {
+        self.encoder.dimensions()
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, EngineError> {
+        self.encoder.count_tokens(text)
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let left = self.left.load(Ordering::Relaxed);
+        let left = left
+            .checked_sub(texts.len())
+            .ok_or_else(|| EngineError::Invalid("tired".to_owned()))?;
+        self.left.store(left, Ordering::Relaxed);
+        self.encoder.embed(texts)
+    }
+}
+
+#[test]
+fn a_large_manual_whose_reading_was_ended_is_read_on_from_there() {
+    let bench = Bench::new();
+    let section =
+        |number: usize| format!("# Part {number}\n\nPart {number} lies in bin {number}.\n\n");
+    let manual: String = (0..1500).map(section).collect();
+    let plant = plant(&[("manuals/parts.md", &manual)]);
+    let ingest = |encoder: &Tired| {
+        let reader = Text(Cell::new(0));
+        Corpus::ingest(&plant, &bench.store, encoder, &reader, &mut |_| {})
+    };
+    let all = 3000;
+    let first = Tired::after(2500);
+    assert!(ingest(&first).is_err());
+
+    let second = Tired::after(all);
+    let corpus = ingest(&second).expect("a corpus");
+    let asked = all - second.left.load(Ordering::Relaxed);
+    assert!((500..1500).contains(&asked), "{asked} texts anew");
+    assert_eq!(corpus.index(&plant.tasks["ask"]).len(), 1500);
+
+    let third = Tired::after(0);
+    ingest(&third).expect("nothing is left to do");
+}
+
+#[test]
+fn a_spanish_question_finds_an_english_section_by_the_glossary() {
+    let glossary =
+        "term,meaning,lang\npar de apriete,torque,es\ntornillo*,bolts,es\nboquilla*,nozzles,es\n";
+    let nozzles = "Con que se limpian las boquillas?";
+    let bolts = "Cual es el par de apriete de los tornillos?";
+    let found = |documents: &[(&str, &str)], question: &str| {
+        let bench = Bench::new();
+        let node = bench.node(documents);
+        let run = ask(&node, question, Value::Null).expect("a run");
+        sections(&run).first().map(|&section| section.to_owned())
+    };
+    let alone = [("manuals/filler.md", MANUAL)];
+    let both = [alone[0], ("glossary.csv", glossary)];
+    let right = [
+        (bolts, "manuals/filler.md#torque-of-bolts"),
+        (nozzles, "manuals/filler.md#cleaning-of-nozzles"),
+    ];
+    for (question, section) in right {
+        assert_eq!(found(&both, question).as_deref(), Some(section));
+    }
+    let by_chance = right
+        .iter()
+        .all(|(question, section)| found(&alone, question).as_deref() == Some(*section));
+    assert!(!by_chance, "found without the glossary as well");
 }
