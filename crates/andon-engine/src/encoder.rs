@@ -225,6 +225,43 @@ impl Encoder {
         }
     }
 
+    /// The tokens of a text and the bytes of it that each stands for; those that begin and end
+    /// it stand for none. `None` where the tokenizer does not say, or the text does not fit.
+    ///
+    /// # Errors
+    /// If the tokenizer refuses the text.
+    pub fn tokens_with_spans(&self, text: &str) -> Result<Option<SpannedTokens>, EngineError> {
+        let Tokens::Json(tokenizer) = &*self.tokens else {
+            return Ok(None);
+        };
+        let tokens = match self.tokenize(text) {
+            Err(EngineError::TooLong { .. }) => return Ok(None),
+            tokens => tokens?,
+        };
+        if tokens.len() > self.identity.context_tokens {
+            return Ok(None);
+        }
+        let encoding = unbroken(|| tokenizer.encode(text, true))
+            .map_err(|error| EngineError::Invalid(format!("the text has no tokens: {error}")))?;
+        Ok(Some(SpannedTokens {
+            spans: encoding.get_offsets().to_vec(),
+            tokens,
+        }))
+    }
+
+    fn states_by(
+        &self,
+        text: &str,
+        states: impl FnOnce(Vec<u32>) -> Vec<f32>,
+    ) -> Result<Option<States>, EngineError> {
+        let spanned = self.tokens_with_spans(text)?;
+        Ok(spanned.map(|spanned| States {
+            spans: spanned.spans,
+            states: states(spanned.tokens),
+            width: self.model.width(),
+        }))
+    }
+
     fn pool(&self, states: &[f32]) -> Result<Vec<f32>, EngineError> {
         let width = self.model.width();
         let mut sums = vec![0.0f64; width];
@@ -292,21 +329,17 @@ impl Embed for Encoder {
     }
 
     fn states(&self, text: &str) -> Result<Option<States>, EngineError> {
-        let Tokens::Json(tokenizer) = &*self.tokens else {
-            return Ok(None);
-        };
-        let tokens = self.tokenize(text)?;
-        if tokens.len() > self.identity.context_tokens {
-            return Ok(None);
-        }
-        let encoding = unbroken(|| tokenizer.encode(text, true))
-            .map_err(|error| EngineError::Invalid(format!("the text has no tokens: {error}")))?;
-        Ok(Some(States {
-            spans: encoding.get_offsets().to_vec(),
-            states: self.model.middle(&self.kernels, &[tokens]),
-            width: self.model.width(),
-        }))
+        self.states_by(text, |tokens| self.model.middle(&self.kernels, &[tokens]))
     }
+}
+
+/// A text's tokens, with those that begin and end it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpannedTokens {
+    /// The tokens.
+    pub tokens: Vec<u32>,
+    /// The bytes that each stands for.
+    pub spans: Vec<(usize, usize)>,
 }
 
 /// An encoder beside the one that it was tuned from. What tuning forgets the other still
@@ -336,6 +369,12 @@ impl Embed for EncoderPair {
             vector.extend(tuned);
         }
         Ok(vectors)
+    }
+
+    /// What the last layer of the tuned one makes of each token: that is what was tuned.
+    fn states(&self, text: &str) -> Result<Option<States>, EngineError> {
+        let tuned = &self.tuned;
+        tuned.states_by(text, |tokens| tuned.model.states(&tuned.kernels, &[tokens]))
     }
 }
 

@@ -36,6 +36,6 @@ mod speed;
 pub mod tokenizer;
 mod worker;
 
-pub use encoder::{Encoder, EncoderFiles, EncoderPair, EncoderParts};
+pub use encoder::{Encoder, EncoderFiles, EncoderPair, EncoderParts, SpannedTokens};
 pub use error::LoadError;
 pub use language_model::{LanguageModel, Options};

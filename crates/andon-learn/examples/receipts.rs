@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use andon_learn::extract::{Graded, learn_reader};
+use andon_learn::extract::{Graded, Words, learn_reader};
 use andon_task::extract::folded;
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn receipts(errors: bool) {
         .collect();
     let began = Instant::now();
     let clock = || began.elapsed();
-    let learnt = learn_reader("receipts", &schema, &examples, None, &clock).unwrap();
+    let learnt = learn_reader("receipts", &schema, &examples, Words::None, &clock).unwrap();
     let took = began.elapsed();
     let graded = &learnt.held_out;
     let right = |field: usize| graded.iter().filter(|graded| graded.right[field]).count();

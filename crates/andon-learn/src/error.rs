@@ -82,6 +82,11 @@ pub enum LearnError {
     /// The encoder could not be tuned on the examples.
     #[error("the encoder could not be tuned")]
     Tuning(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An encoder was to be tuned for words, and the texts are pages.
+    #[error(
+        "the examples are longer than notes of {0} words: a reader finds values by the layout there, so learn without `--tune`"
+    )]
+    LongTexts(usize),
     /// An example does not satisfy the schema of its task.
     #[error("example {example}: {reason}: correct the example or the schema")]
     Expected {

@@ -169,7 +169,7 @@ impl Node {
         match &task.kind {
             Kind::Decide(_) => self.digests_of_deciding(task),
             Kind::Extract(schema) => match self.readers.serving(&task.name) {
-                Some(reader) => Some(self.digests_of_reader(&reader, schema)),
+                Some(serving) => Some(self.digests_of_reader(&serving.reader, schema)),
                 None => {
                     let model = self.language_model.as_ref()?;
                     Some(self.digests_of_generation(task, schema, model.model()))

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::node::Node;
+use crate::readers::ServingReader;
 use crate::run::{Asked, Outcome, Told};
 
 /// The most tokens of a written object.
@@ -24,7 +25,7 @@ impl Node {
     /// An object of the schema, its values from the text.
     pub(crate) fn extract(&self, schema: &Schema, asked: Asked<'_>) -> Result<Run, Error> {
         let outcome = match self.readers.serving(&asked.task.name) {
-            Some(reader) => self.extract_by_reader(schema, &reader, &asked)?,
+            Some(serving) => self.extract_by_reader(schema, &serving, &asked)?,
             None => self.extract_by_generation(schema, &asked)?,
         };
         Ok(self.routed(&asked, outcome))
@@ -33,14 +34,14 @@ impl Node {
     fn extract_by_reader(
         &self,
         schema: &Schema,
-        reader: &Reader,
+        ServingReader { reader, tuned }: &ServingReader,
         asked: &Asked<'_>,
     ) -> Result<Outcome, Error> {
         let states = match reader.encoder() {
             None => None,
             Some(digest) => {
                 let same = |encoder: &&Arc<dyn Embed>| encoder.identity().digest == digest;
-                let encoder = self.encoder.as_ref().filter(same);
+                let encoder = tuned.as_ref().or(self.encoder.as_ref()).filter(same);
                 encoder
                     .ok_or(ReaderError::OtherEncoder)?
                     .states(asked.text)?

@@ -13,16 +13,13 @@ use andon_task::label::LabelSet;
 use andon_task::task::Task;
 
 use crate::files;
-
-/// Makes a tuned encoder of the bytes that were kept of it, or says why not.
-pub type ReadEncoder = Arc<dyn Fn(&[u8]) -> Result<Arc<dyn Embed>, String> + Send + Sync>;
+use crate::tuned::TunedEncoders;
 
 /// The files of trained heads and of the encoders that were tuned for them: one
 /// directory, each file named by its digest.
 #[derive(Clone)]
 pub struct HeadFiles {
-    folder: PathBuf,
-    read_encoder: Option<ReadEncoder>,
+    encoders: TunedEncoders,
 }
 
 /// A head that may answer, and what makes vectors for it.
@@ -35,25 +32,19 @@ pub struct Serving {
 }
 
 impl HeadFiles {
-    /// The files in `directory`, which is made when the first is kept.
+    /// The files beside those of tuned encoders.
+    pub fn beside(encoders: TunedEncoders) -> Self {
+        Self { encoders }
+    }
+
+    /// The files in `directory`, which is made when the first is kept, without tuned encoders.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: directory.into(),
-            read_encoder: None,
-        }
+        Self::beside(TunedEncoders::new(directory, None))
     }
 
-    /// The same files, with what reads tuned encoders.
-    pub fn reading_encoders(self, read: ReadEncoder) -> Self {
-        Self {
-            read_encoder: Some(read),
-            ..self
-        }
-    }
-
-    /// Keeps a tuned encoder, whole or not at all; it is known by its digest.
-    pub fn save_encoder(&self, bytes: &[u8]) -> io::Result<()> {
-        self.keep(&self.encoder_path(Digest::of(bytes)), bytes)
+    /// The tuned encoders.
+    pub fn encoders(&self) -> &TunedEncoders {
+        &self.encoders
     }
 
     /// The head of this digest and what serves with it, if it was made for the labels,
@@ -72,7 +63,7 @@ impl HeadFiles {
             .map_err(|error| format!("its file cannot be read ({error}): learn again"))?;
         let tuned = match head.encoder() == encoder.digest {
             true => None,
-            false => self.load_encoder(head.encoder())?,
+            false => self.encoders.open(head.encoder())?,
         };
         let identity = tuned.as_ref().map_or(encoder, |tuned| tuned.identity());
         head.fits(labels, identity, glossary)
@@ -83,35 +74,13 @@ impl HeadFiles {
         })
     }
 
-    /// The tuned encoder of this digest; `None` where none was kept.
-    fn load_encoder(&self, digest: Digest) -> Result<Option<Arc<dyn Embed>>, String> {
-        let Some(read) = &self.read_encoder else {
-            return Ok(None);
-        };
-        let path = self.encoder_path(digest);
-        let unreadable = |reason: String| {
-            format!(
-                "its tuned encoder '{}' cannot be read ({reason}): learn again",
-                path.display()
-            )
-        };
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            bytes => bytes.map_err(|error| unreadable(error.to_string()))?,
-        };
-        match Digest::of(&bytes) == digest {
-            true => read(&bytes).map(Some).map_err(unreadable),
-            false => Err(unreadable("it is not as it was kept".to_owned())),
-        }
-    }
-
     /// Keeps a head, whole or not at all; it is known by its digest.
     pub fn save(&self, head: &Head) -> io::Result<()> {
         self.keep(&self.path(head.digest()), head.bytes())
     }
 
     pub(crate) fn keep(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        files::keep(&self.folder, path, bytes)
+        files::keep(self.encoders.folder(), path, bytes)
     }
 
     /// The head of this digest; an error if its file is not what was kept.
@@ -129,15 +98,11 @@ impl HeadFiles {
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
-        self.folder.join(format!("{digest}.head"))
+        self.encoders.folder().join(format!("{digest}.head"))
     }
 
     pub(crate) fn normaliser_path(&self, digest: Digest) -> PathBuf {
-        self.folder.join(format!("{digest}.normaliser"))
-    }
-
-    fn encoder_path(&self, digest: Digest) -> PathBuf {
-        self.folder.join(format!("{digest}.encoder"))
+        self.encoders.folder().join(format!("{digest}.normaliser"))
     }
 }
 

@@ -29,6 +29,7 @@ mod rankers;
 mod readers;
 mod run;
 mod summarise;
+mod tuned;
 
 #[cfg(test)]
 mod tests;
@@ -40,12 +41,13 @@ pub use certificates::{CertificateStatus, Validity};
 pub use corpus::{Corpus, Ingested, ReadDocument};
 pub use egress::{Consulted, Drained, Egress, EgressParts, Outbound, Rules};
 pub use error::Error;
-pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
+pub use heads::{HeadFiles, HeadStatus, Serving};
 pub use inbox::{Inbox, Open, Order};
 pub use intake::{MAX_TEXT_BYTES, Taken};
 pub use model::LanguageModel;
 pub use node::{Clock, Node, Parts};
 pub use probe::{Check, Readiness};
 pub use rankers::{RankerFiles, RankerStatus};
-pub use readers::{ReaderFiles, ReaderStatus};
+pub use readers::{ReaderFiles, ReaderStatus, ServingReader};
 pub use run::{Tell, Told};
+pub use tuned::{ReadEncoder, TunedEncoders};

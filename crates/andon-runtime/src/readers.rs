@@ -6,23 +6,47 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::{fs, io};
 
 use andon_task::digest::Digest;
+use andon_task::engine::Embed;
 use andon_task::extract::Reader;
 use andon_task::schema::Schema;
 
 use crate::files;
+use crate::tuned::TunedEncoders;
 
 /// The files of trained readers: one directory, each file named by its digest.
 #[derive(Clone)]
 pub struct ReaderFiles {
     folder: PathBuf,
+    encoders: TunedEncoders,
+}
+
+/// A reader that may answer, and what makes states of words for it.
+#[derive(Clone)]
+pub struct ServingReader {
+    /// The reader.
+    pub reader: Arc<Reader>,
+    /// The encoder that was tuned for it; `None`: the plant's own, if it asks one.
+    pub tuned: Option<Arc<dyn Embed>>,
 }
 
 impl ReaderFiles {
     /// The files in `directory`, which is made when the first is kept.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
+        let folder = directory.into();
         Self {
-            folder: directory.into(),
+            encoders: TunedEncoders::new(&folder, None),
+            folder,
         }
+    }
+
+    /// The same files, with the encoders that were tuned for them.
+    pub fn with_encoders(self, encoders: TunedEncoders) -> Self {
+        Self { encoders, ..self }
+    }
+
+    /// The tuned encoders.
+    pub fn encoders(&self) -> &TunedEncoders {
+        &self.encoders
     }
 
     /// Keeps a reader, whole or not at all; it is known by its digest.
@@ -34,7 +58,7 @@ impl ReaderFiles {
     ///
     /// # Errors
     /// Why it cannot answer.
-    pub fn open(&self, digest: Digest, schema: &Schema) -> Result<Reader, String> {
+    pub fn open(&self, digest: Digest, schema: &Schema) -> Result<ServingReader, String> {
         let path = self.path(digest);
         let unreadable = |reason: String| {
             format!(
@@ -44,12 +68,19 @@ impl ReaderFiles {
         };
         let bytes = fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
         let reader = Reader::parse(schema.value(), &bytes).map_err(|error| error.to_string())?;
-        match reader.digest() == digest {
-            true => Ok(reader),
-            false => Err(unreadable(
+        if reader.digest() != digest {
+            return Err(unreadable(
                 "it is another reader than its name says".to_owned(),
-            )),
+            ));
         }
+        let tuned = match reader.encoder() {
+            Some(encoder) => self.encoders.open(encoder)?,
+            None => None,
+        };
+        Ok(ServingReader {
+            reader: Arc::new(reader),
+            tuned,
+        })
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
@@ -75,7 +106,7 @@ pub(crate) struct Readers {
 #[derive(Clone)]
 struct Promoted {
     digest: Digest,
-    reader: Result<Arc<Reader>, String>,
+    reader: Result<ServingReader, String>,
 }
 
 impl Readers {
@@ -87,7 +118,7 @@ impl Readers {
     }
 
     /// The reader that answers a task.
-    pub(crate) fn serving(&self, task: &str) -> Option<Arc<Reader>> {
+    pub(crate) fn serving(&self, task: &str) -> Option<ServingReader> {
         self.current().get(task)?.reader.clone().ok()
     }
 
@@ -113,7 +144,7 @@ impl Readers {
                 tracing::info!(task, "no reader is promoted any more");
             }
             Some(digest) => {
-                let reader = self.files.open(digest, schema).map(Arc::new);
+                let reader = self.files.open(digest, schema);
                 match &reader {
                     Ok(_) => tracing::info!(task, %digest, "the promoted reader serves"),
                     Err(reason) => {

@@ -146,11 +146,12 @@ struct Bench {
 
 fn bench(encoder: Option<&str>, language_model: Option<&str>) -> Bench {
     let directory = tempfile::tempdir().expect("a directory");
-    let heads = HeadFiles::new(directory.path().join("heads"));
-    let heads = heads.reading_encoders(Arc::new(|bytes| match bytes {
+    let read: crate::ReadEncoder = Arc::new(|bytes| match bytes {
         b"tuned" => Ok(Arc::new(scripted("tuned"))),
         _ => Err("it is no encoder".to_owned()),
-    }));
+    });
+    let folder = directory.path().join("heads");
+    let heads = HeadFiles::beside(crate::TunedEncoders::new(folder, Some(read)));
     let node = Node::new(Parts {
         plant: plant(LABELS),
         encoder: encoder.map(|name| Arc::new(scripted(name)) as Arc<dyn Embed>),
@@ -294,7 +295,7 @@ fn a_head_for_something_else_does_not_answer() {
 #[test]
 fn a_head_answers_on_the_encoder_that_was_tuned_for_it() {
     let bench = bench(Some("e"), Some("m"));
-    bench.heads.save_encoder(b"tuned").expect("saving");
+    bench.heads.encoders().save(b"tuned").expect("saving");
     promote(&bench, &head(LABELS, "tuned"));
     assert_eq!(
         bench.node.head_status("kind").expect("promoted").refused,
@@ -310,7 +311,7 @@ fn a_head_answers_on_the_encoder_that_was_tuned_for_it() {
 #[test]
 fn a_head_whose_tuned_encoder_was_changed_does_not_answer() {
     let bench = bench(Some("e"), Some("m"));
-    bench.heads.save_encoder(b"tuned").expect("saving");
+    bench.heads.encoders().save(b"tuned").expect("saving");
     let file = format!("{}.encoder", Digest::of(b"tuned"));
     let file = bench._directory.path().join("heads").join(file);
     std::fs::write(file, b"spoilt").expect("writing");

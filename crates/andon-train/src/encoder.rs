@@ -1,6 +1,8 @@
-//! An encoder whose layers are trained, with a linear head over its vectors.
+//! An encoder whose layers are trained, with a linear head over its vectors or over the
+//! states of words.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use andon_task::weights::{self, EncoderShape, EncoderWeights, Linear};
@@ -15,6 +17,10 @@ const DECAY: f64 = 0.01;
 
 /// The length that a text's vector is given before the head sees it.
 const LENGTH: f64 = 5.0;
+
+/// How far the numbers of a word's state are from zero, in the mean of squares, before the
+/// head sees them.
+pub(crate) const WORD_SPREAD: f64 = 1.0;
 
 /// A weight and what is added.
 struct Affine {
@@ -80,10 +86,10 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Takes the weights over, with a head for so many labels.
+    /// Takes the weights over, with a head of so many rows.
     pub(crate) fn new(
         weights: &'a dyn EncoderWeights,
-        labels: usize,
+        rows: usize,
         device: &Device,
     ) -> Result<Self> {
         let shape = weights.shape();
@@ -102,8 +108,8 @@ impl<'a> Encoder<'a> {
             weights,
             layers: layers.collect::<Result<_>>()?,
             head: Affine {
-                weight: Var::zeros((labels, shape.width), DType::F32, device)?,
-                bias: Var::zeros(labels, DType::F32, device)?,
+                weight: Var::zeros((rows, shape.width), DType::F32, device)?,
+                bias: Var::zeros(rows, DType::F32, device)?,
             },
             shape,
             device: device.clone(),
@@ -158,20 +164,22 @@ impl<'a> Encoder<'a> {
 
     /// The vector of each text, before it gets unit length.
     pub(crate) fn vectors(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
+        let dropout = RefCell::new(dropout);
+        let states = self.states(texts, &dropout)?;
+        let vectors = self
+            .pool(&branches(texts), states.dim(0)?)?
+            .matmul(&states)?;
+        dropout.borrow_mut().apply(&vectors)
+    }
+
+    /// What the last layer makes of each token, the texts one after the other.
+    fn states(&self, texts: &[&[u32]], dropout: &RefCell<Dropout>) -> Result<Tensor> {
         let (width, heads) = (self.shape.width, self.shape.heads);
         let rows = texts
             .iter()
             .flat_map(|text| self.weights.embed_tokens(text));
         let states: Vec<f32> = rows.collect();
         let tokens = states.len() / width;
-        let mut branches = Vec::new();
-        for text in texts {
-            let start = branches
-                .last()
-                .map_or(0, |last: &std::ops::Range<usize>| last.end);
-            branches.push(start..start + text.len());
-        }
-        let pool = self.pool(&branches, tokens)?;
         let head = width / heads;
         let attention = Attention {
             query_heads: heads,
@@ -185,12 +193,11 @@ impl<'a> Encoder<'a> {
             },
             sight: Arc::new(Sight {
                 shared: 0,
-                branches,
+                branches: branches(texts),
                 order: Order::Both,
             }),
             turn: None,
         };
-        let dropout = RefCell::new(dropout);
         let drop = |tensor: &Tensor| dropout.borrow_mut().apply(tensor);
         let mut states = drop(&Tensor::from_vec(states, (tokens, width), &self.device)?)?;
         for layer in &self.layers {
@@ -201,7 +208,7 @@ impl<'a> Encoder<'a> {
             let added = drop(&layer.down.apply(&inner)?)?;
             states = layer.output_norm.apply(&(states + added)?)?;
         }
-        drop(&pool.matmul(&states)?)
+        Ok(states)
     }
 
     /// The logits of the labels for each text.
@@ -210,6 +217,43 @@ impl<'a> Encoder<'a> {
         let lengths = vectors.sqr()?.sum_keepdim(1)?.sqrt()?;
         self.head
             .apply(&(vectors.broadcast_div(&lengths)? * LENGTH)?)
+    }
+
+    /// What the head makes of the words of each text: a row for each word.
+    pub(crate) fn words(
+        &self,
+        texts: &[&[u32]],
+        words: &[&[Range<usize>]],
+        dropout: Dropout,
+    ) -> Result<Tensor> {
+        let dropout = RefCell::new(dropout);
+        let states = self.states(texts, &dropout)?;
+        let (tokens, width) = states.dims2()?;
+        let branches = branches(texts).into_iter().zip(words);
+        let all = branches.flat_map(|(branch, words)| {
+            let place = move |word: &Range<usize>| {
+                branch.start + word.start..(branch.start + word.end).min(branch.end)
+            };
+            words.iter().map(place)
+        });
+        let all: Vec<Range<usize>> = all.collect();
+        let mut shares = vec![0.0f32; all.len() * tokens];
+        for (row, word) in shares.chunks_exact_mut(tokens).zip(&all) {
+            row[word.clone()].fill(1.0 / word.len().max(1) as f32);
+        }
+        let shares = Tensor::from_vec(shares, (all.len(), tokens), &self.device)?;
+        let states = shares.matmul(&states)?;
+        // A word without tokens has the state zero.
+        let lengths = (states.sqr()?.sum_keepdim(1)? + 1e-12)?.sqrt()?;
+        let scale = WORD_SPREAD * (width as f64).sqrt();
+        let states = (states.broadcast_div(&lengths)? * scale)?;
+        let states = dropout.borrow_mut().apply(&states)?;
+        self.head.apply(&states)
+    }
+
+    /// The head over the states of words: `[row][width]`.
+    pub(crate) fn head(&self) -> Result<Vec<f32>> {
+        self.head.weight.flatten_all()?.to_vec1()
     }
 
     /// The head over vectors of unit length: a row for each dimension and one for the
@@ -223,7 +267,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// What makes one vector of a text's states: their mean or the first of them.
-    fn pool(&self, branches: &[std::ops::Range<usize>], tokens: usize) -> Result<Tensor> {
+    fn pool(&self, branches: &[Range<usize>], tokens: usize) -> Result<Tensor> {
         let mut shares = vec![0.0f32; branches.len() * tokens];
         for (row, branch) in shares.chunks_exact_mut(tokens).zip(branches) {
             match self.shape.pools_first {
@@ -233,6 +277,17 @@ impl<'a> Encoder<'a> {
         }
         Tensor::from_vec(shares, (branches.len(), tokens), &self.device)
     }
+}
+
+/// Where each text lies in a row of all of their tokens.
+fn branches(texts: &[&[u32]]) -> Vec<Range<usize>> {
+    let mut from = 0;
+    let branch = |text: &&[u32]| {
+        let branch = from..from + text.len();
+        from = branch.end;
+        branch
+    };
+    texts.iter().map(branch).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! where its graph is wasteful (`op`, `kernel`). The same examples, settings and seed
 //! give the same result on the same kind of machine.
 //!
-//! Start at [`train_adapter`] and [`tune_encoder`]; `course` is what all trainings have in common.
+//! Start at [`train_adapter`], [`tune_encoder`] and [`tune_words`]; `course` is what all trainings have in common.
 
 mod adam;
 mod adapter;
@@ -21,6 +21,7 @@ mod gguf;
 mod kernel;
 mod lesson;
 mod low_rank;
+mod marking;
 mod op;
 mod tuning;
 
@@ -28,4 +29,5 @@ pub use course::{Epoch, Progress, Resume, Schedule};
 pub use error::TrainError;
 pub use lesson::{Lesson, Target};
 pub use low_rank::{AdapterSettings, TrainedAdapter, adapter_memory, check_lessons, train_adapter};
-pub use tuning::{EncoderSettings, Text, TunedEncoder, encoder_memory, tune_encoder};
+pub use marking::{MarkedText, Place, ROLES, TunedWords, tune_words};
+pub use tuning::{EncoderSettings, Shown, Text, TunedEncoder, encoder_memory, tune_encoder};

@@ -92,7 +92,8 @@ pub fn tune_encoder(
     report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> std::result::Result<TunedEncoder, TrainError> {
     let shape = weights.shape();
-    check(texts, labels, &shape)?;
+    let unknown = |text: &Text| (text.label >= labels).then_some("has a label that is not known");
+    check(texts, &shape, unknown)?;
     if let Some(allowed) = settings.memory {
         let needed = encoder_memory(&shape, texts, settings);
         if needed > allowed {
@@ -109,16 +110,29 @@ pub fn tune_encoder(
     let key = Digest::of(format!("{base} {shape:?} {settings:?} {labels} {texts:?}").as_bytes());
     let history = course::run(&trainee, &settings.schedule, key, resume, report)?;
     Ok(TunedEncoder {
-        file: file(&trainee.encoder, base)?,
+        file: encoder_file(&trainee.encoder, base)?,
         history,
         classifier: trainee.encoder.classifier()?,
     })
 }
 
-fn check(
-    texts: &[Text],
-    labels: usize,
+/// A text that an encoder is shown.
+pub trait Shown {
+    /// Its tokens, with those that begin and end it.
+    fn tokens(&self) -> &[u32];
+}
+
+impl Shown for Text {
+    fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+}
+
+/// Looks whether texts can be learnt from; `wrong` says what else may be wrong with one.
+pub(crate) fn check<T: Shown>(
+    texts: &[T],
     shape: &EncoderShape,
+    wrong: impl Fn(&T) -> Option<&'static str>,
 ) -> std::result::Result<(), TrainError> {
     if texts.len() < FEWEST {
         return Err(TrainError::TooFew {
@@ -128,7 +142,7 @@ fn check(
     }
     for (index, text) in texts.iter().enumerate() {
         let example = index + 1;
-        let tokens = text.tokens.len();
+        let tokens = text.tokens().len();
         if tokens > shape.context {
             return Err(TrainError::TooLong {
                 example,
@@ -136,21 +150,22 @@ fn check(
                 context: shape.context,
             });
         }
-        let unfit = |reason| TrainError::Unfit { example, reason };
-        if tokens == 0 {
-            return Err(unfit("is empty"));
-        }
-        if text.label >= labels {
-            return Err(unfit("has a label that is not known"));
+        let empty = (tokens == 0).then_some("is empty");
+        if let Some(reason) = empty.or_else(|| wrong(text)) {
+            return Err(TrainError::Unfit { example, reason });
         }
     }
     Ok(())
 }
 
-/// Bytes that [`tune_encoder`] takes at most, beside what the engine holds.
-pub fn encoder_memory(shape: &EncoderShape, texts: &[Text], settings: &EncoderSettings) -> u64 {
+/// Bytes that tuning takes at most, beside what the engine holds.
+pub fn encoder_memory(
+    shape: &EncoderShape,
+    texts: &[impl Shown],
+    settings: &EncoderSettings,
+) -> u64 {
     let (width, inner) = (shape.width, shape.feed_forward);
-    let mut lengths: Vec<usize> = texts.iter().map(|text| text.tokens.len()).collect();
+    let mut lengths: Vec<usize> = texts.iter().map(|text| text.tokens().len()).collect();
     lengths.sort_unstable_by(|one, other| other.cmp(one));
     let tokens: usize = lengths.iter().take(settings.schedule.batch).sum();
     let weights = shape.layers * (4 * width * width + 2 * width * inner + 9 * width + inner);
@@ -163,7 +178,7 @@ pub fn encoder_memory(shape: &EncoderShape, texts: &[Text], settings: &EncoderSe
 
 /// The tuned layers and the digest of all of it: matrices in half precision, as the
 /// engine rounds them further anyhow.
-fn file(encoder: &Encoder<'_>, base: Digest) -> Result<Vec<u8>> {
+pub(crate) fn encoder_file(encoder: &Encoder<'_>, base: Digest) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     for (name, values) in encoder.tensors() {
         let numbers = values.flatten_all()?.to_vec1::<f32>()?;

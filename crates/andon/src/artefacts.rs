@@ -44,7 +44,7 @@ impl<'a> Artefacts<'a> {
             heads: node::heads(&settings.state, encoder),
             adapters: node::adapters(&settings.state),
             rankers: asking::rankers(&settings.state),
-            readers: node::readers(&settings.state),
+            readers: node::readers_with(&settings.state, encoder),
         }
     }
 

@@ -367,7 +367,8 @@ pub(crate) struct Learn {
     /// Promote what is trained whatever the comparison with the current one says.
     #[arg(long)]
     pub(crate) promote: bool,
-    /// Tune a copy of the encoder on the examples as well: the head then asks both.
+    /// Tune a copy of the encoder on the examples as well: the head, or the reader of notes,
+    /// then asks it too.
     #[arg(long, conflicts_with = "adapter", group = "weights")]
     pub(crate) tune: bool,
     /// Train an adapter of the language model instead, which then weighs the labels.

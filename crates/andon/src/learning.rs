@@ -181,7 +181,7 @@ pub(crate) fn learn_task(
     };
     let heads = &artefacts.heads;
     tuned
-        .map_or(Ok(()), |bytes| heads.save_encoder(bytes))
+        .map_or(Ok(()), |bytes| heads.encoders().save(bytes))
         .and_then(|()| heads.save(&candidate.head))
         .with_context(|| format!("cannot keep the head in '{}'", settings.state.display()))?;
     let trained = Trained {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use andon_engine::Encoder;
-use andon_runtime::{AdapterFiles, HeadFiles, LanguageModel, Node, Parts, ReaderFiles};
+use andon_runtime::{
+    AdapterFiles, HeadFiles, LanguageModel, Node, Parts, ReadEncoder, ReaderFiles, TunedEncoders,
+};
 use andon_store::Store;
 use andon_task::engine::Embed;
 use andon_task::plant::Plant;
@@ -43,7 +45,7 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             store: store.clone(),
             heads: heads(&settings.state, &encoder),
             adapters: adapters(&settings.state),
-            readers: readers(&settings.state),
+            readers: readers_with(&settings.state, &encoder),
             clock: Box::new(clock::now),
         };
         let egress = match needs {
@@ -189,11 +191,17 @@ pub(crate) fn occupy(state: &Path) -> anyhow::Result<File> {
 /// The files of the heads of a state directory, and of what was tuned for them from
 /// the plant's encoder.
 pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
+    HeadFiles::beside(tuned_encoders(state, encoder))
+}
+
+/// The encoders of a state directory that were tuned from the plant's.
+fn tuned_encoders(state: &Path, encoder: &Arc<Encoder>) -> TunedEncoders {
     let encoder = Arc::clone(encoder);
-    HeadFiles::new(heads_folder(state)).reading_encoders(Arc::new(move |bytes| {
+    let read: ReadEncoder = Arc::new(move |bytes| {
         let tuned = encoder.tuned(bytes).map_err(|error| error.to_string())?;
         Ok(Arc::new(tuned) as Arc<dyn Embed>)
-    }))
+    });
+    TunedEncoders::new(heads_folder(state), Some(read))
 }
 
 /// Where the files of heads and normalisers of a state directory are.
@@ -204,6 +212,11 @@ pub(crate) fn heads_folder(state: &Path) -> PathBuf {
 /// The files of the readers of a state directory.
 pub(crate) fn readers(state: &Path) -> ReaderFiles {
     ReaderFiles::new(state.join("readers"))
+}
+
+/// The same, with what was tuned for them from the plant's encoder.
+pub(crate) fn readers_with(state: &Path, encoder: &Arc<Encoder>) -> ReaderFiles {
+    readers(state).with_encoders(tuned_encoders(state, encoder))
 }
 
 /// The files of the adapters of a state directory.

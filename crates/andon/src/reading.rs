@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use andon_learn::extract::{Extraction, Graded, LearntReader, figures, grade_reader, learn_reader};
+use andon_engine::Encoder;
+use andon_learn::extract::{
+    Extraction, Graded, LearntReader, Words, figures, grade_reader, learn_reader,
+};
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Outcome, Verdict};
 use andon_learn::report::{self, Cost, Examples, ExtractFigures, Report, Subject};
@@ -27,6 +30,7 @@ use crate::learning::{Figures, Promote, Trained, examples_of_people};
 use crate::node;
 use crate::progress::line;
 use crate::settings::Settings;
+use crate::training::EncoderTuner;
 
 /// What came of learning a reader.
 #[derive(Debug, Serialize)]
@@ -44,11 +48,19 @@ pub(crate) struct LearnedReader {
     pub(crate) took_s: f64,
 }
 
+/// That an encoder is tuned on the examples.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tuning {
+    /// How often they are seen at most; `None`: as is usual.
+    pub(crate) epochs: Option<usize>,
+}
+
 /// Trains a reader on the plant's examples and people's answers, and promotes it if it may be.
 pub(crate) fn learn(
     settings: &Settings,
     plant: &Plant,
     (task, schema): (&Task, &Schema),
+    tune: Option<Tuning>,
     (promote, by): (Promote, Option<&str>),
 ) -> anyhow::Result<LearnedReader> {
     let began = Instant::now();
@@ -56,13 +68,16 @@ pub(crate) fn learn(
     let examples = examples(settings, plant, task, schema)?;
     let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
-    let (learnt, fields) = train(&began, (task, schema), &examples, &*encoder)?;
+    let (learnt, fields) = train(&began, (task, schema), &examples, &encoder, tune)?;
     let (evaluation, of_records) = figures(&fields, &learnt.held_out, task.accept)
         .with_context(|| format!("nothing of '{}' could be measured", task.name))?;
     let artefacts = Artefacts::of(settings, plant, &loader, &encoder);
-    artefacts
-        .readers
-        .save(&learnt.reader)
+    let readers = &artefacts.readers;
+    learnt
+        .tuned
+        .as_ref()
+        .map_or(Ok(()), |bytes| readers.encoders().save(bytes))
+        .and_then(|()| readers.save(&learnt.reader))
         .with_context(|| format!("cannot keep the reader in '{}'", settings.state.display()))?;
     let outcomes = (examples.iter().zip(&learnt.held_out)).map(|(example, graded)| {
         Outcome::of_expected(&example.input, &example.expected, graded.is_right())
@@ -96,7 +111,7 @@ pub(crate) fn measure(
     file: Option<&Path>,
 ) -> anyhow::Result<Report> {
     let began = Instant::now();
-    let encoder = Loader::new(settings).encoder(&plant.settings.encoder)?;
+    let encoder = Arc::new(Loader::new(settings).encoder(&plant.settings.encoder)?);
     let mut digests = BTreeMap::from([("schema".to_owned(), schema.digest())]);
     let (name, how, examples, graded): (_, _, _, Vec<Graded>) = match file {
         Some(path) => {
@@ -111,21 +126,25 @@ pub(crate) fn measure(
                     )
                 })?
                 .digest;
-            let reader = node::readers(&settings.state)
+            let serving = node::readers_with(&settings.state, &encoder)
                 .open(digest, schema)
                 .map_err(|reason| anyhow!("the reader of '{name}' does not serve: {reason}"))?;
             let pairs: Vec<(&str, &Value)> = examples
                 .iter()
                 .map(|e| (e.input.as_str(), &e.expected))
                 .collect();
-            let graded = grade_reader(&reader, &pairs, &encoder, &|| began.elapsed())?;
+            let states: &dyn Embed = match &serving.tuned {
+                Some(tuned) => &**tuned,
+                None => &*encoder,
+            };
+            let graded = grade_reader(&serving.reader, &pairs, states, &|| began.elapsed())?;
             digests.insert("reader".to_owned(), digest);
             let name = format!("reader:{}", digest.short());
             (name, "the promoted reader, on the file", examples, graded)
         }
         None => {
             let examples = examples(settings, plant, task, schema)?;
-            let (learnt, _) = train(&began, (task, schema), &examples, &encoder)?;
+            let (learnt, _) = train(&began, (task, schema), &examples, &encoder, None)?;
             let how = "cross-validated on the plant's examples";
             ("learn".to_owned(), how, examples, learnt.held_out)
         }
@@ -174,7 +193,8 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
         if serves || plant.expected.get(&task.name).is_none_or(Vec::is_empty) {
             continue;
         }
-        let learned = learn(settings, plant, (task, schema), (Promote::IfNotWorse, None))?;
+        let promote = (Promote::IfNotWorse, None);
+        let learned = learn(settings, plant, (task, schema), None, promote)?;
         line(&format!(
             "{}: {:.1} % of fields right on held-out examples, learned in {:.1} s",
             task.name,
@@ -189,14 +209,20 @@ fn train(
     began: &Instant,
     (task, schema): (&Task, &Schema),
     examples: &[Example],
-    encoder: &dyn Embed,
+    encoder: &Arc<Encoder>,
+    tune: Option<Tuning>,
 ) -> anyhow::Result<(LearntReader, Fields)> {
     let pairs: Vec<(&str, &Value)> = examples
         .iter()
         .map(|example| (example.input.as_str(), &example.expected))
         .collect();
     let clock = || began.elapsed();
-    let learnt = learn_reader(&task.name, schema.value(), &pairs, Some(encoder), &clock)
+    let tuner = tune.map(|Tuning { epochs }| EncoderTuner { encoder, epochs });
+    let words = match &tuner {
+        Some(tuner) => Words::Tuned(tuner),
+        None => Words::Encoder(&**encoder),
+    };
+    let learnt = learn_reader(&task.name, schema.value(), &pairs, words, &clock)
         .with_context(|| format!("cannot learn '{}'", task.name))?;
     Ok((learnt, fields(schema, task)?))
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use andon_engine::decoder::Decoder;
 use andon_engine::{Encoder, LanguageModel};
 use andon_learn::evaluate::Evaluation;
+use andon_learn::extract::{MarkedPlace, MarkedText, TuneWords, TunedWords};
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Verdict, identify};
 use andon_learn::{Labelled, LearnError, Tune, Tuned, calibrate_labels, folds, score_labels};
@@ -22,6 +23,7 @@ use andon_task::prompt;
 use andon_task::task::Task;
 use andon_train::{
     AdapterSettings, EncoderSettings, Epoch, Lesson, Resume, Text, TrainedAdapter, tune_encoder,
+    tune_words,
 };
 use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
@@ -44,6 +46,19 @@ pub(crate) struct EncoderTuner<'a> {
     pub(crate) epochs: Option<usize>,
 }
 
+impl EncoderTuner<'_> {
+    fn settings(&self) -> EncoderSettings {
+        let mut settings = EncoderSettings {
+            memory: Some(memory()),
+            ..EncoderSettings::default()
+        };
+        if let Some(epochs) = self.epochs {
+            settings.schedule.epochs = epochs;
+        }
+        settings
+    }
+}
+
 impl Tune for EncoderTuner<'_> {
     fn tune(
         &self,
@@ -60,13 +75,7 @@ impl Tune for EncoderTuner<'_> {
             })
         });
         let texts = texts.collect::<anyhow::Result<Vec<_>>>().map_err(failed)?;
-        let mut settings = EncoderSettings {
-            memory: Some(memory()),
-            ..EncoderSettings::default()
-        };
-        if let Some(epochs) = self.epochs {
-            settings.schedule.epochs = epochs;
-        }
+        let settings = self.settings();
         let base = self.encoder.identity().digest;
         let mut report = |at: andon_train::Progress| {
             progress((at.epoch - 1) * at.steps + at.step, at.epochs * at.steps);
@@ -85,6 +94,65 @@ impl Tune for EncoderTuner<'_> {
             bytes: tuned.file,
         })
     }
+}
+
+impl TuneWords for EncoderTuner<'_> {
+    fn tune(
+        &self,
+        texts: &[MarkedText<'_>],
+        fields: usize,
+        what: &str,
+    ) -> Result<TunedWords, LearnError> {
+        let failed = |error: anyhow::Error| LearnError::Tuning(error.into());
+        let texts = texts.iter().map(|text| tokenized(self.encoder, text));
+        let texts = texts.collect::<anyhow::Result<Vec<_>>>().map_err(failed)?;
+        let settings = self.settings();
+        let base = self.encoder.identity().digest;
+        let mut bar = None;
+        let mut report = |at: andon_train::Progress| {
+            let bar = bar.get_or_insert_with(|| Progress::of_parts(what, at.epochs * at.steps));
+            bar.reach(((at.epoch - 1) * at.steps + at.step) as u64);
+            ControlFlow::Continue(())
+        };
+        let task = (texts.as_slice(), fields);
+        let tuned = tune_words(&**self.encoder, base, task, &settings, None, &mut report)
+            .map_err(|error| failed(error.into()))?;
+        let encoder = self
+            .encoder
+            .tuned(&tuned.file)
+            .map_err(|error| failed(error.into()))?;
+        Ok(TunedWords {
+            encoder: Box::new(encoder),
+            weights: tuned.weights,
+            bytes: tuned.file,
+        })
+    }
+}
+
+/// A text as an encoder is tuned on it.
+fn tokenized(encoder: &Encoder, text: &MarkedText<'_>) -> anyhow::Result<andon_train::MarkedText> {
+    let Some(spanned) = encoder.tokens_with_spans(text.text)? else {
+        bail!(
+            "the encoder '{}' does not say which tokens '{}' has: take minilm:l6, or a shorter text",
+            encoder.identity().name,
+            text.text
+        );
+    };
+    let tokens_of = |&(start, end): &(usize, usize)| {
+        let within = |&(from, to): &(usize, usize)| from < end && to > start;
+        let first = spanned.spans.iter().position(within).unwrap_or(0);
+        let last = spanned.spans.iter().rposition(within);
+        first..last.map_or(first, |last| last + 1)
+    };
+    let place = |place: &MarkedPlace| andon_train::Place {
+        words: place.words,
+        field: place.field,
+    };
+    Ok(andon_train::MarkedText {
+        words: text.words.iter().map(tokens_of).collect(),
+        places: text.places.iter().map(place).collect(),
+        tokens: spanned.tokens,
+    })
 }
 
 /// An adapter that was trained, and what is known of it.

@@ -13,7 +13,19 @@ use crate::error::LearnError;
 const RATE: f32 = 0.02;
 
 /// Texts with more words say by their layout what they mean, and an encoder takes long.
-const MOST_WORDS: usize = 80;
+pub(super) const MOST_WORDS: usize = 80;
+
+/// Whether nine of ten texts are so short that their words say more than their layout.
+pub(super) fn is_short(texts: &[&str]) -> bool {
+    let mut counts: Vec<usize> = texts
+        .iter()
+        .map(|text| text.split_whitespace().count())
+        .collect();
+    counts.sort_unstable();
+    counts
+        .get(counts.len() * 9 / 10)
+        .is_some_and(|&most| most <= MOST_WORDS)
+}
 
 /// What an encoder makes of an example's words.
 pub(super) fn states_of(
@@ -37,15 +49,7 @@ pub(super) struct Corpus {
 impl Corpus {
     /// The states of all texts, if they are short and the encoder says them.
     pub(super) fn of(texts: &[&str], encoder: &dyn Embed) -> Result<Option<Self>, LearnError> {
-        let mut counts: Vec<usize> = texts
-            .iter()
-            .map(|text| text.split_whitespace().count())
-            .collect();
-        counts.sort_unstable();
-        if counts
-            .get(counts.len() * 9 / 10)
-            .is_none_or(|&most| most > MOST_WORDS)
-        {
+        if !is_short(texts) {
             return Ok(None);
         }
         let states = texts.iter().enumerate();

@@ -7,7 +7,9 @@ mod demand;
 mod evaluate;
 mod grade;
 mod meaning;
+mod school;
 mod train;
+mod words;
 
 use std::time::Duration;
 
@@ -16,14 +18,29 @@ use andon_task::extract::{Fields, Gold, Reader, Trust};
 use serde_json::Value;
 
 use crate::error::LearnError;
-use crate::random::Random;
-use meaning::Corpus;
+use school::{Folds, School};
+use train::Lesson;
 
 pub use evaluate::{Extraction, figures};
 pub use grade::Graded;
+pub use words::{MarkedPlace, MarkedText, TuneWords, TunedWords};
 
 /// How many parts of the examples are held out in turn.
 const FOLDS: usize = 5;
+
+/// How many where an encoder is tuned for each.
+const TUNED_FOLDS: usize = 3;
+
+/// What makes states of words.
+#[derive(Clone, Copy)]
+pub enum Words<'a> {
+    /// Nothing does.
+    None,
+    /// An encoder as it is, where that reads more values right.
+    Encoder(&'a dyn Embed),
+    /// Encoders that are tuned on the examples.
+    Tuned(&'a dyn TuneWords),
+}
 
 /// A reader with what is known of it.
 pub struct LearntReader {
@@ -32,6 +49,8 @@ pub struct LearntReader {
     /// Each example as a reader read it that was not trained on it, calibrated on other
     /// examples.
     pub held_out: Vec<Graded>,
+    /// What has to be kept of an encoder that was tuned for it.
+    pub tuned: Option<Vec<u8>>,
 }
 
 /// Trains a reader for a schema on texts and expected objects, with two threads. Where the
@@ -39,12 +58,13 @@ pub struct LearntReader {
 /// right of the examples while they are held out.
 ///
 /// # Errors
-/// If the schema or an expected object is not sound, or there are no examples.
+/// If the schema or an expected object is not sound, there are no examples, or an encoder is to
+/// be tuned on long texts.
 pub fn learn_reader(
     task: &str,
     schema: &Value,
     examples: &[(&str, &Value)],
-    encoder: Option<&dyn Embed>,
+    words: Words<'_>,
     clock: &(dyn Fn() -> Duration + Sync),
 ) -> Result<LearntReader, LearnError> {
     let fields = Fields::of(schema).map_err(andon_task::extract::ReaderError::from)?;
@@ -54,49 +74,47 @@ pub fn learn_reader(
             task: task.to_owned(),
         });
     }
-    let lessons: Vec<train::Lesson<'_>> = (examples.iter().zip(&golds).enumerate())
-        .map(|(number, (&(text, _), gold))| train::Lesson { text, gold, number })
+    let lessons: Vec<Lesson<'_>> = (examples.iter().zip(&golds).enumerate())
+        .map(|(number, (&(text, _), gold))| Lesson { text, gold, number })
         .collect();
-    let texts: Vec<&str> = examples.iter().map(|&(text, _)| text).collect();
-    let corpus = match encoder {
-        Some(encoder) => Corpus::of(&texts, encoder)?,
-        None => None,
+    let folds = Folds::of(examples, &words);
+    let school = School {
+        schema,
+        fields: &fields,
+        lessons: &lessons,
+        folds: &folds,
+        clock,
     };
-    let folds = assign(examples);
-    let count = folds.iter().max().map_or(0, |last| last + 1);
-    let read = |corpus| cross_read(schema, &fields, &lessons, (&folds, count), corpus, clock);
-    let (raw, corpus) = match &corpus {
-        None => (read(None)?, None),
-        Some(corpus) => {
-            let (without, with) = (read(None)?, read(Some(corpus))?);
-            match evaluate::f1(&with) > evaluate::f1(&without) {
-                true => (with, Some(corpus)),
-                false => (without, None),
-            }
-        }
+    let (reader, raw, tuned) = match words {
+        Words::None => school.without()?,
+        Words::Encoder(encoder) => school.with_encoder(encoder)?,
+        Words::Tuned(tune) => school.with_tuned(tune)?,
     };
     // Each fold's probabilities come from the others'.
     let mut held_out: Vec<Graded> = raw.clone();
-    for fold in 0..count {
+    for fold in 0..folds.count {
         let others: Vec<&Graded> = raw
             .iter()
-            .zip(&folds)
+            .zip(&folds.of)
             .filter(|(_, own)| **own != fold)
             .map(|(graded, _)| graded)
             .collect();
         let trust = calibrate::calibrate(&fields, &others);
         for (graded, _) in held_out
             .iter_mut()
-            .zip(&folds)
+            .zip(&folds.of)
             .filter(|(_, own)| **own == fold)
         {
             apply(&trust, graded);
         }
     }
-    let reader = train::train(schema, &fields, &lessons, corpus)?;
     let trust = calibrate::calibrate(&fields, &raw.iter().collect::<Vec<_>>());
     let reader = reader.trusting(trust)?;
-    Ok(LearntReader { reader, held_out })
+    Ok(LearntReader {
+        reader,
+        held_out,
+        tuned,
+    })
 }
 
 fn golds(fields: &Fields, examples: &[(&str, &Value)]) -> Result<Vec<Gold>, LearnError> {
@@ -129,75 +147,6 @@ pub fn grade_reader(
             })
         })
         .collect()
-}
-
-/// The fold of each example: texts that are the same are held out together.
-fn assign(examples: &[(&str, &Value)]) -> Vec<usize> {
-    let mut groups: std::collections::BTreeMap<String, Vec<usize>> =
-        std::collections::BTreeMap::new();
-    for (index, (text, _)) in examples.iter().enumerate() {
-        groups
-            .entry(andon_task::extract::folded(text))
-            .or_default()
-            .push(index);
-    }
-    let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
-    groups.sort_unstable();
-    Random::seeded(0).shuffle(&mut groups);
-    let folds = FOLDS.min(groups.len());
-    let mut assigned = vec![0; examples.len()];
-    for (number, group) in groups.into_iter().enumerate() {
-        for index in group {
-            assigned[index] = number % folds;
-        }
-    }
-    assigned
-}
-
-fn cross_read(
-    schema: &Value,
-    fields: &Fields,
-    lessons: &[train::Lesson<'_>],
-    (folds, count): (&[usize], usize),
-    corpus: Option<&Corpus>,
-    clock: &(dyn Fn() -> Duration + Sync),
-) -> Result<Vec<Graded>, LearnError> {
-    let one = |fold: usize| -> Result<Vec<(usize, Graded)>, LearnError> {
-        let others: Vec<train::Lesson<'_>> = (lessons.iter().zip(folds))
-            .filter(|(_, own)| **own != fold || count == 1)
-            .map(|(lesson, _)| *lesson)
-            .collect();
-        let reader = train::train(schema, fields, &others, corpus)?;
-        let own = (0..lessons.len()).filter(|&index| folds[index] == fold);
-        Ok(own
-            .map(|index| {
-                let lesson = (lessons[index].text, lessons[index].gold);
-                let states = corpus.map(|corpus| corpus.states(index));
-                (index, grade::grade(&reader, fields, lesson, states, clock))
-            })
-            .collect())
-    };
-    let one = &one;
-    let results = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..2usize)
-            .map(|thread| {
-                scope.spawn(move || {
-                    (thread..count)
-                        .step_by(2)
-                        .map(one)
-                        .collect::<Result<Vec<_>, _>>()
-                })
-            })
-            .collect();
-        let joined = threads.into_iter().map(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        joined.collect::<Result<Vec<_>, _>>()
-    })?;
-    let mut graded: Vec<(usize, Graded)> = results.into_iter().flatten().flatten().collect();
-    graded.sort_by_key(|(index, _)| *index);
-    Ok(graded.into_iter().map(|(_, graded)| graded).collect())
 }
 
 /// Gives a reading the probabilities of a calibration.

@@ -1,9 +1,13 @@
 //! Readers, learnt from notes that are written here.
 
+use std::cell::RefCell;
+
 use andon_learn::LearnError;
-use andon_learn::extract::{LearntReader, figures, learn_reader};
+use andon_learn::extract::{
+    LearntReader, MarkedText, TuneWords, TunedWords, Words, figures, learn_reader,
+};
 use andon_task::engine::Embed;
-use andon_task::extract::{Fields, Reader, ReaderError};
+use andon_task::extract::{Fields, ROLES, Reader, ReaderError};
 use serde_json::{Value, json};
 
 use crate::encoder::Trigrams;
@@ -93,7 +97,14 @@ fn pairs(notes: &[(String, Value)]) -> Vec<(&str, &Value)> {
 #[test]
 fn a_reader_is_learnt_and_points_at_its_values() {
     let notes = notes(60);
-    let learnt = learn_reader("note", &schema(), &pairs(&notes), None, &Default::default).unwrap();
+    let learnt = learn_reader(
+        "note",
+        &schema(),
+        &pairs(&notes),
+        Words::None,
+        &Default::default,
+    )
+    .unwrap();
     let fields = Fields::of(&schema()).unwrap();
     let (figures, _) = figures(&fields, &learnt.held_out, 0.6).unwrap();
     assert!(figures.field_accuracy.value > 0.95, "{figures:?}");
@@ -126,7 +137,14 @@ fn a_reader_is_learnt_and_points_at_its_values() {
     assert_eq!(at("positions[0].quantity"), "12");
 
     // The same examples give the same bytes, and the file gives the same reader.
-    let again = learn_reader("note", &schema(), &pairs(&notes), None, &Default::default).unwrap();
+    let again = learn_reader(
+        "note",
+        &schema(),
+        &pairs(&notes),
+        Words::None,
+        &Default::default,
+    )
+    .unwrap();
     assert_eq!(again.reader.digest(), learnt.reader.digest());
     let parsed = Reader::parse(&schema(), learnt.reader.bytes()).unwrap();
     assert_eq!(parsed.read(text, None).unwrap(), reading);
@@ -135,9 +153,15 @@ fn a_reader_is_learnt_and_points_at_its_values() {
 #[test]
 fn every_reading_satisfies_the_schema() {
     let notes = notes(40);
-    let reader = learn_reader("note", &schema(), &pairs(&notes), None, &Default::default)
-        .unwrap()
-        .reader;
+    let reader = learn_reader(
+        "note",
+        &schema(),
+        &pairs(&notes),
+        Words::None,
+        &Default::default,
+    )
+    .unwrap()
+    .reader;
     let fields = Fields::of(&schema()).unwrap();
     let long = "DN-1\tseal kit\t4 pcs 01/02/2026 9.99\n".repeat(600);
     for text in ["x", "-", "1", "12/12", "\n\n\t\t", "ñandú ☂ 4,5", &long] {
@@ -155,9 +179,15 @@ fn every_reading_satisfies_the_schema() {
 #[test]
 fn damage_and_foreign_schemas_are_named() {
     let notes = notes(10);
-    let reader = learn_reader("note", &schema(), &pairs(&notes), None, &Default::default)
-        .unwrap()
-        .reader;
+    let reader = learn_reader(
+        "note",
+        &schema(),
+        &pairs(&notes),
+        Words::None,
+        &Default::default,
+    )
+    .unwrap()
+    .reader;
     let parse = |bytes: &[u8]| Reader::parse(&schema(), bytes).expect_err("refused");
     assert_eq!(parse(b"something else"), ReaderError::NotAReader);
     let bytes = reader.bytes();
@@ -185,7 +215,7 @@ fn damage_and_foreign_schemas_are_named() {
 fn wrong_examples_and_schemas_are_named() {
     let learn = |schema: &Value, expected: Value| {
         let examples = [("a text", &expected)];
-        let learnt = learn_reader("note", schema, &examples, None, &Default::default);
+        let learnt = learn_reader("note", schema, &examples, Words::None, &Default::default);
         learnt.err().expect("refused").to_string()
     };
     let error = learn(&schema(), json!({"number": 5}));
@@ -199,7 +229,7 @@ fn wrong_examples_and_schemas_are_named() {
         error.contains("'not'") && error.contains("#/properties/a"),
         "{error}"
     );
-    let none = learn_reader("note", &schema(), &[], None, &Default::default);
+    let none = learn_reader("note", &schema(), &[], Words::None, &Default::default);
     assert!(matches!(none, Err(LearnError::NoExamples { .. })));
 }
 
@@ -217,9 +247,15 @@ fn a_schema_of_two_hundred_fields_is_read() {
             )
         })
         .collect();
-    let reader = learn_reader("wide", &schema, &pairs(&notes), None, &Default::default)
-        .unwrap()
-        .reader;
+    let reader = learn_reader(
+        "wide",
+        &schema,
+        &pairs(&notes),
+        Words::None,
+        &Default::default,
+    )
+    .unwrap()
+    .reader;
     let reading = reader.read("code: A9\nplace: hall 9", None).unwrap();
     assert_eq!(reading.fields.len(), 200);
     assert_eq!(reading.value["f7"], "A9");
@@ -242,8 +278,8 @@ fn word(random: &mut Random, remainder: u32) -> String {
     }
 }
 
-#[test]
-fn what_an_encoder_makes_of_words_finds_words_that_no_example_had() {
+/// Notes of four words, one of which is a part: no spelling says which.
+fn notes_of_parts() -> (Value, Vec<(String, Value)>) {
     let schema = json!({
         "type": "object",
         "properties": {"parts": {"type": "array", "items": {"type": "string"}}},
@@ -257,16 +293,22 @@ fn what_an_encoder_makes_of_words_finds_words_that_no_example_had() {
         words[random.below(4)] = part.clone();
         notes.push((words.join(" "), json!({"parts": [part]})));
     }
+    (schema, notes)
+}
+
+#[test]
+fn what_an_encoder_makes_of_words_finds_words_that_no_example_had() {
+    let (schema, notes) = notes_of_parts();
     let encoder = Trigrams::new();
-    let learn = |encoder: Option<&dyn Embed>| {
+    let learn = |words: Words<'_>| {
         let learnt =
-            learn_reader("parts", &schema, &pairs(&notes), encoder, &Default::default).unwrap();
+            learn_reader("parts", &schema, &pairs(&notes), words, &Default::default).unwrap();
         let fields = Fields::of(&schema).unwrap();
         let (figures, _) = figures(&fields, &learnt.held_out, 0.5).unwrap();
         (learnt.reader, figures.micro_f1.map_or(0.0, |f1| f1.value))
     };
-    let (without, blind) = learn(None);
-    let (with, seeing) = learn(Some(&encoder));
+    let (without, blind) = learn(Words::None);
+    let (with, seeing) = learn(Words::Encoder(&encoder));
     assert!(seeing > 0.9 && blind < 0.5, "{seeing} {blind}");
     assert_eq!(without.encoder(), None);
     assert_eq!(with.encoder(), Some(encoder.identity().digest));
@@ -275,6 +317,113 @@ fn what_an_encoder_makes_of_words_finds_words_that_no_example_had() {
     assert!(with.read(text, states.as_ref()).unwrap().confidence > 0.0);
     // Without the states that it was trained with nothing is to be relied on.
     assert_eq!(with.read(text, None).unwrap().confidence, 0.0);
+}
+
+/// Weights on the states of words, learnt from the places that it is given; or, `lying`, the
+/// opposite of what they show.
+struct Perceptron {
+    lying: bool,
+    /// How many texts it was given each time.
+    given: RefCell<Vec<usize>>,
+}
+
+impl Perceptron {
+    fn new(lying: bool) -> Self {
+        Self {
+            lying,
+            given: RefCell::default(),
+        }
+    }
+}
+
+impl TuneWords for Perceptron {
+    fn tune(
+        &self,
+        texts: &[MarkedText<'_>],
+        fields: usize,
+        _: &str,
+    ) -> Result<TunedWords, LearnError> {
+        self.given.borrow_mut().push(texts.len());
+        let encoder = Trigrams::new();
+        let width = encoder.dimensions();
+        let mut weights = vec![0.0f32; fields * ROLES * width];
+        for text in (0..20).flat_map(|_| texts) {
+            let states = encoder.states(text.text).unwrap().unwrap();
+            for place in &text.places {
+                let seen: Vec<&[f32]> = [1, 2]
+                    .map(|role| &states.states[place.words[role].unwrap() * width..][..width])
+                    .into();
+                let of = |role: usize| (role + 1) * width..(role + 2) * width;
+                let logit: f32 = (seen.iter().enumerate())
+                    .flat_map(|(role, state)| state.iter().zip(&weights[of(role)]))
+                    .map(|(x, w)| x * w)
+                    .sum();
+                let wanted = place.field.is_some() != self.lying;
+                if wanted != (logit > 0.0) {
+                    let step = if wanted { 0.5 } else { -0.5 };
+                    for (role, state) in seen.iter().enumerate() {
+                        let own = weights[of(role)].iter_mut().zip(*state);
+                        own.for_each(|(w, x)| *w += step * x);
+                    }
+                }
+            }
+        }
+        Ok(TunedWords {
+            encoder: Box::new(encoder),
+            weights,
+            bytes: b"tuned".to_vec(),
+        })
+    }
+}
+
+#[test]
+fn a_tuned_encoder_is_asked_as_much_as_held_out_notes_ask_for() {
+    let (schema, notes) = notes_of_parts();
+    let learn = |words: Words<'_>| {
+        let learnt =
+            learn_reader("parts", &schema, &pairs(&notes), words, &Default::default).unwrap();
+        let fields = Fields::of(&schema).unwrap();
+        let (figures, _) = figures(&fields, &learnt.held_out, 0.5).unwrap();
+        (learnt, figures.micro_f1.map_or(0.0, |f1| f1.value))
+    };
+    let honest = Perceptron::new(false);
+    let (with, seeing) = learn(Words::Tuned(&honest));
+    let (_, blind) = learn(Words::None);
+    assert!(seeing > 0.9 && blind < 0.5, "{seeing} {blind}");
+    assert_eq!(with.tuned.as_deref(), Some(b"tuned".as_slice()));
+    assert_eq!(
+        with.reader.encoder(),
+        Some(Trigrams::new().identity().digest)
+    );
+    // Three folds, each without its own notes, and all notes.
+    let given = honest.given.into_inner();
+    assert_eq!((given.len(), given[3]), (4, 80));
+    assert_eq!(given[..3].iter().sum::<usize>(), 160);
+
+    let lying = Perceptron::new(true);
+    let (without, as_blind) = learn(Words::Tuned(&lying));
+    assert_eq!((without.tuned, without.reader.encoder()), (None, None));
+    assert!((as_blind - blind).abs() < 0.15, "{as_blind} {blind}");
+    assert_eq!(lying.given.into_inner().len(), 3, "none is tuned in vain");
+}
+
+#[test]
+fn pages_are_not_tuned_on() {
+    let text = "A page has many lines. ".repeat(40);
+    let notes: Vec<(String, Value)> = (0..12)
+        .map(|n| {
+            (
+                format!("{text}\nNumber: {n}"),
+                json!({"number": n.to_string()}),
+            )
+        })
+        .collect();
+    let schema = json!({"type": "object", "properties": {"number": {"type": "string"}}});
+    let tuner = Perceptron::new(false);
+    let words = Words::Tuned(&tuner);
+    let refused = learn_reader("page", &schema, &pairs(&notes), words, &Default::default);
+    let error = refused.err().expect("refused").to_string();
+    assert!(error.contains("learn without `--tune`"), "{error}");
 }
 
 #[test]
@@ -318,7 +467,14 @@ fn an_item_keeps_its_own_values_where_another_lacks_one() {
         }
         notes.push((text, json!({"positions": positions})));
     }
-    let learnt = learn_reader("note", &schema, &pairs(&notes), None, &Default::default).unwrap();
+    let learnt = learn_reader(
+        "note",
+        &schema,
+        &pairs(&notes),
+        Words::None,
+        &Default::default,
+    )
+    .unwrap();
     let right = right_of(&learnt);
     assert!(right >= 57, "{right} of 60");
 }
@@ -347,7 +503,14 @@ fn words_of_another_language_come_to_stand_for_a_choice() {
         );
         notes.push((text, json!({"severity": severity})));
     }
-    let learnt = learn_reader("note", &schema, &pairs(&notes), None, &Default::default).unwrap();
+    let learnt = learn_reader(
+        "note",
+        &schema,
+        &pairs(&notes),
+        Words::None,
+        &Default::default,
+    )
+    .unwrap();
     let right = right_of(&learnt);
     assert!(right >= 58, "{right} of 60");
     let reading = learnt

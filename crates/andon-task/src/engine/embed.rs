@@ -18,7 +18,8 @@ pub trait Embed: Send + Sync {
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError>;
 
     /// What the middle of the encoder makes of each token of a text: there a word's
-    /// meaning among its neighbours shows best, before the states become alike. `None` where
+    /// meaning among its neighbours shows best, before the states become alike. (Of an encoder
+    /// that was tuned for words: what its end makes of them.) `None` where
     /// the encoder does not say, or the text does not fit the context.
     fn states(&self, text: &str) -> Result<Option<States>, EngineError> {
         let _ = text;

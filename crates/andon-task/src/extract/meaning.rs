@@ -25,6 +25,28 @@ pub struct Meaning {
     pub weights: Vec<f32>,
 }
 
+impl Meaning {
+    /// Of weights on states of unit length, `[field][role][width]`.
+    pub fn of_unit_states(encoder: Digest, mut weights: Vec<f32>, fields: usize) -> Self {
+        let width = weights.len() / (fields * ROLES).max(1);
+        let length = SPREAD * (width as f32).sqrt();
+        weights.iter_mut().for_each(|weight| *weight /= length);
+        Self {
+            encoder,
+            width,
+            weights,
+        }
+    }
+
+    /// The same, so many times as heavy.
+    pub fn times(&self, share: f32) -> Self {
+        Self {
+            weights: self.weights.iter().map(|weight| weight * share).collect(),
+            ..self.clone()
+        }
+    }
+}
+
 /// The states of a page's words.
 #[derive(Clone, Debug)]
 pub struct Meanings {

@@ -107,6 +107,11 @@ fn is_sign(c: char) -> bool {
 }
 
 impl<'t> Page<'t> {
+    /// The bytes of each of its words.
+    pub fn words(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.tokens.iter().map(|word| (word.start, word.end))
+    }
+
     /// Divides a text.
     pub fn new(text: &'t str) -> Self {
         let mut page = Self {

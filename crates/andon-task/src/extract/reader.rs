@@ -176,6 +176,23 @@ impl Reader {
         Self::new(self.search.fields, parts)
     }
 
+    /// The same reader with other weights on what an encoder makes of words.
+    ///
+    /// # Errors
+    /// If they are not of its fields.
+    pub fn with_meaning(&self, meaning: Option<Meaning>) -> Result<Self, ReaderError> {
+        let parts = Parts {
+            meaning,
+            ..self.parts.clone()
+        };
+        Self::new(self.search.fields.clone(), parts)
+    }
+
+    /// What it looks for.
+    pub fn search(&self) -> &Search {
+        &self.search
+    }
+
     /// The encoder whose states of words it has to be given.
     pub fn encoder(&self) -> Option<Digest> {
         self.parts.meaning.as_ref().map(|meaning| meaning.encoder)

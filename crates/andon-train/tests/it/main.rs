@@ -2,3 +2,4 @@
 
 mod adapters;
 mod encoders;
+mod words;

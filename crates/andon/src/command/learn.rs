@@ -14,7 +14,7 @@ use crate::asking::{self, LearnedRanker};
 use crate::cli::Learn;
 use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
-use crate::reading::{self, LearnedReader};
+use crate::reading::{self, LearnedReader, Tuning};
 use crate::settings::Settings;
 use crate::training::{self, EncoderTuner, LearnedAdapter};
 use crate::{normalising, plant};
@@ -28,8 +28,12 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         false => Promote::IfNotWorse,
     };
     let promote = (promote, typed.who.name());
-    if (typed.adapter || typed.tune) && !matches!(task.kind, Kind::Decide(_)) {
-        bail!("`--adapter` and `--tune` are for tasks that decide: leave them out");
+    match &task.kind {
+        Kind::Decide(_) => {}
+        Kind::Extract(_) if !typed.adapter => {}
+        _ if typed.adapter => bail!("`--adapter` is for tasks that decide: leave it out"),
+        _ if typed.tune => bail!("`--tune` is for tasks that decide or extract: leave it out"),
+        _ => {}
     }
     match &task.kind {
         Kind::Decide(_) => learn_to_decide(settings, &plant, task, typed, promote)?,
@@ -46,7 +50,10 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
             task.name
         ),
         Kind::Extract(schema) => {
-            let learned = reading::learn(settings, &plant, (task, schema), promote)?;
+            let tune = typed.tune.then_some(Tuning {
+                epochs: typed.epochs,
+            });
+            let learned = reading::learn(settings, &plant, (task, schema), tune, promote)?;
             settings.output.print(&learned, reader)?;
         }
     }
