@@ -29,6 +29,7 @@ mod rankers;
 mod readers;
 mod run;
 mod summarise;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -49,3 +50,4 @@ pub use probe::{Check, Readiness};
 pub use rankers::{RankerFiles, RankerStatus};
 pub use readers::{ReaderFiles, ReaderStatus};
 pub use run::{Tell, Told};
+pub use writing::{Writer, Written, grammar};

@@ -33,6 +33,7 @@ mod settings;
 mod shift;
 mod since;
 mod training;
+mod writing;
 
 use std::process::ExitCode;
 

@@ -1,14 +1,12 @@
 //! Tasks that extract: from examples to a reader that serves, and what it is worth.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use andon_learn::extract::{Extraction, Graded, LearntReader, figures, grade_reader, learn_reader};
+use andon_learn::extract::{Extraction, LearntReader, figures, learn_reader};
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Outcome, Verdict};
-use andon_learn::report::{self, Cost, Examples, ExtractFigures, Report, Subject};
 use andon_store::Kind;
 use andon_task::digest::Digest;
 use andon_task::engine::Embed;
@@ -17,7 +15,7 @@ use andon_task::extract::{Fields, Gold};
 use andon_task::plant::Plant;
 use andon_task::schema::Schema;
 use andon_task::task::Task;
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -87,78 +85,6 @@ pub(crate) fn learn(
     })
 }
 
-/// Measures the reader that serves on a file, or readers on the plant's examples while those
-/// were held out.
-pub(crate) fn measure(
-    settings: &Settings,
-    plant: &Plant,
-    (task, schema): (&Task, &Schema),
-    file: Option<&Path>,
-) -> anyhow::Result<Report> {
-    let began = Instant::now();
-    let encoder = Loader::new(settings).encoder(&plant.settings.encoder)?;
-    let mut digests = BTreeMap::from([("schema".to_owned(), schema.digest())]);
-    let (name, how, examples, graded): (_, _, _, Vec<Graded>) = match file {
-        Some(path) => {
-            let examples = read(path, schema)?;
-            let promoted = node::store(&settings.state)?.promoted(&task.name)?;
-            let promoted = promoted.filter(|promotion| promotion.kind == Kind::Reader);
-            let name = &task.name;
-            let digest = promoted
-                .with_context(|| {
-                    format!(
-                        "no reader is promoted for '{name}': train one with `andon learn {name}`"
-                    )
-                })?
-                .digest;
-            let reader = node::readers(&settings.state)
-                .open(digest, schema)
-                .map_err(|reason| anyhow!("the reader of '{name}' does not serve: {reason}"))?;
-            let pairs: Vec<(&str, &Value)> = examples
-                .iter()
-                .map(|e| (e.input.as_str(), &e.expected))
-                .collect();
-            let graded = grade_reader(&reader, &pairs, &encoder, &|| began.elapsed())?;
-            digests.insert("reader".to_owned(), digest);
-            let name = format!("reader:{}", digest.short());
-            (name, "the promoted reader, on the file", examples, graded)
-        }
-        None => {
-            let examples = examples(settings, plant, task, schema)?;
-            let (learnt, _) = train(&began, (task, schema), &examples, &encoder)?;
-            let how = "cross-validated on the plant's examples";
-            ("learn".to_owned(), how, examples, learnt.held_out)
-        }
-    };
-    let fields = fields(schema, task)?;
-    let found = figures(&fields, &graded, task.accept)
-        .with_context(|| format!("'{}' has no examples to measure on", task.name))?;
-    let mean = graded.iter().map(|one| one.took.as_secs_f64()).sum::<f64>() / graded.len() as f64;
-    Ok(Report {
-        task: task.name.clone(),
-        examples: Examples::of(&task.name, file, &examples),
-        cost: Cost {
-            mean_ms: 1000.0 * mean,
-            ..Cost::default()
-        },
-        measured: Subject {
-            name,
-            how: how.to_owned(),
-            calibrated: true,
-            digests,
-        },
-        warnings: crate::command::few(examples.len()),
-        figures: report::Figures::Extract(Box::new(ExtractFigures::of(
-            found,
-            &fields,
-            (&examples, &graded),
-        ))),
-        wrong: Vec::new(),
-        contradictions: Vec::new(),
-        comparison: None,
-    })
-}
-
 /// Trains readers of tasks that have examples and none that serves.
 pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Result<()> {
     let store = node::store(&settings.state)?;
@@ -185,7 +111,8 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
     Ok(())
 }
 
-fn train(
+/// A reader of some examples, and each of these as one read it that was not trained on it.
+pub(crate) fn train(
     began: &Instant,
     (task, schema): (&Task, &Schema),
     examples: &[Example],
@@ -201,13 +128,13 @@ fn train(
     Ok((learnt, fields(schema, task)?))
 }
 
-fn fields(schema: &Schema, task: &Task) -> anyhow::Result<Fields> {
+pub(crate) fn fields(schema: &Schema, task: &Task) -> anyhow::Result<Fields> {
     Fields::of(schema.value()).with_context(|| format!("cannot read for '{}'", task.name))
 }
 
 /// The plant's examples, which must be right, and what people's answers have become, as far
 /// as the schema still admits it.
-fn examples(
+pub(crate) fn examples(
     settings: &Settings,
     plant: &Plant,
     task: &Task,
@@ -226,7 +153,7 @@ fn examples(
 }
 
 /// The examples of a file, each of which satisfies the schema.
-fn read(path: &Path, schema: &Schema) -> anyhow::Result<Vec<Example>> {
+pub(crate) fn read(path: &Path, schema: &Schema) -> anyhow::Result<Vec<Example>> {
     let cannot_read = || format!("cannot read the examples '{}'", path.display());
     let text = std::fs::read_to_string(path).with_context(cannot_read)?;
     let examples = example::parse_extracted(&text, schema).with_context(cannot_read)?;

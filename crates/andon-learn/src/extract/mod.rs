@@ -20,7 +20,7 @@ use crate::random::Random;
 use meaning::Corpus;
 
 pub use evaluate::{Extraction, figures};
-pub use grade::Graded;
+pub use grade::{Graded, grade_written};
 
 /// How many parts of the examples are held out in turn.
 const FOLDS: usize = 5;
@@ -132,7 +132,7 @@ pub fn grade_reader(
 }
 
 /// The fold of each example: texts that are the same are held out together.
-fn assign(examples: &[(&str, &Value)]) -> Vec<usize> {
+pub fn assign(examples: &[(&str, &Value)]) -> Vec<usize> {
     let mut groups: std::collections::BTreeMap<String, Vec<usize>> =
         std::collections::BTreeMap::new();
     for (index, (text, _)) in examples.iter().enumerate() {
