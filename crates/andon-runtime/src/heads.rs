@@ -128,6 +128,37 @@ impl HeadFiles {
         Ok(head)
     }
 
+    /// Deletes the files of a head, also of the encoder that was tuned for it if no other
+    /// head names that.
+    pub fn forget(&self, digest: Digest) -> io::Result<()> {
+        let head = self.load(digest);
+        files::forget(&self.path(digest))?;
+        let Ok(head) = head else {
+            return Ok(());
+        };
+        let encoder = self.encoder_path(head.encoder());
+        if !encoder.exists() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let is_head = path.extension().is_some_and(|kind| kind == "head");
+            // One that cannot be read names nothing.
+            let other = is_head
+                .then(|| Head::parse(&fs::read(&path).ok()?).ok())
+                .flatten();
+            if other.is_some_and(|other| other.encoder() == head.encoder()) {
+                return Ok(());
+            }
+        }
+        files::forget(&encoder)
+    }
+
+    /// Deletes the file of a normaliser.
+    pub fn forget_normaliser(&self, digest: Digest) -> io::Result<()> {
+        files::forget(&self.normaliser_path(digest))
+    }
+
     fn path(&self, digest: Digest) -> PathBuf {
         self.folder.join(format!("{digest}.head"))
     }

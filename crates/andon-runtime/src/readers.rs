@@ -52,6 +52,11 @@ impl ReaderFiles {
         }
     }
 
+    /// Deletes the file of a reader.
+    pub fn forget(&self, digest: Digest) -> io::Result<()> {
+        files::forget(&self.path(digest))
+    }
+
     fn path(&self, digest: Digest) -> PathBuf {
         self.folder.join(format!("{digest}.reader"))
     }

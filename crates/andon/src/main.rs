@@ -24,6 +24,7 @@ mod normalising;
 mod output;
 mod plant;
 mod progress;
+mod pruning;
 mod reach;
 mod reading;
 mod remote;

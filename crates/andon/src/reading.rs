@@ -75,6 +75,7 @@ pub(crate) fn learn(
         },
     };
     let (comparison, promoted) = trained.keep(&store, &artefacts, task, (promote, by))?;
+    crate::pruning::prune(settings, &store, &task.name, by)?;
     Ok(LearnedReader {
         task: task.name.clone(),
         reader: trained.digest,

@@ -162,6 +162,7 @@ pub(crate) fn learn_adapter(
     let form = Form {
         batch: AdapterSettings::default().schedule.batch,
         epochs,
+        checkpoint: CHECKPOINT_STEPS,
     };
     let trained = train(settings, (base, &weights), task, parts, form)?;
 
@@ -202,6 +203,7 @@ pub(crate) fn learn_adapter(
         },
     };
     let (comparison, promoted) = kept.keep(&store, &artefacts, task, promote)?;
+    crate::pruning::prune(settings, &store, &task.name, promote.1)?;
     Ok(LearnedAdapter {
         task: task.name.clone(),
         adapter: kept.digest,
@@ -224,6 +226,8 @@ struct Form {
     batch: usize,
     /// How often they are seen at most; `None`: as is usual.
     epochs: Option<usize>,
+    /// Steps between two checkpoints.
+    checkpoint: usize,
 }
 
 fn cannot_train<T>(task: &Task, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
@@ -245,7 +249,7 @@ fn train(
     let checkpoint = folder.join(format!("{}.checkpoint", task.name));
     let resume = Resume {
         path: &checkpoint,
-        every: CHECKPOINT_STEPS,
+        every: form.checkpoint,
     };
     let mut options = AdapterSettings::default();
     options.schedule.batch = form.batch;

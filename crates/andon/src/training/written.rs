@@ -32,6 +32,9 @@ use crate::{node, reading, writing};
 /// Lessons of a step: an object is some hundred choices, and plants have few of them.
 const BATCH: usize = 4;
 
+/// Steps between two checkpoints: one over whole documents takes seconds.
+const CHECKPOINT_STEPS: usize = 4;
+
 /// An adapter that writes objects, and what is known of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct LearnedWriter {
@@ -99,6 +102,7 @@ pub(crate) fn learn_writer(
     let form = Form {
         batch: BATCH,
         epochs,
+        checkpoint: CHECKPOINT_STEPS,
     };
     let trained = train(settings, (base, &weights), task, parts, form)?;
 
@@ -136,6 +140,7 @@ pub(crate) fn learn_writer(
         },
     };
     let (comparison, promoted) = kept.keep(&store, &artefacts, task, promote)?;
+    crate::pruning::prune(settings, &store, &task.name, promote.1)?;
     Ok(LearnedWriter {
         task: task.name.clone(),
         adapter: kept.digest,
