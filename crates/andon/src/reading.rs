@@ -94,9 +94,15 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
             continue;
         };
         let serves = store.promoted(&task.name)?.is_some_and(|promotion| {
-            node::readers(&settings.state)
-                .open(promotion.digest, schema)
-                .is_ok()
+            let digest = promotion.digest;
+            match promotion.kind {
+                Kind::Adapter => {
+                    let model = Loader::new(settings).digest(&plant.settings.language_model);
+                    let adapters = node::adapters(&settings.state);
+                    model.is_ok_and(|model| adapters.open(digest, task, model).is_ok())
+                }
+                _ => node::readers(&settings.state).open(digest, schema).is_ok(),
+            }
         });
         if serves || plant.expected.get(&task.name).is_none_or(Vec::is_empty) {
             continue;

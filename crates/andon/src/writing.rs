@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use andon_learn::extract::{Graded, grade_written};
 use andon_runtime::Writer;
-use andon_task::engine::Terms;
+use andon_task::engine::{EngineError, Terms};
 use andon_task::example::Example;
 use andon_task::extract::Fields;
 use andon_task::schema::Schema;
@@ -29,13 +29,20 @@ pub(crate) fn grade(
     let grade = |(index, example): (usize, &Example)| {
         let began = Instant::now();
         let (text, terms) = (example.input.as_str(), Terms::default());
-        let written = writer
-            .write((task, schema), text, &terms, &mut |_| ())
-            .with_context(|| format!("the language model did not take example {}", index + 1))?;
+        let written = match writer.write((task, schema), text, &terms, &mut |_| ()) {
+            Ok(written) => written.object,
+            // A text that is too long for the model is one for which it writes nothing.
+            Err(EngineError::DoesNotFit { .. } | EngineError::TooLong { .. }) => None,
+            Err(error) => {
+                let example = index + 1;
+                return Err(error)
+                    .with_context(|| format!("the language model did not take example {example}"));
+            }
+        };
         let took = began.elapsed();
         bar.reach(index as u64 + 1);
         let example = (index, text, &example.expected);
-        Ok(grade_written(fields, example, written.object, took)?)
+        Ok(grade_written(fields, example, written, took)?)
     };
     examples.iter().enumerate().map(grade).collect()
 }

@@ -26,6 +26,7 @@ use super::{Form, cannot_train, train};
 use crate::artefacts::Artefacts;
 use crate::engine::Loader;
 use crate::learning::{Figures, Promote, Trained};
+use crate::progress::line;
 use crate::settings::Settings;
 use crate::{node, reading, writing};
 
@@ -156,13 +157,15 @@ pub(crate) fn learn_writer(
 }
 
 /// The examples as the model is asked, and as it writes under the schema when it serves:
-/// what the schema forces is read and not learnt.
+/// what the schema forces is read and not learnt. Those that the model cannot hold are left
+/// out.
 fn lessons(
     model: &LanguageModel,
     (task, schema): (&Task, &Schema),
     examples: &[Example],
 ) -> anyhow::Result<Vec<Lesson>> {
     let grammar = grammar(schema);
+    let context = Generate::identity(model).context_tokens;
     let lessons = examples.iter().map(|example| {
         let beginning: String = example.input.chars().take(60).collect();
         let named = || format!("the example '{beginning}'");
@@ -179,5 +182,14 @@ fn lessons(
         let chosen: Vec<bool> = path.iter().map(|step| step.by == Chooser::Model).collect();
         Lesson::answer(&prompt, &tokens, &chosen).map_err(|reason| anyhow!("{} {reason}", named()))
     });
-    lessons.collect()
+    let mut lessons = lessons.collect::<anyhow::Result<Vec<Lesson>>>()?;
+    lessons.retain(|lesson| lesson.tokens.len() < context);
+    match examples.len() - lessons.len() {
+        0 => {}
+        long => line(&format!(
+            "{}: {long} examples have more tokens than the model holds ({context}) and are left out",
+            task.name
+        )),
+    }
+    Ok(lessons)
 }
