@@ -24,10 +24,12 @@ use crate::tokenizer::{Controls, Tokenizer};
 use crate::worker::Worker;
 
 mod adapters;
+mod path;
 mod prompt;
 mod stream;
 
 use adapters::Adapters;
+pub use path::{Chooser, Step};
 use prompt::{beginning, bytes_of, kind_of};
 use stream::{OnPiece, TextStream};
 

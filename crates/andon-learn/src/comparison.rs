@@ -53,6 +53,10 @@ pub struct Standing {
     pub name: String,
     /// The share of right answers.
     pub accuracy: Estimate,
+    /// The share of right fields, of a task that extracts; `accuracy` is then that of whole
+    /// records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field_accuracy: Option<Estimate>,
     /// The median time of an answer, in milliseconds; `None` where only outcomes
     /// are known.
     pub p50_ms: Option<f64>,
@@ -160,6 +164,7 @@ pub fn compare(contenders: &[Contender], labels: usize) -> Result<Comparison, Co
         Some(Standing {
             name: seen.name.to_owned(),
             accuracy: wilson(rights, seen.rights.len())?,
+            field_accuracy: None,
             p50_ms: seen.answers.as_deref().map(median_ms),
             leads: !beaten(seen.name),
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use andon_task::adapter::{TaskAdapter, logits};
 use andon_task::calibration::{self, Scored as Graded};
-use andon_task::engine::{Adapter, Score, ScoreRequest, Usage};
+use andon_task::engine::{Adapter, Prompt, Score, ScoreRequest, Usage};
 use andon_task::example::LabelledText;
 use andon_task::prompt;
 use andon_task::task::Task;
@@ -46,7 +46,7 @@ struct Given {
     took: Duration,
 }
 
-/// Measures a language model, or an adapter of it, by its shares of the labels:
+/// Measures a language model by its shares of the labels:
 /// one request at a time, as notes come in. `progress` is told how many examples
 /// are answered.
 ///
@@ -56,12 +56,16 @@ struct Given {
 pub fn score_labels(
     task: &Task,
     model: &dyn Score,
-    adapter: Option<&Adapter>,
     examples: &[LabelledText],
     clock: Clock<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Scored, LearnError> {
-    let (given, usage) = ask(task, (model, adapter), examples, clock, progress)?;
+    let asked = Asked {
+        model,
+        adapter: None,
+        prompt: &|text| prompt::decide(task, text),
+    };
+    let (given, usage) = ask(task, &asked, examples, clock, progress)?;
     let grade = |(example, given): (&LabelledText, &Given)| answer(example, &given.shares, given);
     let answers: Vec<Answer> = examples.iter().zip(&given).map(grade).collect();
     Ok(Scored {
@@ -82,8 +86,12 @@ pub fn evaluate_adapter(
     clock: Clock<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Scored, LearnError> {
-    let named = adapter.named();
-    let (given, usage) = ask(task, (model, Some(&named)), examples, clock, progress)?;
+    let asked = Asked {
+        model,
+        adapter: Some(adapter.named()),
+        prompt: &|text| adapter.asked(task, text),
+    };
+    let (given, usage) = ask(task, &asked, examples, clock, progress)?;
     let grade = |(example, given): (&LabelledText, &Given)| {
         answer(example, &adapter.probabilities(&given.shares), given)
     };
@@ -101,12 +109,17 @@ pub fn evaluate_adapter(
 /// As [`score_labels`].
 pub fn calibrate_labels(
     task: &Task,
-    (model, adapter): (&dyn Score, &Adapter),
+    (model, adapter): (&dyn Score, &TaskAdapter),
     held_out: &[LabelledText],
     clock: Clock<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Calibrated, LearnError> {
-    let (given, _) = ask(task, (model, Some(adapter)), held_out, clock, progress)?;
+    let asked = Asked {
+        model,
+        adapter: Some(adapter.named()),
+        prompt: &|text| adapter.asked(task, text),
+    };
+    let (given, _) = ask(task, &asked, held_out, clock, progress)?;
     let graded: Vec<Graded> = held_out
         .iter()
         .zip(&given)
@@ -142,10 +155,17 @@ fn answer(example: &LabelledText, probabilities: &[f64], given: &Given) -> Answe
     Answer::grade(probabilities, example, None, given.took)
 }
 
+/// Who is asked, and how.
+struct Asked<'a> {
+    model: &'a dyn Score,
+    adapter: Option<Adapter>,
+    prompt: &'a dyn Fn(&str) -> Prompt,
+}
+
 /// Has the labels of every example scored.
 fn ask(
     task: &Task,
-    (model, adapter): (&dyn Score, Option<&Adapter>),
+    asked: &Asked<'_>,
     examples: &[LabelledText],
     clock: Clock<'_>,
     progress: &mut dyn FnMut(usize),
@@ -155,8 +175,9 @@ fn ask(
     let failed = |text: String| move |source| LearnError::LanguageModel { text, source };
     // What every prompt begins with is computed before the clock runs, as a node
     // does when it comes up.
-    let beginning = ["a", "Z"].map(|note| prompt::decide(task, note));
-    model
+    let beginning = ["a", "Z"].map(asked.prompt);
+    asked
+        .model
         .pin(&beginning)
         .map_err(failed("the task's instructions".to_owned()))?;
     let mut usage = Usage::default();
@@ -164,10 +185,11 @@ fn ask(
     progress(0);
     for (index, example) in examples.iter().enumerate() {
         let start = clock();
-        let scores = model
+        let scores = asked
+            .model
             .score(&ScoreRequest {
-                adapter: adapter.cloned(),
-                ..ScoreRequest::new(prompt::decide(task, &example.text), names.clone())
+                adapter: asked.adapter.clone(),
+                ..ScoreRequest::new((asked.prompt)(&example.text), names.clone())
             })
             .map_err(failed(format!("example {}", index + 1)))?;
         usage.prompt_tokens += scores.usage.prompt_tokens;

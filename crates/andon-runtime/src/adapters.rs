@@ -53,6 +53,25 @@ impl AdapterFiles {
         Ok((adapter, weights))
     }
 
+    /// Deletes the files of an adapter, its weights if no other adapter has them.
+    pub fn forget(&self, digest: Digest) -> io::Result<()> {
+        let described = |path: &Path| TaskAdapter::parse(&fs::read(path).ok()?).ok();
+        let adapter = described(&self.path(digest));
+        files::forget(&self.path(digest))?;
+        let Some(adapter) = adapter else {
+            return Ok(());
+        };
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let is_adapter = path.extension().is_some_and(|kind| kind == "adapter");
+            let other = is_adapter.then(|| described(&path)).flatten();
+            if other.is_some_and(|other| other.file == adapter.file) {
+                return Ok(());
+            }
+        }
+        files::forget(&self.weights_path(adapter.file))
+    }
+
     /// Where the weights of an adapter are kept: a GGUF file.
     pub fn weights_path(&self, file: Digest) -> PathBuf {
         self.folder.join(format!("{file}.gguf"))

@@ -172,7 +172,9 @@ impl Node {
                 Some(serving) => Some(self.digests_of_reader(&serving.reader, schema)),
                 None => {
                     let model = self.language_model.as_ref()?;
-                    Some(self.digests_of_generation(task, schema, model.model()))
+                    let loaded = self.adapters.serving(&task.name);
+                    let model = (model.model(), loaded.as_deref());
+                    Some(self.digests_of_generation(task, schema, model))
                 }
             },
             Kind::Normalise => {

@@ -91,10 +91,14 @@ impl Node {
         // Held until the answer is there: what is demoted meanwhile stays loaded.
         let loaded = self.adapters.serving(&task.name);
         let loaded = loaded.as_deref();
+        let prompt = match loaded {
+            Some(loaded) => loaded.adapter.asked(task, text),
+            None => prompt::decide(task, text),
+        };
         let scores = model.score(&ScoreRequest {
             terms: terms.clone(),
             adapter: loaded.map(|loaded| loaded.adapter.named()),
-            ..ScoreRequest::new(prompt::decide(task, text), names)
+            ..ScoreRequest::new(prompt, names)
         })?;
         let shares = match loaded {
             Some(loaded) => loaded.adapter.probabilities(&scores.shares),
@@ -129,7 +133,10 @@ impl Node {
         Digests {
             model: Some(model.digest),
             adapter: loaded.map(|loaded| loaded.digest),
-            prompt: Some(prompt::digest(&prompt::decide(task, ""))),
+            prompt: Some(match loaded {
+                Some(loaded) => loaded.adapter.prompt,
+                None => prompt::digest(&prompt::decide(task, "")),
+            }),
             labels: Some(task.labels().digest()),
             policy: self.plant.policy,
             ..Digests::default()

@@ -1,11 +1,10 @@
 //! The `extract` kind: by the reader that serves the task, otherwise by the language model
 //! under the schema.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use andon_task::certificate::Severity;
-use andon_task::engine::{Embed, Finish, GenerateRequest, Grammar, Identity};
+use andon_task::engine::{Embed, Identity};
 use andon_task::extract::{Reader, ReaderError, is_empty, locate};
 use andon_task::prompt;
 use andon_task::run::{Answerer, Digests, Evidence, FieldEvidence, Run, Span};
@@ -13,13 +12,12 @@ use andon_task::schema::Schema;
 use andon_task::task::Task;
 use serde_json::Value;
 
+use crate::adapters::Loaded;
 use crate::error::Error;
 use crate::node::Node;
 use crate::readers::ServingReader;
 use crate::run::{Asked, Outcome, Told};
-
-/// The most tokens of a written object.
-const MOST_TOKENS: usize = 1024;
+use crate::writing::{Writer, Written};
 
 impl Node {
     /// An object of the schema, its values from the text.
@@ -83,11 +81,13 @@ impl Node {
         &self,
         task: &Task,
         schema: &Schema,
-        model: &Identity,
+        (model, loaded): (&Identity, Option<&Loaded>),
     ) -> Digests {
+        let prompt = loaded.map(|loaded| loaded.adapter.prompt);
         Digests {
             model: Some(model.digest),
-            prompt: Some(prompt::digest(&prompt::extract(task, schema, ""))),
+            adapter: loaded.map(|loaded| loaded.digest),
+            prompt: prompt.or_else(|| Some(prompt::digest(&prompt::extract(task, schema, "")))),
             schema: Some(schema.digest()),
             policy: self.plant.policy,
             ..Digests::default()
@@ -99,21 +99,20 @@ impl Node {
             .language_model
             .as_ref()
             .ok_or_else(|| Error::NothingAnswers(asked.task.name.clone()))?;
-        let request = GenerateRequest {
-            grammar: Some(Grammar::Json(schema.value().clone())),
-            max_tokens: Some(MOST_TOKENS),
-            terms: asked.terms.clone(),
-            ..GenerateRequest::new(prompt::extract(asked.task, schema, asked.text))
+        // Held until the answer is there: what is demoted meanwhile stays loaded.
+        let loaded = self.adapters.serving(&asked.task.name);
+        let loaded = loaded.as_deref();
+        let digests = self.digests_of_generation(asked.task, schema, (model.model(), loaded));
+        let writer = Writer {
+            model: &**model,
+            adapter: loaded.map(|loaded| &loaded.adapter),
         };
-        let generation = model.generate(&request, &mut |piece| {
-            (asked.tell)(Told::Text(piece.text));
-            ControlFlow::Continue(())
-        })?;
-        let tokens = generation.usage.completion_tokens;
-        let whole = (generation.finish == Finish::Stop)
-            .then(|| serde_json::from_str::<Value>(&generation.text).ok())
-            .flatten();
-        let answer = whole.ok_or(Error::Unfinished(tokens))?;
+        let task = (asked.task, schema);
+        let Written { object, tokens } =
+            writer.write(task, asked.text, asked.terms, &mut |text| {
+                (asked.tell)(Told::Text(text));
+            })?;
+        let answer = object.ok_or(Error::Unfinished(tokens))?;
         let evidence = written(asked.text, &answer);
         Ok(Outcome {
             confidence: 0.0,
@@ -122,7 +121,7 @@ impl Node {
             answer,
             answered_by: Answerer::Generation,
             evidence: evidence.into_iter().map(Evidence::Field).collect(),
-            digests: self.digests_of_generation(asked.task, schema, model.model()),
+            digests,
         })
     }
 }

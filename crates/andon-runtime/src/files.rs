@@ -19,6 +19,14 @@ pub(crate) fn keep(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Deletes a file, if it is there.
+pub(crate) fn forget(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;

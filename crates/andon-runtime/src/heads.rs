@@ -97,6 +97,23 @@ impl HeadFiles {
         Ok(head)
     }
 
+    /// Deletes the files of a head, also of the encoder that was tuned for it if no other
+    /// head names that.
+    pub fn forget(&self, digest: Digest) -> io::Result<()> {
+        let encoder_of = |path: &Path| Some(Head::parse(&fs::read(path).ok()?).ok()?.encoder());
+        let encoder = encoder_of(&self.path(digest));
+        files::forget(&self.path(digest))?;
+        match encoder {
+            Some(encoder) => self.encoders.forget(encoder, "head", encoder_of),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes the file of a normaliser.
+    pub fn forget_normaliser(&self, digest: Digest) -> io::Result<()> {
+        files::forget(&self.normaliser_path(digest))
+    }
+
     fn path(&self, digest: Digest) -> PathBuf {
         self.encoders.folder().join(format!("{digest}.head"))
     }

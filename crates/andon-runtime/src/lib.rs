@@ -30,6 +30,7 @@ mod readers;
 mod run;
 mod summarise;
 mod tuned;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -51,3 +52,4 @@ pub use rankers::{RankerFiles, RankerStatus};
 pub use readers::{ReaderFiles, ReaderStatus, ServingReader};
 pub use run::{Tell, Told};
 pub use tuned::{ReadEncoder, TunedEncoders};
+pub use writing::{Writer, Written, grammar};

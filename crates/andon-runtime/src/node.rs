@@ -189,10 +189,25 @@ impl Node {
                 let promoted = promoted.as_ref().filter(fits);
                 promoted.map(|promotion| promotion.digest)
             };
+            let adapter = of(&[Kind::Adapter]);
+            let set_adapter = || {
+                let model = self.language_model.as_ref();
+                self.adapters.set(task, adapter, model);
+            };
             match &task.kind {
                 task::Kind::Decide(_) => {}
                 task::Kind::Extract(schema) => {
-                    self.readers.set(&task.name, schema, of(&[Kind::Reader]));
+                    let set_reader = || {
+                        let reader = of(&[Kind::Reader]);
+                        self.readers.set(&task.name, schema, reader);
+                    };
+                    if adapter.is_some() {
+                        set_adapter();
+                        set_reader();
+                    } else {
+                        set_reader();
+                        set_adapter();
+                    }
                     continue;
                 }
                 task::Kind::Normalise => {
@@ -208,12 +223,7 @@ impl Node {
                 }
                 task::Kind::Summarise => continue,
             }
-            let adapter = of(&[Kind::Adapter]);
             let head = of(&[Kind::Head, Kind::TunedEncoder]);
-            let set_adapter = || {
-                let model = self.language_model.as_ref();
-                self.adapters.set(task, adapter, model);
-            };
             // What comes is there before what goes is not, so that every run meanwhile
             // is answered by one of them.
             if adapter.is_some() {
@@ -240,7 +250,9 @@ impl Node {
         let mut tokens = 0;
         let decides = |task: &&Task| matches!(task.kind, task::Kind::Decide(_));
         for task in self.plant.tasks.values().filter(decides) {
-            if !self.serves_alone(&task.name) {
+            // What an adapter is asked is short, and begins otherwise.
+            let is_adapted = self.adapters.serving(&task.name).is_some();
+            if !is_adapted && !self.serves_alone(&task.name) {
                 // Two notes that have nothing in common: what is left is the task's.
                 let prompts = ["a", "Z"].map(|note| prompt::decide(task, note));
                 tokens += model.pin(&prompts)?;

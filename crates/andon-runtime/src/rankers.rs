@@ -51,6 +51,11 @@ impl RankerFiles {
         Ok(learned)
     }
 
+    /// Deletes the file of a ranker.
+    pub fn forget(&self, digest: Digest) -> io::Result<()> {
+        files::forget(&self.path(digest))
+    }
+
     fn path(&self, digest: Digest) -> PathBuf {
         self.folder.join(format!("{digest}.ranker"))
     }

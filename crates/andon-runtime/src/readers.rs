@@ -1,7 +1,7 @@
 //! The readers that are promoted, and whether they may answer.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::{fs, io};
 
@@ -16,7 +16,6 @@ use crate::tuned::TunedEncoders;
 /// The files of trained readers: one directory, each file named by its digest.
 #[derive(Clone)]
 pub struct ReaderFiles {
-    folder: PathBuf,
     encoders: TunedEncoders,
 }
 
@@ -30,18 +29,14 @@ pub struct ServingReader {
 }
 
 impl ReaderFiles {
-    /// The files in `directory`, which is made when the first is kept.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        let folder = directory.into();
-        Self {
-            encoders: TunedEncoders::new(&folder, None),
-            folder,
-        }
+    /// The files beside those of tuned encoders.
+    pub fn beside(encoders: TunedEncoders) -> Self {
+        Self { encoders }
     }
 
-    /// The same files, with the encoders that were tuned for them.
-    pub fn with_encoders(self, encoders: TunedEncoders) -> Self {
-        Self { encoders, ..self }
+    /// The files in `directory`, which is made when the first is kept, without tuned encoders.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self::beside(TunedEncoders::new(directory, None))
     }
 
     /// The tuned encoders.
@@ -51,7 +46,11 @@ impl ReaderFiles {
 
     /// Keeps a reader, whole or not at all; it is known by its digest.
     pub fn save(&self, reader: &Reader) -> io::Result<()> {
-        files::keep(&self.folder, &self.path(reader.digest()), reader.bytes())
+        files::keep(
+            self.encoders.folder(),
+            &self.path(reader.digest()),
+            reader.bytes(),
+        )
     }
 
     /// The reader of this digest, if it was trained for the schema.
@@ -83,8 +82,20 @@ impl ReaderFiles {
         })
     }
 
+    /// Deletes the files of a reader, also of the encoder that was tuned for it if no other
+    /// reader names that.
+    pub fn forget(&self, digest: Digest) -> io::Result<()> {
+        let encoder_of = |path: &Path| Reader::encoder_of(&fs::read(path).ok()?);
+        let encoder = encoder_of(&self.path(digest));
+        files::forget(&self.path(digest))?;
+        match encoder {
+            Some(encoder) => self.encoders.forget(encoder, "reader", encoder_of),
+            None => Ok(()),
+        }
+    }
+
     fn path(&self, digest: Digest) -> PathBuf {
-        self.folder.join(format!("{digest}.reader"))
+        self.encoders.folder().join(format!("{digest}.reader"))
     }
 }
 

@@ -59,6 +59,28 @@ impl TunedEncoders {
         }
     }
 
+    /// Deletes an encoder, if no file with this ending names it. One that cannot be read names
+    /// nothing.
+    pub(crate) fn forget(
+        &self,
+        digest: Digest,
+        ending: &str,
+        encoder_of: impl Fn(&Path) -> Option<Digest>,
+    ) -> io::Result<()> {
+        let path = self.path(digest);
+        if !path.exists() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&self.folder)? {
+            let other = entry?.path();
+            let names = other.extension().is_some_and(|kind| kind == ending);
+            if names && encoder_of(&other) == Some(digest) {
+                return Ok(());
+            }
+        }
+        files::forget(&path)
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }

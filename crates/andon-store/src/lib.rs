@@ -36,7 +36,7 @@ mod writer;
 
 pub use answer::{NewAnswer, PersonAnswer, SpotCheck};
 pub use audit::{AuditFilter, AuditId, Inspected};
-pub use candidate::{Candidate, Kind};
+pub use candidate::{Candidate, Forgotten, Kind};
 pub use certificate::{StoredCertificate, Suspension};
 pub use corpus::{StoredDocument, StoredVectors};
 pub use error::Error;

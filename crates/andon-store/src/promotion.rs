@@ -121,10 +121,22 @@ impl Store {
     }
 }
 
-fn current(connection: &Connection, task: &str) -> rusqlite::Result<Option<Promotion>> {
+pub(crate) fn current(connection: &Connection, task: &str) -> rusqlite::Result<Option<Promotion>> {
     connection
         .prepare_cached(&format!("{SELECT} ORDER BY id DESC LIMIT 1"))?
         .query_row([task], read)
+        .optional()
+}
+
+/// The promotion of a task that has a number.
+pub(crate) fn numbered(
+    connection: &Connection,
+    task: &str,
+    id: i64,
+) -> rusqlite::Result<Option<Promotion>> {
+    connection
+        .prepare_cached(&format!("{SELECT} AND id = ?"))?
+        .query_row(params![task, id], read)
         .optional()
 }
 

@@ -1,13 +1,14 @@
-//! An adapter that answers a task: the language model weighs the task's labels with
-//! it, and a temperature makes probabilities of the weights.
+//! An adapter that answers a task: with it the language model weighs the task's labels, and
+//! a temperature makes probabilities of the weights; or it writes an object of the task's
+//! schema.
 
 use serde::{Deserialize, Serialize};
 
 use crate::calibration;
 use crate::digest::Digest;
-use crate::engine::Adapter;
+use crate::engine::{Adapter, Prompt};
 use crate::prompt;
-use crate::task::Task;
+use crate::task::{Kind, Task};
 
 /// All that the answers of an adapter rest on. Its digest names it: any change, of the
 /// temperature too, makes another system.
@@ -20,11 +21,13 @@ pub struct TaskAdapter {
     pub model: Digest,
     /// The prompt that it was trained with, without the input.
     pub prompt: Digest,
-    /// The labels that it weighs.
-    pub labels: Digest,
+    /// The labels that it weighs, or the schema of what it writes.
+    #[serde(rename = "labels")]
+    pub answers: Digest,
     /// What the logarithms of the weights are divided by; fitted on answers to
-    /// examples that the adapter was not trained on.
-    pub temperature: f64,
+    /// examples that the adapter was not trained on. `None` where it weighs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
 }
 
 /// Why an adapter does not answer.
@@ -40,10 +43,10 @@ pub enum AdapterError {
         /// The same of the model that serves.
         serves: String,
     },
-    /// The labels changed.
-    #[error("it was trained for other labels than the task has now: learn again")]
-    OtherLabels,
-    /// The instructions or the descriptions of labels changed.
+    /// The labels or the schema changed.
+    #[error("it was trained for other labels or another schema than the task has now: learn again")]
+    OtherAnswers,
+    /// The instructions changed.
     #[error("it was trained with another prompt than the task has now: learn again")]
     OtherPrompt,
     /// The bytes are no description of an adapter.
@@ -55,23 +58,33 @@ pub enum AdapterError {
 }
 
 impl TaskAdapter {
-    /// The adapter in `file`, trained for `task` on a model.
-    pub fn new(task: &Task, file: Digest, model: Digest, temperature: f64) -> Self {
+    /// The adapter in `file`, trained on a model for `task`, which decides or extracts, with
+    /// [`prompt::adapted`].
+    pub fn new(task: &Task, file: Digest, model: Digest) -> Self {
         Self {
             file,
             model,
-            prompt: prompt_of(task),
-            labels: task.labels().digest(),
-            temperature,
+            prompt: prompt::digest(&prompt::adapted(task, "")),
+            answers: answers_of(task),
+            temperature: None,
+        }
+    }
+
+    /// The same, whose weights are made probabilities by a temperature.
+    pub fn calibrated(self, temperature: f64) -> Self {
+        Self {
+            temperature: Some(temperature),
+            ..self
         }
     }
 
     /// Reads what [`TaskAdapter::bytes`] wrote.
     pub fn parse(bytes: &[u8]) -> Result<Self, AdapterError> {
         let read: Self = serde_json::from_slice(bytes).map_err(AdapterError::Malformed)?;
-        match read.temperature.is_finite() && read.temperature > 0.0 {
-            true => Ok(read),
-            false => Err(AdapterError::Temperature(read.temperature)),
+        let is_unsound = |temperature: &f64| !temperature.is_finite() || *temperature <= 0.0;
+        match read.temperature.filter(is_unsound) {
+            None => Ok(read),
+            Some(temperature) => Err(AdapterError::Temperature(temperature)),
         }
     }
 
@@ -93,13 +106,28 @@ impl TaskAdapter {
                 serves: model.short(),
             });
         }
-        if self.labels != task.labels().digest() {
-            return Err(AdapterError::OtherLabels);
+        if self.answers != answers_of(task) {
+            return Err(AdapterError::OtherAnswers);
         }
-        if self.prompt != prompt_of(task) {
-            return Err(AdapterError::OtherPrompt);
+        let known = [Form::Adapted, Form::Full].map(|form| form.prompt(task, ""));
+        match known
+            .iter()
+            .any(|known| prompt::digest(known) == self.prompt)
+        {
+            true => Ok(()),
+            false => Err(AdapterError::OtherPrompt),
         }
-        Ok(())
+    }
+
+    /// What it is asked for a text: in the form that it was trained with, which is that
+    /// without an adapter for those of earlier versions.
+    pub fn asked(&self, task: &Task, input: &str) -> Prompt {
+        let adapted = prompt::digest(&Form::Adapted.prompt(task, ""));
+        let form = match adapted == self.prompt {
+            true => Form::Adapted,
+            false => Form::Full,
+        };
+        form.prompt(task, input)
     }
 
     /// As requests name it to a model that holds it.
@@ -112,7 +140,7 @@ impl TaskAdapter {
 
     /// Probabilities of the labels from the shares that the model gives them with it.
     pub fn probabilities(&self, shares: &[f64]) -> Vec<f64> {
-        calibration::probabilities(&logits(shares), self.temperature)
+        calibration::probabilities(&logits(shares), self.temperature.unwrap_or(1.0))
     }
 }
 
@@ -125,8 +153,31 @@ pub fn logits(shares: &[f64]) -> Vec<f32> {
         .collect()
 }
 
-fn prompt_of(task: &Task) -> Digest {
-    prompt::digest(&prompt::decide(task, ""))
+/// The forms of prompts that adapters are trained with.
+#[derive(Clone, Copy)]
+enum Form {
+    /// What an adapter needs to be told.
+    Adapted,
+    /// What the model is told without an adapter.
+    Full,
+}
+
+impl Form {
+    fn prompt(self, task: &Task, input: &str) -> Prompt {
+        match (self, &task.kind) {
+            (Self::Full, Kind::Extract(schema)) => prompt::extract(task, schema, input),
+            (Self::Full, _) => prompt::decide(task, input),
+            (Self::Adapted, _) => prompt::adapted(task, input),
+        }
+    }
+}
+
+/// The digest of what a task may be answered with.
+fn answers_of(task: &Task) -> Digest {
+    match &task.kind {
+        Kind::Extract(schema) => schema.digest(),
+        _ => task.labels().digest(),
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub enum Act {
     Promotion,
     /// What was current before was made so again.
     Rollback,
+    /// Candidates that were long superseded were deleted.
+    CandidatesForgotten,
     /// A certificate was issued.
     Certificate,
     /// A certificate was suspended.
@@ -67,6 +69,7 @@ impl Act {
             Self::EgressRefused => "egress_refused",
             Self::Promotion => "promotion",
             Self::Rollback => "rollback",
+            Self::CandidatesForgotten => "candidates_forgotten",
             Self::Certificate => "certificate",
             Self::Suspension => "suspension",
             Self::QueueRetry => "queue_retry",

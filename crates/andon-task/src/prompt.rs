@@ -29,6 +29,12 @@ pub fn extract(task: &Task, schema: &Schema, input: &str) -> Prompt {
     ])
 }
 
+/// The prompt of a task to an adapter that was trained for it. What the adapter has learnt
+/// need not be said: neither labels nor schema, and no roles.
+pub fn adapted(task: &Task, input: &str) -> Prompt {
+    Prompt::Text(format!("{}\n\n{input}\n", task.instructions))
+}
+
 /// The prompt of an `answer` task to an upstream: the question with the passages that it
 /// may be answered from, each with its heading; and the question before it, which it may go
 /// on from.

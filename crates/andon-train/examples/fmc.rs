@@ -1,5 +1,5 @@
 //! Trains on FMC-MWO2KG and says how well, how fast and in how much memory:
-//! `cargo run --release -p andon-train --example fmc -- adapter|encoder [EPOCHS]`.
+//! `cargo run --release -p andon-train --example fmc -- adapter|full|encoder [EPOCHS]`.
 //!
 //! The data are no part of the repository: `ANDON_DATA` names the folder of data sets,
 //! `ANDON_HOME` that of the models.
@@ -15,7 +15,7 @@ use andon_engine::{Encoder, EncoderFiles, LanguageModel, Options};
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
 use andon_task::digest::Digest;
-use andon_task::engine::{Adapter, Embed, Score, ScoreRequest};
+use andon_task::engine::{Adapter, Embed, Prompt, Score, ScoreRequest};
 use andon_task::label::{Label, LabelSet};
 use andon_task::prompt;
 use andon_task::task::{Task, TaskFile};
@@ -92,7 +92,8 @@ fn watch(began: Instant) -> impl FnMut(Progress) -> ControlFlow<()> {
     }
 }
 
-fn adapter(epochs: Option<usize>) -> Result<(), Box<dyn Error>> {
+/// Trains an adapter with prompts of a form, and asks it by them.
+fn adapter(form: fn(&Task, &str) -> Prompt, epochs: Option<usize>) -> Result<(), Box<dyn Error>> {
     let (task, train, dev) = data()?;
     let path = "models/smollm2-135m/SmolLM2-135M-Instruct.Q4_1.gguf";
     let file = std::fs::read(folder("ANDON_HOME")?.join(path))?;
@@ -106,7 +107,7 @@ fn adapter(epochs: Option<usize>) -> Result<(), Box<dyn Error>> {
         .collect();
     let lessons = |rows: &Rows| -> Result<Vec<Lesson>, Box<dyn Error>> {
         let lessons = rows.iter().map(|(note, label)| {
-            let prompt = model.tokenize(&prompt::decide(&task, note))?;
+            let prompt = model.tokenize(&form(&task, note))?;
             Ok(Lesson::label(&prompt, &paths, *label)?)
         });
         lessons.collect()
@@ -129,7 +130,11 @@ fn adapter(epochs: Option<usize>) -> Result<(), Box<dyn Error>> {
     for adapter in [None, Some("fmc")] {
         let mut right = 0;
         for (note, label) in &dev {
-            let mut request = ScoreRequest::new(prompt::decide(&task, note), names.clone());
+            let asked = match adapter {
+                Some(_) => form(&task, note),
+                None => prompt::decide(&task, note),
+            };
+            let mut request = ScoreRequest::new(asked, names.clone());
             request.adapter = adapter.map(|name| Adapter {
                 name: name.to_owned(),
                 scale: 1.0,
@@ -180,8 +185,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let what = arguments.next();
     let epochs = arguments.next().map(|epochs| epochs.parse()).transpose()?;
     match what.as_deref() {
-        Some("adapter") => adapter(epochs),
+        Some("adapter") => adapter(prompt::adapted, epochs),
+        // With labels and roles in the prompt, as without an adapter.
+        Some("full") => adapter(prompt::decide, epochs),
         Some("encoder") => encoder(epochs),
-        _ => Err("say 'adapter' or 'encoder'".into()),
+        _ => Err("say 'adapter', 'full' or 'encoder'".into()),
     }
 }

@@ -8,10 +8,10 @@ use andon_task::weights::{DecoderShape, DecoderWeights, Linear};
 use candle_core::{Device, Result, Tensor};
 
 use crate::adapter::{Adapter, Site};
-use crate::batch::Batch;
+use crate::batch::{Aims, Batch};
 use crate::kernel::attention::Sizes;
 use crate::lesson::Lesson;
-use crate::op::{Attention, Frozen, RmsNorm, Turn};
+use crate::op::{Attention, Frozen, RmsNorm, Turn, Vocabulary, choices_loss};
 
 /// A decoder, its weights as floats.
 pub(crate) struct Decoder<'a> {
@@ -109,8 +109,28 @@ impl<'a> Decoder<'a> {
         })
     }
 
+    /// How wrong is what the model says, as a mean over the batch.
+    pub(crate) fn loss(&self, batch: Batch, adapter: &Adapter) -> Result<Tensor> {
+        let states = self.states(&batch, Some(adapter))?;
+        match batch.aims {
+            Aims::Choices(choices) => choices_loss(&self.say(&states)?, choices),
+            Aims::Tokens(right) => Vocabulary {
+                head: self.head.clone(),
+                cap: self.shape.logit_cap,
+                right,
+            }
+            .loss(&states),
+        }
+    }
+
     /// The logits after the tokens that are wanted, `[wanted][named]`.
+    #[cfg(test)]
     pub(crate) fn logits(&self, batch: &Batch, adapter: Option<&Adapter>) -> Result<Tensor> {
+        self.say(&self.states(batch, adapter)?)
+    }
+
+    /// The states of the tokens that are wanted, behind the last norm.
+    fn states(&self, batch: &Batch, adapter: Option<&Adapter>) -> Result<Tensor> {
         let mut states = self.embed(&batch.tokens)?;
         let turn = Arc::new(self.turn(&batch.positions));
         for (index, layer) in self.layers.iter().enumerate() {
@@ -133,8 +153,11 @@ impl<'a> Decoder<'a> {
             states = (states + normed(layer.feed_forward_post_norm.as_ref(), added)?)?;
         }
         let wanted = Tensor::from_slice(&batch.wanted, batch.wanted.len(), &self.device)?;
-        let states = self.norm.apply(&states.index_select(&wanted, 0)?)?;
-        let logits = self.head.apply(&states)?;
+        self.norm.apply(&states.index_select(&wanted, 0)?)
+    }
+
+    fn say(&self, states: &Tensor) -> Result<Tensor> {
+        let logits = self.head.apply(states)?;
         match self.shape.logit_cap {
             Some(cap) => (logits / f64::from(cap))?.tanh()? * f64::from(cap),
             None => Ok(logits),

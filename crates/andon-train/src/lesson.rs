@@ -52,12 +52,15 @@ impl Lesson {
         Self::new(prompt, path, targets)
     }
 
-    /// A text of its own, every token of which is learnt.
+    /// A text of its own. `chosen` says of each of its tokens whether the model chooses it:
+    /// these are learnt. The others come whatever the model says, as under a grammar.
     ///
     /// # Errors
-    /// If prompt or answer are empty.
-    pub fn answer(prompt: &[u32], answer: &[u32]) -> Result<Self, &'static str> {
-        let targets = answer.iter().enumerate().map(|(index, &token)| Target {
+    /// If there is no choice, or the prompt is empty.
+    pub fn answer(prompt: &[u32], answer: &[u32], chosen: &[bool]) -> Result<Self, &'static str> {
+        let tokens = answer.iter().enumerate().zip(chosen);
+        let targets = tokens.filter(|&(_, &chosen)| chosen);
+        let targets = targets.map(|((index, &token), _)| Target {
             position: (prompt.len() + index).wrapping_sub(1),
             token,
             among: None,

@@ -12,7 +12,7 @@ use crate::course::{self, Epoch, Progress, Purpose, Resume, Schedule, Trainee};
 use crate::decoder::{Decoder, named};
 use crate::error::TrainError;
 use crate::lesson::{self, Lesson, beginning};
-use crate::op::choices_loss;
+use crate::op::ROWS;
 
 /// Fewer lessons teach nothing that holds.
 const FEWEST: usize = 8;
@@ -132,7 +132,8 @@ pub fn adapter_memory(
     let qkv = queries + 2 * keys;
     let products = qkv * width + queries * width + 3 * inner * width;
     let all = lessons.iter().chain(held_out);
-    let head = named(all.clone()).map_or(shape.vocabulary, |named| named.len());
+    let named = named(all.clone());
+    let head = named.as_ref().map_or(shape.vocabulary, Vec::len);
     let shared = beginning(all.clone());
     let mut lengths: Vec<usize> = all
         .clone()
@@ -149,11 +150,12 @@ pub fn adapter_memory(
     let passing = 4 * width + 8 * inner + 3 * qkv;
     let sums = qkv + queries + 3 * inner + 4 * width;
     let adapter = shape.layers * settings.rank * (sums + 4 * width);
-    let numbers = shape.layers * products
-        + head * width
-        + tokens * (kept + passing)
-        + 4 * targets * head
-        + 6 * adapter;
+    let logits = match named {
+        Some(_) => 4 * targets * head,
+        None => 2 * ROWS * head + 4 * targets * width,
+    };
+    let numbers =
+        shape.layers * products + head * width + tokens * (kept + passing) + logits + 6 * adapter;
     (numbers * size_of::<f32>()) as u64
 }
 
@@ -193,11 +195,6 @@ impl Trainee for Tuning<'_> {
         };
         let lessons: Vec<&Lesson> = indices.iter().map(|&index| &lessons[index]).collect();
         let batch = self.decoder.pack(&lessons, self.shared);
-        let logits = self.decoder.logits(&batch, Some(&self.adapter))?;
-        let logits = match purpose {
-            Purpose::Learn { .. } => logits,
-            Purpose::Measure => logits.detach(),
-        };
-        choices_loss(&logits, batch.choices)
+        self.decoder.loss(batch, &self.adapter)
     }
 }

@@ -253,6 +253,7 @@ pub(crate) fn learn(
             .promote_as(&task.name, (Kind::Ranker, digest), at, by, figures)
             .with_context(|| format!("cannot promote the ranker of '{}'", task.name))?;
     }
+    crate::pruning::prune(settings, &bench.store, &task.name, by)?;
     Ok(LearnedRanker {
         task: task.name.clone(),
         ranker: digest,

@@ -371,7 +371,8 @@ pub(crate) struct Learn {
     /// then asks it too.
     #[arg(long, conflicts_with = "adapter", group = "weights")]
     pub(crate) tune: bool,
-    /// Train an adapter of the language model instead, which then weighs the labels.
+    /// Train an adapter of the language model instead, which then weighs the labels or
+    /// writes the object.
     #[arg(long, group = "weights")]
     pub(crate) adapter: bool,
     /// See the examples so often at most, when an encoder is tuned (12 times by

@@ -194,6 +194,7 @@ pub(crate) fn learn_task(
         },
     };
     let (comparison, promoted) = trained.keep(&store, &artefacts, task, (promote, by))?;
+    crate::pruning::prune(settings, &store, &task.name, by)?;
     Ok(Learned {
         task: task.name.clone(),
         head,

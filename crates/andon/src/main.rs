@@ -24,6 +24,7 @@ mod normalising;
 mod output;
 mod plant;
 mod progress;
+mod pruning;
 mod reach;
 mod reading;
 mod remote;
@@ -33,6 +34,7 @@ mod settings;
 mod shift;
 mod since;
 mod training;
+mod writing;
 
 use std::process::ExitCode;
 

@@ -191,17 +191,17 @@ pub(crate) fn occupy(state: &Path) -> anyhow::Result<File> {
 /// The files of the heads of a state directory, and of what was tuned for them from
 /// the plant's encoder.
 pub(crate) fn heads(state: &Path, encoder: &Arc<Encoder>) -> HeadFiles {
-    HeadFiles::beside(tuned_encoders(state, encoder))
+    HeadFiles::beside(tuned_encoders(heads_folder(state), encoder))
 }
 
-/// The encoders of a state directory that were tuned from the plant's.
-fn tuned_encoders(state: &Path, encoder: &Arc<Encoder>) -> TunedEncoders {
+/// The encoders in a folder that were tuned from the plant's.
+fn tuned_encoders(folder: PathBuf, encoder: &Arc<Encoder>) -> TunedEncoders {
     let encoder = Arc::clone(encoder);
     let read: ReadEncoder = Arc::new(move |bytes| {
         let tuned = encoder.tuned(bytes).map_err(|error| error.to_string())?;
         Ok(Arc::new(tuned) as Arc<dyn Embed>)
     });
-    TunedEncoders::new(heads_folder(state), Some(read))
+    TunedEncoders::new(folder, Some(read))
 }
 
 /// Where the files of heads and normalisers of a state directory are.
@@ -209,14 +209,18 @@ pub(crate) fn heads_folder(state: &Path) -> PathBuf {
     state.join("heads")
 }
 
+fn readers_folder(state: &Path) -> PathBuf {
+    state.join("readers")
+}
+
 /// The files of the readers of a state directory.
 pub(crate) fn readers(state: &Path) -> ReaderFiles {
-    ReaderFiles::new(state.join("readers"))
+    ReaderFiles::new(readers_folder(state))
 }
 
 /// The same, with what was tuned for them from the plant's encoder.
 pub(crate) fn readers_with(state: &Path, encoder: &Arc<Encoder>) -> ReaderFiles {
-    readers(state).with_encoders(tuned_encoders(state, encoder))
+    ReaderFiles::beside(tuned_encoders(readers_folder(state), encoder))
 }
 
 /// The files of the adapters of a state directory.

@@ -72,6 +72,7 @@ pub(crate) fn learn_task(
     };
     let serves = |kind, digest| kind == Kind::Normaliser && files.normaliser(digest).is_ok();
     let (comparison, promoted) = kept.keep(&store, task, &serves, (promote, by))?;
+    crate::pruning::prune(settings, &store, &task.name, by)?;
     Ok(Learned {
         task: task.name.clone(),
         normaliser: digest,

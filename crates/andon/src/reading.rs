@@ -1,26 +1,21 @@
 //! Tasks that extract: from examples to a reader that serves, and what it is worth.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use andon_engine::Encoder;
-use andon_learn::extract::{
-    Extraction, Graded, LearntReader, Words, figures, grade_reader, learn_reader,
-};
+use andon_learn::extract::{Extraction, LearntReader, Words, figures, learn_reader};
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Outcome, Verdict};
-use andon_learn::report::{self, Cost, Examples, ExtractFigures, Report, Subject};
 use andon_store::Kind;
 use andon_task::digest::Digest;
-use andon_task::engine::Embed;
 use andon_task::example::{self, Example};
 use andon_task::extract::{Fields, Gold};
 use andon_task::plant::Plant;
 use andon_task::schema::Schema;
 use andon_task::task::Task;
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -92,6 +87,7 @@ pub(crate) fn learn(
         },
     };
     let (comparison, promoted) = trained.keep(&store, &artefacts, task, (promote, by))?;
+    crate::pruning::prune(settings, &store, &task.name, by)?;
     Ok(LearnedReader {
         task: task.name.clone(),
         reader: trained.digest,
@@ -99,82 +95,6 @@ pub(crate) fn learn(
         comparison,
         evaluation,
         took_s: began.elapsed().as_secs_f64(),
-    })
-}
-
-/// Measures the reader that serves on a file, or readers on the plant's examples while those
-/// were held out.
-pub(crate) fn measure(
-    settings: &Settings,
-    plant: &Plant,
-    (task, schema): (&Task, &Schema),
-    file: Option<&Path>,
-) -> anyhow::Result<Report> {
-    let began = Instant::now();
-    let encoder = Arc::new(Loader::new(settings).encoder(&plant.settings.encoder)?);
-    let mut digests = BTreeMap::from([("schema".to_owned(), schema.digest())]);
-    let (name, how, examples, graded): (_, _, _, Vec<Graded>) = match file {
-        Some(path) => {
-            let examples = read(path, schema)?;
-            let promoted = node::store(&settings.state)?.promoted(&task.name)?;
-            let promoted = promoted.filter(|promotion| promotion.kind == Kind::Reader);
-            let name = &task.name;
-            let digest = promoted
-                .with_context(|| {
-                    format!(
-                        "no reader is promoted for '{name}': train one with `andon learn {name}`"
-                    )
-                })?
-                .digest;
-            let serving = node::readers_with(&settings.state, &encoder)
-                .open(digest, schema)
-                .map_err(|reason| anyhow!("the reader of '{name}' does not serve: {reason}"))?;
-            let pairs: Vec<(&str, &Value)> = examples
-                .iter()
-                .map(|e| (e.input.as_str(), &e.expected))
-                .collect();
-            let states: &dyn Embed = match &serving.tuned {
-                Some(tuned) => &**tuned,
-                None => &*encoder,
-            };
-            let graded = grade_reader(&serving.reader, &pairs, states, &|| began.elapsed())?;
-            digests.insert("reader".to_owned(), digest);
-            let name = format!("reader:{}", digest.short());
-            (name, "the promoted reader, on the file", examples, graded)
-        }
-        None => {
-            let examples = examples(settings, plant, task, schema)?;
-            let (learnt, _) = train(&began, (task, schema), &examples, &encoder, None)?;
-            let how = "cross-validated on the plant's examples";
-            ("learn".to_owned(), how, examples, learnt.held_out)
-        }
-    };
-    let fields = fields(schema, task)?;
-    let found = figures(&fields, &graded, task.accept)
-        .with_context(|| format!("'{}' has no examples to measure on", task.name))?;
-    let mean = graded.iter().map(|one| one.took.as_secs_f64()).sum::<f64>() / graded.len() as f64;
-    Ok(Report {
-        task: task.name.clone(),
-        examples: Examples::of(&task.name, file, &examples),
-        cost: Cost {
-            mean_ms: 1000.0 * mean,
-            ..Cost::default()
-        },
-        measured: Subject {
-            name,
-            how: how.to_owned(),
-            calibrated: true,
-            digests,
-        },
-        warnings: crate::command::few(examples.len()),
-        figures: report::Figures::Extract(Box::new(ExtractFigures::of(
-            found,
-            &fields,
-            (&examples, &graded),
-        ))),
-        wrong: Vec::new(),
-        contradictions: Vec::new(),
-        comparison: None,
     })
 }
 
@@ -186,9 +106,15 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
             continue;
         };
         let serves = store.promoted(&task.name)?.is_some_and(|promotion| {
-            node::readers(&settings.state)
-                .open(promotion.digest, schema)
-                .is_ok()
+            let digest = promotion.digest;
+            match promotion.kind {
+                Kind::Adapter => {
+                    let model = Loader::new(settings).digest(&plant.settings.language_model);
+                    let adapters = node::adapters(&settings.state);
+                    model.is_ok_and(|model| adapters.open(digest, task, model).is_ok())
+                }
+                _ => node::readers(&settings.state).open(digest, schema).is_ok(),
+            }
         });
         if serves || plant.expected.get(&task.name).is_none_or(Vec::is_empty) {
             continue;
@@ -205,7 +131,8 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
     Ok(())
 }
 
-fn train(
+/// A reader of some examples, and each of these as one read it that was not trained on it.
+pub(crate) fn train(
     began: &Instant,
     (task, schema): (&Task, &Schema),
     examples: &[Example],
@@ -227,13 +154,13 @@ fn train(
     Ok((learnt, fields(schema, task)?))
 }
 
-fn fields(schema: &Schema, task: &Task) -> anyhow::Result<Fields> {
+pub(crate) fn fields(schema: &Schema, task: &Task) -> anyhow::Result<Fields> {
     Fields::of(schema.value()).with_context(|| format!("cannot read for '{}'", task.name))
 }
 
 /// The plant's examples, which must be right, and what people's answers have become, as far
 /// as the schema still admits it.
-fn examples(
+pub(crate) fn examples(
     settings: &Settings,
     plant: &Plant,
     task: &Task,
@@ -252,7 +179,7 @@ fn examples(
 }
 
 /// The examples of a file, each of which satisfies the schema.
-fn read(path: &Path, schema: &Schema) -> anyhow::Result<Vec<Example>> {
+pub(crate) fn read(path: &Path, schema: &Schema) -> anyhow::Result<Vec<Example>> {
     let cannot_read = || format!("cannot read the examples '{}'", path.display());
     let text = std::fs::read_to_string(path).with_context(cannot_read)?;
     let examples = example::parse_extracted(&text, schema).with_context(cannot_read)?;

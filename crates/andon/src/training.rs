@@ -16,14 +16,15 @@ use andon_learn::{Labelled, LearnError, Tune, Tuned, calibrate_labels, folds, sc
 use andon_store::Kind;
 use andon_task::adapter::TaskAdapter;
 use andon_task::digest::Digest;
-use andon_task::engine::{Adapter, Embed, Generate, Score};
+use andon_task::engine::{Embed, Generate, Score};
 use andon_task::example::LabelledText;
 use andon_task::plant::Plant;
 use andon_task::prompt;
 use andon_task::task::Task;
+use andon_task::weights::DecoderWeights;
 use andon_train::{
-    AdapterSettings, EncoderSettings, Epoch, Lesson, Resume, Text, TrainedAdapter, tune_encoder,
-    tune_words,
+    AdapterSettings, EncoderSettings, Epoch, Lesson, Resume, Text, TrainError, TrainedAdapter,
+    adapter_memory, tune_encoder, tune_words,
 };
 use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
@@ -36,8 +37,15 @@ use crate::node;
 use crate::progress::{Progress, line};
 use crate::settings::Settings;
 
+mod written;
+
+pub(crate) use written::{LearnedWriter, learn_writer};
+
 /// Steps between two checkpoints.
 const CHECKPOINT_STEPS: usize = 16;
+
+/// Bytes that a training of an adapter takes at most, where smaller steps can help it.
+const MOST_MEMORY: u64 = 3 << 30;
 
 /// Tunes the encoder that a plant names.
 pub(crate) struct EncoderTuner<'a> {
@@ -212,36 +220,37 @@ pub(crate) fn learn_adapter(
         kept.map(|(example, _)| example.clone()).collect()
     };
     let (learnt, held_out) = (part(false), part(true));
-    let trained = train(
-        settings,
-        (&model, &weights),
+    let base = Generate::identity(&model).digest;
+    let of_part = |part: &[LabelledText]| lessons(&model, task, part);
+    let parts = cannot_train(
         task,
-        (&learnt, &held_out),
-        epochs,
+        of_part(&learnt).and_then(|a| Ok((a, of_part(&held_out)?))),
     )?;
+    let form = Form {
+        batch: AdapterSettings::default().schedule.batch,
+        epochs,
+        checkpoint: CHECKPOINT_STEPS,
+    };
+    let trained = train(settings, (base, &weights), task, parts, form)?;
 
     let file = Digest::of(&trained.file);
-    let base = Generate::identity(&model).digest;
     model
         .hold_adapter(&trained.file)
         .context("the trained adapter cannot be loaded")?;
-    let named = Adapter {
-        name: file.to_string(),
-        scale: 1.0,
-    };
+    let raw = TaskAdapter::new(task, file, base);
     let clock = || began.elapsed();
     let bar = Progress::of_parts(
         &format!("{}: answering held-out examples", task.name),
         2 * held_out.len(),
     );
-    let calibrated = calibrate_labels(task, (&model, &named), &held_out, &clock, &mut |done| {
+    let calibrated = calibrate_labels(task, (&model, &raw), &held_out, &clock, &mut |done| {
         bar.reach(done as u64);
     })?;
-    let without = score_labels(task, &model, None, &held_out, &clock, &mut |done| {
+    let without = score_labels(task, &model, &held_out, &clock, &mut |done| {
         bar.reach((held_out.len() + done) as u64);
     })?;
     drop(bar);
-    let adapter = TaskAdapter::new(task, file, base, calibrated.temperature);
+    let adapter = raw.calibrated(calibrated.temperature);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let artefacts = Artefacts::of(settings, plant, loader, &encoder);
     artefacts
@@ -261,6 +270,7 @@ pub(crate) fn learn_adapter(
         },
     };
     let (comparison, promoted) = kept.keep(&store, &artefacts, task, promote)?;
+    crate::pruning::prune(settings, &store, &task.name, promote.1)?;
     Ok(LearnedAdapter {
         task: task.name.clone(),
         adapter: kept.digest,
@@ -277,43 +287,65 @@ pub(crate) fn learn_adapter(
     })
 }
 
-/// Trains on some examples and stops by others.
+/// How lessons are gone through.
+struct Form {
+    /// Lessons of a step.
+    batch: usize,
+    /// How often they are seen at most; `None`: as is usual.
+    epochs: Option<usize>,
+    /// Steps between two checkpoints.
+    checkpoint: usize,
+}
+
+fn cannot_train<T>(task: &Task, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
+    outcome.with_context(|| format!("cannot train an adapter for '{}'", task.name))
+}
+
+/// Trains an adapter of a model, by its digest and weights, on some lessons and stops by
+/// others.
 fn train(
     settings: &Settings,
-    (model, weights): (&LanguageModel, &Decoder),
+    (base, weights): (Digest, &Decoder),
     task: &Task,
-    (learnt, held_out): (&[LabelledText], &[LabelledText]),
-    epochs: Option<usize>,
+    (learnt, held_out): (Vec<Lesson>, Vec<Lesson>),
+    form: Form,
 ) -> anyhow::Result<TrainedAdapter> {
-    let cannot_train = || format!("cannot train an adapter for '{}'", task.name);
-    let learnt = lessons(model, task, learnt).with_context(cannot_train)?;
-    let held_out = lessons(model, task, held_out).with_context(cannot_train)?;
     let folder = settings.state.join("adapters");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create '{}'", folder.display()))?;
     let checkpoint = folder.join(format!("{}.checkpoint", task.name));
     let resume = Resume {
         path: &checkpoint,
-        every: CHECKPOINT_STEPS,
+        every: form.checkpoint,
     };
-    let mut options = AdapterSettings {
-        memory: Some(memory()),
-        ..AdapterSettings::default()
-    };
-    if let Some(epochs) = epochs {
+    let mut options = AdapterSettings::default();
+    options.schedule.batch = form.batch;
+    if let Some(epochs) = form.epochs {
         options.schedule.epochs = epochs;
+    }
+    // By a bound that is the same on every machine: what a step holds shapes the result.
+    while options.schedule.batch > 1
+        && adapter_memory(&weights.shape(), &learnt, &held_out, &options) > MOST_MEMORY
+    {
+        options.schedule.batch /= 2;
+    }
+    // What is free is no part of the settings by which a checkpoint is known.
+    let needed = adapter_memory(&weights.shape(), &learnt, &held_out, &options);
+    let allowed = memory();
+    if needed > allowed {
+        return cannot_train(task, Err(TrainError::Memory { needed, allowed }.into()));
     }
     let mut shown = Shown::new(&task.name);
     let trained = andon_train::train_adapter(
         weights,
-        Generate::identity(model).digest,
+        base,
         &learnt,
         &held_out,
         &options,
         Some(resume),
         &mut |at| shown.show(at),
     );
-    trained.with_context(cannot_train)
+    cannot_train(task, trained.map_err(Into::into))
 }
 
 /// The examples as the model is asked and answered when it serves.
@@ -329,7 +361,7 @@ fn lessons(
         .collect();
     let lessons = examples.iter().map(|example| {
         let beginning: String = example.text.chars().take(60).collect();
-        let prompt = model.tokenize(&prompt::decide(task, &example.text));
+        let prompt = model.tokenize(&prompt::adapted(task, &example.text));
         let prompt = prompt.with_context(|| format!("the example '{beginning}'"))?;
         Lesson::label(&prompt, &labels, example.label)
             .map_err(|reason| anyhow!("the example '{beginning}' {reason}"))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use andon_task::engine::States;
-use andon_task::extract::{Fields, Gold, Matches, Reader, Reading, log_odds};
+use andon_task::extract::{Fields, Gold, Matches, Pointed, Reader, Reading, locate, log_odds};
 use serde_json::Value;
 
 /// A text that was read, and how right that is.
@@ -76,6 +76,82 @@ pub(super) fn grade(
         confidence,
         took,
     }
+}
+
+/// An object that a language model wrote for a text, beside what was expected; `None` where
+/// it wrote none. Nothing is known of how probable it is to be right. `example` is its place
+/// among others, from 0.
+///
+/// # Errors
+/// If the expected object is not sound.
+pub fn grade_written(
+    fields: &Fields,
+    (example, text, expected): (usize, &str, &Value),
+    written: Option<Value>,
+    took: Duration,
+) -> Result<Graded, crate::LearnError> {
+    let gold = gold(fields, example, expected)?;
+    let count = fields.all().len();
+    let read = written
+        .as_ref()
+        .and_then(|value| Gold::of(fields, value).ok());
+    let nothing = Gold {
+        values: Vec::new(),
+        items: Vec::new(),
+    };
+    let (right, matches) = match &read {
+        Some(read) => (gold.grade(read, fields), gold.matches(read)),
+        None => (vec![false; count], gold.matches(&nothing)),
+    };
+    Ok(Graded {
+        reading: written.map(|value| Reading {
+            fields: pointed(fields, text, &value),
+            value,
+            confidence: 0.0,
+            doubt: 0.0,
+        }),
+        right,
+        matches,
+        confidence: vec![0.0; count],
+        probability: 0.0,
+        took,
+    })
+}
+
+/// The values of an object with their places in the text.
+fn pointed(fields: &Fields, text: &str, object: &Value) -> Vec<Pointed> {
+    let mut found = Vec::new();
+    let mut open = vec![(String::new(), String::new(), object)];
+    while let Some((path, field, value)) = open.pop() {
+        match value {
+            Value::Object(properties) => {
+                let dot = if path.is_empty() { "" } else { "." };
+                open.extend(properties.iter().map(|(name, value)| {
+                    let within = |path: &str| format!("{path}{dot}{name}");
+                    (within(&path), within(&field), value)
+                }));
+            }
+            Value::Array(items) => {
+                open.extend(items.iter().enumerate().map(|(index, value)| {
+                    (format!("{path}[{index}]"), format!("{field}[]"), value)
+                }));
+            }
+            Value::Null => {}
+            value => {
+                let known = fields.all().iter().position(|known| known.path == field);
+                let span = locate(text, value);
+                found.extend(known.map(|field| Pointed {
+                    path,
+                    field,
+                    value: Some(value.clone()),
+                    span,
+                    verbatim: span.is_some(),
+                    confidence: 0.0,
+                }));
+            }
+        }
+    }
+    found
 }
 
 /// The log-odds of a field's confidence.

@@ -22,7 +22,7 @@ use school::{Folds, School};
 use train::Lesson;
 
 pub use evaluate::{Extraction, figures};
-pub use grade::Graded;
+pub use grade::{Graded, grade_written};
 pub use words::{MarkedPlace, MarkedText, TuneWords, TunedWords};
 
 /// How many parts of the examples are held out in turn.
@@ -77,7 +77,11 @@ pub fn learn_reader(
     let lessons: Vec<Lesson<'_>> = (examples.iter().zip(&golds).enumerate())
         .map(|(number, (&(text, _), gold))| Lesson { text, gold, number })
         .collect();
-    let folds = Folds::of(examples, &words);
+    let most = match words {
+        Words::Tuned(_) => TUNED_FOLDS,
+        _ => FOLDS,
+    };
+    let folds = Folds::of(examples, most);
     let school = School {
         schema,
         fields: &fields,
@@ -147,6 +151,11 @@ pub fn grade_reader(
             })
         })
         .collect()
+}
+
+/// The fold of each example: texts that are the same are held out together.
+pub fn assign(examples: &[(&str, &Value)]) -> Vec<usize> {
+    Folds::of(examples, FOLDS).of
 }
 
 /// Gives a reading the probabilities of a calibration.

@@ -12,7 +12,6 @@ use super::grade::{Graded, grade};
 use super::meaning::Corpus;
 use super::train::{Lesson, train};
 use super::words::{Shares, TuneWords, Tuned, best_share, share};
-use super::{FOLDS, TUNED_FOLDS, Words};
 use crate::error::LearnError;
 use crate::random::Random;
 
@@ -25,8 +24,8 @@ pub(super) struct Folds {
 }
 
 impl Folds {
-    /// Texts that are the same are held out together.
-    pub(super) fn of(examples: &[(&str, &Value)], words: &Words<'_>) -> Self {
+    /// So many at most. Texts that are the same are held out together.
+    pub(super) fn of(examples: &[(&str, &Value)], most: usize) -> Self {
         let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, (text, _)) in examples.iter().enumerate() {
             groups.entry(folded(text)).or_default().push(index);
@@ -34,10 +33,6 @@ impl Folds {
         let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
         groups.sort_unstable();
         Random::seeded(0).shuffle(&mut groups);
-        let most = match words {
-            Words::Tuned(_) => TUNED_FOLDS,
-            _ => FOLDS,
-        };
         let count = most.min(groups.len());
         let mut of = vec![0; examples.len()];
         for (number, group) in groups.into_iter().enumerate() {

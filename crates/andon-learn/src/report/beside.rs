@@ -188,13 +188,18 @@ fn chance(p_value: f64) -> String {
 
 pub(super) fn section(compared: &Compared) -> Section {
     let comparison = &compared.comparison;
-    let mut standings = Table::of(&[
+    let has_fields = (comparison.contenders.iter()).any(|one| one.field_accuracy.is_some());
+    let mut columns = vec![
         "CONTENDER",
         "ACCURACY#",
         "95 % INTERVAL",
         "P50#",
         "STANDING",
-    ]);
+    ];
+    if has_fields {
+        columns.insert(1, "RIGHT FIELDS#");
+    }
+    let mut standings = Table::of(&columns);
     for standing in &comparison.contenders {
         let is_today = compared.today.contender.as_ref() == Some(&standing.name);
         let place = match (standing.leads, is_today) {
@@ -203,7 +208,7 @@ pub(super) fn section(compared: &Compared) -> Section {
             (false, true) => "runs today; shown to be worse",
             (false, false) => "shown to be worse",
         };
-        standings.rows.push(vec![
+        let mut row = vec![
             standing.name.as_str().into(),
             share(&standing.accuracy),
             interval(standing.accuracy),
@@ -212,7 +217,12 @@ pub(super) fn section(compared: &Compared) -> Section {
                 .map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1} ms"))
                 .into(),
             place.into(),
-        ]);
+        ];
+        if has_fields {
+            let fields = standing.field_accuracy.as_ref();
+            row.insert(1, fields.map_or_else(|| "–".into(), share));
+        }
+        standings.rows.push(row);
     }
     let mut pairs = Table::of(&[
         "PAIR",

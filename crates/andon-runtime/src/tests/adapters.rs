@@ -9,7 +9,7 @@ use super::*;
 fn promoted(bench: &Bench, model: &str, weights: &[u8]) -> TaskAdapter {
     let task = bench.node.task("kind").expect("a task");
     let model = Digest::of(model.as_bytes());
-    let adapter = TaskAdapter::new(task, Digest::of(weights), model, 0.5);
+    let adapter = TaskAdapter::new(task, Digest::of(weights), model).calibrated(0.5);
     let files = AdapterFiles::new(bench._directory.path().join("adapters"));
     files.save(&adapter, weights).expect("saving");
     let artefact = (Kind::Adapter, adapter.digest());

@@ -1,6 +1,7 @@
 //! `GET /api/tasks` and `GET /api/assets`: what the plant holds.
 
-use andon_runtime::HeadStatus;
+use andon_runtime::Node;
+use andon_task::digest::Digest;
 use andon_task::task::{Class, DataClass, Escalation, Task};
 use axum::extract::State;
 use schemars::JsonSchema;
@@ -19,7 +20,7 @@ pub(crate) struct TaskList {
 #[derive(Debug, Serialize, JsonSchema)]
 struct TaskView {
     name: String,
-    /// `decide`.
+    /// `decide`, `extract`, `answer`, `normalise` or `summarise`.
     kind: &'static str,
     /// What it asks.
     instructions: String,
@@ -35,8 +36,12 @@ struct TaskView {
     escalate: Vec<Escalation>,
     /// An answer is accepted at the edge from this probability on.
     accept: f64,
-    /// The head that is promoted for it.
-    head: Option<HeadView>,
+    /// The head or the normaliser that is promoted for it.
+    head: Option<PromotedView>,
+    /// The adapter of the language model that is promoted for it.
+    adapter: Option<PromotedView>,
+    /// The reader that is promoted for it.
+    reader: Option<PromotedView>,
 }
 
 /// One label of a task.
@@ -49,9 +54,9 @@ struct LabelView {
     critical: bool,
 }
 
-/// The head that is promoted for a task.
+/// What is promoted for a task.
 #[derive(Debug, Serialize, JsonSchema)]
-struct HeadView {
+struct PromotedView {
     digest: String,
     /// Whether it answers; if not, the reason.
     serves: bool,
@@ -73,10 +78,20 @@ struct AssetView {
     path: String,
 }
 
-fn show(task: &Task, head: Option<HeadStatus>) -> TaskView {
+fn show(node: &Node, task: &Task) -> TaskView {
+    let promoted = |digest: Digest, refused: Option<String>| PromotedView {
+        digest: digest.to_string(),
+        serves: refused.is_none(),
+        reason: refused,
+    };
+    let (head, adapter) = (
+        node.head_status(&task.name),
+        node.adapter_status(&task.name),
+    );
+    let reader = node.reader_status(&task.name);
     TaskView {
         name: task.name.clone(),
-        kind: "decide",
+        kind: task.kind.name(),
         instructions: task.instructions.clone(),
         labels: task
             .labels()
@@ -93,11 +108,9 @@ fn show(task: &Task, head: Option<HeadStatus>) -> TaskView {
         data_class: task.data_class,
         escalate: task.escalate.clone(),
         accept: task.accept,
-        head: head.map(|head| HeadView {
-            digest: head.digest.to_string(),
-            serves: head.refused.is_none(),
-            reason: head.refused,
-        }),
+        head: head.map(|head| promoted(head.digest, head.refused)),
+        adapter: adapter.map(|adapter| promoted(adapter.digest, adapter.refused)),
+        reader: reader.map(|reader| promoted(reader.digest, reader.refused)),
     }
 }
 
@@ -106,9 +119,7 @@ pub(crate) async fn tasks(State(app): State<App>) -> Reply<TaskList> {
     let node = &app.node;
     let tasks = node.plant().tasks.values();
     Reply(TaskList {
-        tasks: tasks
-            .map(|task| show(task, node.head_status(&task.name)))
-            .collect(),
+        tasks: tasks.map(|task| show(node, task)).collect(),
     })
 }
 

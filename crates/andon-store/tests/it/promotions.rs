@@ -1,4 +1,4 @@
-use andon_store::Error;
+use andon_store::{AuditFilter, Candidate, Error, Kind, Page};
 use andon_task::digest::Digest;
 use andon_task::run::Timestamp;
 use serde_json::json;
@@ -83,4 +83,81 @@ fn the_first_promotion_cannot_be_rolled_back() {
     assert_eq!((back.digest, back.restores), (head, Some(1)));
     assert_eq!(back.by.as_deref(), Some("ana"));
     refuse();
+}
+
+/// What is left of these candidates of a task, oldest first, when two are kept.
+#[track_caller]
+fn left(candidates: &[&str], promoted: &[&str], left: &[&str]) {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    for (name, at) in candidates.iter().zip(1..) {
+        let candidate = |task: &str| Candidate {
+            task: task.to_owned(),
+            kind: Kind::Head,
+            digest: Digest::of(name.as_bytes()),
+            at: Timestamp(at),
+            figures: json!({}),
+        };
+        store.insert_candidate(&candidate(TASK)).expect("kept");
+        if *name == "shared" {
+            store.insert_candidate(&candidate("team")).expect("kept");
+        }
+    }
+    for (name, at) in promoted.iter().zip(20..) {
+        let head = Digest::of(name.as_bytes());
+        store
+            .promote(TASK, head, Timestamp(at), json!({}))
+            .expect("promoted");
+    }
+    let forgotten = store
+        .forget_candidates(TASK, 2, Timestamp(30), Some("ana"))
+        .expect("done");
+    let kept: Vec<Digest> = store
+        .candidates(TASK)
+        .expect("read")
+        .iter()
+        .map(|c| c.digest)
+        .collect();
+    let names = |names: &[&str]| -> Vec<Digest> {
+        names
+            .iter()
+            .rev()
+            .map(|name| Digest::of(name.as_bytes()))
+            .collect()
+    };
+    assert_eq!(kept, names(left));
+    let gone = candidates
+        .iter()
+        .filter(|name| !left.contains(name) && **name != "shared");
+    assert_eq!(
+        forgotten.len(),
+        gone.count(),
+        "what another task has keeps its files"
+    );
+    let again = store
+        .forget_candidates(TASK, 2, Timestamp(31), Some("ana"))
+        .expect("done");
+    assert_eq!(again, []);
+    let rows = store
+        .audit(&AuditFilter::default(), Page::default())
+        .expect("read");
+    let told = rows
+        .iter()
+        .filter(|row| row.act == "candidates_forgotten")
+        .count();
+    assert_eq!(told, usize::from(left.len() < candidates.len()));
+}
+
+#[test]
+fn candidates_that_nothing_leads_to_are_forgotten() {
+    left(&["a", "b"], &[], &["a", "b"]);
+    left(&["a", "b", "c", "d"], &[], &["c", "d"]);
+    left(&["a", "b", "c", "d"], &["a"], &["a", "c", "d"]);
+    // One serves, and two rollbacks are possible.
+    left(
+        &["a", "b", "c", "d", "e", "f"],
+        &["a", "b", "c", "d"],
+        &["b", "c", "d", "e", "f"],
+    );
+    left(&["shared", "b", "c"], &[], &["b", "c"]);
 }

@@ -18,7 +18,7 @@ fn task(instructions: &str, labels: &str) -> Task {
 
 fn adapter(temperature: f64) -> TaskAdapter {
     let task = task("Which?", "label\na\nb\n");
-    TaskAdapter::new(&task, Digest::of(b"file"), Digest::of(b"m"), temperature)
+    TaskAdapter::new(&task, Digest::of(b"file"), Digest::of(b"m")).calibrated(temperature)
 }
 
 #[test]
@@ -70,4 +70,39 @@ fn a_temperature_keeps_the_order_and_the_sum() {
     }
     let same = adapter(1.0).probabilities(&shares);
     assert!((same[0] - 0.7).abs() < 1e-6);
+}
+
+#[test]
+fn an_adapter_of_earlier_versions_goes_on_with_the_prompt_that_it_knows() {
+    let task = task("Which?", "label\na\nb\n");
+    let full = prompt::decide(&task, "it drips");
+    let earlier = TaskAdapter {
+        prompt: prompt::digest(&prompt::decide(&task, "")),
+        ..adapter(1.0)
+    };
+    assert!(earlier.fits(&task, Digest::of(b"m")).is_ok());
+    assert_eq!(earlier.asked(&task, "it drips"), full);
+    let asked = adapter(1.0).asked(&task, "it drips");
+    assert_eq!(asked, Prompt::Text("Which?\n\nit drips\n".to_owned()));
+}
+
+#[test]
+fn the_file_of_an_earlier_version_keeps_its_digest() {
+    let digest = Digest::of(b"x");
+    let written = format!(
+        r#"{{"file":"{digest}","model":"{digest}","prompt":"{digest}","labels":"{digest}","temperature":1.5}}"#
+    );
+    let read = TaskAdapter::parse(written.as_bytes()).expect("it is whole");
+    assert_eq!(read.digest(), Digest::of(written.as_bytes()));
+}
+
+#[test]
+fn one_that_writes_has_no_temperature() {
+    let task = task("Which?", "label\na\nb\n");
+    let written = TaskAdapter::new(&task, Digest::of(b"file"), Digest::of(b"m"));
+    assert!(!String::from_utf8_lossy(&written.bytes()).contains("temperature"));
+    assert_eq!(
+        TaskAdapter::parse(&written.bytes()).expect("whole"),
+        written
+    );
 }

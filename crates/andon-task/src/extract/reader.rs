@@ -147,6 +147,13 @@ impl Reader {
         })
     }
 
+    /// The encoder that the file of a reader names, whatever its schema; `None` if there is none,
+    /// or it is no such file.
+    pub fn encoder_of(bytes: &[u8]) -> Option<Digest> {
+        let (parts, _) = format::read(bytes).ok()?;
+        parts.meaning.map(|meaning| meaning.encoder)
+    }
+
     /// Its file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -22,3 +22,19 @@ fn refuses_what_describes_no_object() {
         assert!(matches!(error, SchemaError::NotAnObject), "{text}");
     }
 }
+
+#[test]
+fn properties_stand_as_the_schema_names_them() {
+    let schema = r##"{"type": "object", "properties": {
+        "date": {"type": "string"},
+        "positions": {"type": "array", "items": {"$ref": "#/$defs/position"}},
+        "supplier": {"anyOf": [{"type": "null"}, {"type": "object", "properties": {"name": {}, "town": {}}}]}
+    }, "$defs": {"position": {"type": "object", "properties": {"article": {}, "quantity": {}}}}}"##;
+    let schema = Schema::parse(schema).unwrap();
+    let written = r#"{"more":1,"supplier":{"town":"A","name":"B"},"positions":[{"quantity":2,"article":"x"}],"date":"d"}"#;
+    let ordered = schema.ordered(&serde_json::from_str(written).unwrap());
+    assert_eq!(
+        ordered.to_string(),
+        r#"{"date":"d","positions":[{"article":"x","quantity":2}],"supplier":{"name":"B","town":"A"},"more":1}"#
+    );
+}

@@ -4,7 +4,7 @@ use andon_task::weights::Gate;
 use rayon::prelude::*;
 
 use super::math::{erf, exp, sigmoid, tanh};
-use super::{dot, widest};
+use super::{LANES, dot, widest};
 
 /// `sqrt(2 / pi)`.
 const GELU: f32 = 0.797_884_6;
@@ -243,4 +243,53 @@ pub(crate) fn gelu_back(input: &[f32], width: usize, gradient: &[f32], out: &mut
             },
         );
     });
+}
+
+/// Logits become how the sum of cross entropies changes with them, times `weight`; the sum
+/// itself, times the same. `right` is the right column of each row.
+pub(crate) fn cross_entropy(
+    logits: &mut [f32],
+    right: &[u32],
+    cap: Option<f32>,
+    weight: f32,
+) -> f64 {
+    let columns = logits.len() / right.len();
+    let rows = logits.par_chunks_mut(columns).zip(right);
+    let losses: Vec<f32> = rows
+        .map(|(row, &right)| {
+            widest(
+                #[inline(always)]
+                || cross_entropy_row(row, right as usize, cap, weight),
+            )
+        })
+        .collect();
+    losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() * f64::from(weight)
+}
+
+#[inline(always)]
+fn cross_entropy_row(row: &mut [f32], right: usize, cap: Option<f32>, weight: f32) -> f32 {
+    if let Some(cap) = cap {
+        row.iter_mut()
+            .for_each(|logit| *logit = cap * tanh(*logit / cap));
+    }
+    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let of_right = row[right] - most;
+    let slope_of = |logit: f32| match cap {
+        Some(cap) => 1.0 - (logit / cap) * (logit / cap),
+        None => 1.0,
+    };
+    let slope_of_right = slope_of(row[right]);
+    let mut lanes = [0.0f32; LANES];
+    for chunk in row.chunks(LANES) {
+        for (lane, logit) in lanes.iter_mut().zip(chunk) {
+            *lane += exp(logit - most);
+        }
+    }
+    let sum = super::lanes::total(&lanes);
+    let scale = weight / sum;
+    for logit in row.iter_mut() {
+        *logit = scale * exp(*logit - most) * slope_of(*logit);
+    }
+    row[right] -= weight * slope_of_right;
+    sum.ln() - of_right
 }

@@ -25,7 +25,9 @@ fn what_cannot_be_learnt_is_refused() {
     assert!(Lesson::label(&[1], &[vec![5, 9]], 0).is_err());
     assert!(Lesson::label(&[], &[vec![5], vec![6]], 0).is_err());
     assert!(Lesson::label(&[1], &[vec![5], vec![6]], 2).is_err());
-    assert!(Lesson::answer(&[1], &[]).is_err());
+    assert!(Lesson::answer(&[1], &[], &[]).is_err());
+    assert!(Lesson::answer(&[1], &[5], &[false]).is_err());
+    assert!(Lesson::answer(&[], &[5], &[true]).is_err());
 }
 
 #[test]
@@ -37,4 +39,16 @@ fn the_beginning_ends_before_the_first_choice() {
     let same = [lesson(&[1, 2, 3]), lesson(&[1, 2, 3])];
     assert_eq!(beginning(same.iter()), 2);
     assert_eq!(beginning([].iter()), 0);
+}
+
+#[test]
+fn what_a_grammar_forces_is_read_and_not_learnt() {
+    let lesson = Lesson::answer(&[1, 2], &[5, 6, 7, 8], &[false, true, true, false]).unwrap();
+    assert_eq!(lesson.tokens, [1, 2, 5, 6]);
+    let learnt: Vec<_> = lesson
+        .targets
+        .iter()
+        .map(|t| (t.position, t.token))
+        .collect();
+    assert_eq!(learnt, [(2, 6), (3, 7)]);
 }

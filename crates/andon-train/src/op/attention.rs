@@ -51,10 +51,11 @@ impl Attention {
     /// A head's rows, one after the other.
     fn head(&self, rows: &[f32], stride: usize, head: usize) -> Vec<f32> {
         let size = self.sizes.head;
-        let rows = rows.chunks_exact(stride);
-        rows.flat_map(|row| &row[head * size..][..size])
-            .copied()
-            .collect()
+        let mut numbers = Vec::with_capacity(rows.len() / stride * size);
+        for row in rows.chunks_exact(stride) {
+            numbers.extend_from_slice(&row[head * size..][..size]);
+        }
+        numbers
     }
 
     /// A head's queries or keys, turned.

@@ -36,6 +36,10 @@ impl Frozen {
         }
     }
 
+    pub(super) fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     /// Outputs.
     pub(crate) fn rows(&self) -> usize {
         self.weight.dims()[0]
@@ -140,7 +144,7 @@ impl Frozen {
 }
 
 /// The product of two matrices: `[m][k]` and `[k][n]`, from `[m, n, k]`.
-fn product(
+pub(super) fn product(
     left: (&CpuStorage, &Layout),
     right: (&CpuStorage, &Layout),
     [m, n, k]: [usize; 3],

@@ -16,6 +16,7 @@ mod loss;
 mod norm;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 pub(crate) use attention::{Attention, Turn};
 pub(crate) use dropout::Dropout;
@@ -23,6 +24,7 @@ pub(crate) use gate::{gated, gelu};
 pub(crate) use linear::{Frozen, LowRank, trained};
 pub(crate) use loss::{Choice, choices_loss, cross_entropy};
 pub(crate) use norm::{LayerNorm, RmsNorm};
+pub(crate) use vocabulary::{ROWS, Vocabulary};
 
 /// The numbers of a tensor that lie one after the other on the processor.
 pub(crate) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {

@@ -210,3 +210,21 @@ fn what_is_left_out_depends_on_the_seed_alone() {
     let out = left(1).iter().filter(|&&x| x == 0.0).count();
     assert!((120..280).contains(&out), "{out} of 2000");
 }
+
+#[test]
+fn losses_over_the_vocabulary_agree_in_parts_and_whole() {
+    let weight = random(1, &[300, 16]).as_detached_tensor();
+    let states = random(2, &[ROWS + 7, 16]);
+    for cap in [None, Some(0.8)] {
+        let vocabulary = || Vocabulary {
+            head: Frozen::new(weight.clone(), None, Vec::new()),
+            cap,
+            right: (0..ROWS as u32 + 7).map(|row| row * 4 % 300).collect(),
+        };
+        check(
+            &[&states],
+            |i| vocabulary().loss(i[0]),
+            |i| vocabulary().composed(i[0]),
+        );
+    }
+}

@@ -19,10 +19,11 @@ use crate::asking;
 use crate::cli::Eval;
 use crate::learning::all_examples;
 use crate::settings::Settings;
-use crate::{node, output, plant, reading};
+use crate::{node, output, plant};
 
 mod artefact;
 mod contender;
+mod extract;
 mod labels;
 mod learned;
 mod measure;
@@ -51,8 +52,8 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
         bail!("`--sample` belongs to `--on`: leave it out");
     }
     let is_compared = typed.with.is_some() || !typed.against.is_empty();
-    if is_compared && !matches!(task.kind, Kind::Decide(_)) {
-        bail!("`--with` and `--against` are for tasks that decide: leave them out");
+    if is_compared && !matches!(task.kind, Kind::Decide(_) | Kind::Extract(_)) {
+        bail!("`--with` and `--against` are for tasks that decide or extract: leave them out");
     }
     match &task.kind {
         Kind::Decide(_) => decide(settings, &plant, task, typed),
@@ -83,11 +84,11 @@ pub(super) fn run(settings: &Settings, typed: &Eval) -> anyhow::Result<ExitCode>
         }
         Kind::Extract(schema) => {
             let page = typed.report.as_deref().map(Page::reserve).transpose()?;
-            let examples = typed.examples.as_deref();
+            let task = (task, schema);
             show(
                 settings,
                 page,
-                &reading::measure(settings, &plant, (task, schema), examples)?,
+                &extract::measure(settings, &plant, task, typed)?,
             )
         }
     }

@@ -16,7 +16,7 @@ use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
 use crate::reading::{self, LearnedReader, Tuning};
 use crate::settings::Settings;
-use crate::training::{self, EncoderTuner, LearnedAdapter};
+use crate::training::{self, EncoderTuner, LearnedAdapter, LearnedWriter};
 use crate::{normalising, plant};
 
 /// Trains what answers a task and promotes it if it is not worse than what serves.
@@ -28,12 +28,12 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
         false => Promote::IfNotWorse,
     };
     let promote = (promote, typed.who.name());
-    match &task.kind {
-        Kind::Decide(_) => {}
-        Kind::Extract(_) if !typed.adapter => {}
-        _ if typed.adapter => bail!("`--adapter` is for tasks that decide: leave it out"),
-        _ if typed.tune => bail!("`--tune` is for tasks that decide or extract: leave it out"),
-        _ => {}
+    let kind = &task.kind;
+    if typed.adapter && !matches!(kind, Kind::Decide(_) | Kind::Extract(_)) {
+        bail!("`--adapter` is for tasks that decide or extract: leave it out");
+    }
+    if typed.tune && !matches!(kind, Kind::Decide(_) | Kind::Extract(_)) {
+        bail!("`--tune` is for tasks that decide or extract: leave it out");
     }
     match &task.kind {
         Kind::Decide(_) => learn_to_decide(settings, &plant, task, typed, promote)?,
@@ -49,6 +49,13 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
             "there is nothing to learn for '{}': a summary is computed",
             task.name
         ),
+        Kind::Extract(schema) if typed.adapter => {
+            let loader = Loader::new(settings);
+            let task = (task, schema);
+            let learned =
+                training::learn_writer(settings, &loader, &plant, task, typed.epochs, promote)?;
+            settings.output.print(&learned, writer)?;
+        }
         Kind::Extract(schema) => {
             let tune = typed.tune.then_some(Tuning {
                 epochs: typed.epochs,
@@ -138,6 +145,20 @@ fn reader(learned: &LearnedReader) -> String {
         learned.task,
         promotion(learned.promoted, &learned.comparison),
         learned.took_s
+    )
+}
+
+fn writer(learned: &LearnedWriter) -> String {
+    format!(
+        "{}\n\nadapter {} of {} {}\n  learned from {} examples in {} epochs, {:.0} s\n  its weights are '{}'",
+        reading::shown(&learned.evaluation),
+        learned.adapter.short(),
+        learned.task,
+        promotion(learned.promoted, &learned.comparison),
+        learned.examples,
+        learned.epochs.len(),
+        learned.took_s,
+        learned.file.display(),
     )
 }
 

@@ -1,6 +1,7 @@
 //! The binary as a user runs it: real processes, real files, real sockets.
 
 mod access;
+mod adapters;
 mod answers;
 mod bombs;
 mod command;

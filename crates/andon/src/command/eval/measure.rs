@@ -73,7 +73,7 @@ pub(super) struct Bench<'a> {
     /// What was promoted, the newest first, which is the one that serves.
     promotions: Vec<Artefact>,
     /// The adapters that were kept, promoted or not.
-    adapters: Vec<Artefact>,
+    pub(super) adapters: Vec<Artefact>,
     pub(super) loader: Loader,
     encoder: OnceCell<Arc<Encoder>>,
     pub(super) began: Instant,
@@ -341,7 +341,7 @@ impl<'a> Bench<'a> {
                 model: Some(digest),
                 adapter: Some(artefact.digest),
                 prompt: Some(adapter.prompt),
-                labels: Some(adapter.labels),
+                labels: Some(adapter.answers),
                 ..Digests::default()
             },
         )?;
