@@ -169,10 +169,13 @@ impl Node {
         match &task.kind {
             Kind::Decide(_) => self.digests_of_deciding(task),
             Kind::Extract(schema) => match self.readers.serving(&task.name) {
-                Some(reader) => Some(self.digests_of_reader(&reader, schema)),
+                Some(reader) => Some(match self.second_opinion(task, schema, &reader) {
+                    Some(Ok((fusion, _))) => self.digests_of_fusion(&reader, fusion, schema),
+                    None | Some(Err(_)) => self.digests_of_reader(&reader, schema),
+                }),
                 None => {
-                    let model = self.language_model.as_ref()?;
-                    Some(self.digests_of_generation(task, schema, model.model()))
+                    let writer = self.writer(task)?;
+                    Some(self.digests_of_generation(task, schema, &writer))
                 }
             },
             Kind::Normalise => {

@@ -1,12 +1,13 @@
-//! The `extract` kind: by the reader that serves the task, otherwise by the language model
+//! The `extract` kind: by the reader that serves the task, which is given a second opinion by
+//! the language model where that was learnt to help; otherwise by the language model alone
 //! under the schema.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use andon_task::certificate::Severity;
-use andon_task::engine::{Embed, Finish, GenerateRequest, Grammar, Identity};
-use andon_task::extract::{Reader, ReaderError, is_empty, locate};
+use andon_task::engine::{Embed, EngineError};
+use andon_task::extract::{Fusion, Reader, ReaderError, Reading, is_empty, locate};
 use andon_task::prompt;
 use andon_task::run::{Answerer, Digests, Evidence, FieldEvidence, Run, Span};
 use andon_task::schema::Schema;
@@ -17,7 +18,12 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::run::{Asked, Outcome, Told};
 
-/// The most tokens of a written object.
+mod opinion;
+mod writer;
+
+pub use writer::{Tokens, WriteError, Writer};
+
+/// The most tokens of an object that is written without a reader.
 const MOST_TOKENS: usize = 1024;
 
 impl Node {
@@ -47,26 +53,29 @@ impl Node {
             }
         };
         let reading = reader.read(asked.text, states.as_ref())?;
-        let field = |pointed: andon_task::extract::Pointed| {
-            Evidence::Field(FieldEvidence {
-                path: pointed.path,
-                value: pointed.value.unwrap_or(Value::Null),
-                confidence: Some(pointed.confidence),
-                span: pointed.span.map(|(start, end)| Span { start, end }),
-                verbatim: pointed.verbatim,
-            })
+        let alone = |reading| {
+            let digests = self.digests_of_reader(reader, schema);
+            Ok(outcome(reading, Answerer::Reader, digests))
         };
-        // A document in which nothing is found is one of another kind: somebody looks.
-        let nothing = is_empty(&reading.value);
-        Ok(Outcome {
-            confidence: if nothing { 0.0 } else { reading.confidence },
-            calibrated: true,
-            said: Severity::Ordinary,
-            answer: reading.value,
-            answered_by: Answerer::Reader,
-            evidence: reading.fields.into_iter().map(field).collect(),
-            digests: self.digests_of_reader(reader, schema),
-        })
+        let (fusion, writer) = match self.second_opinion(asked.task, schema, reader) {
+            Some(Ok(second)) => second,
+            None | Some(Err(_)) => return alone(reading),
+        };
+        // Whether it is asked is part of what answers.
+        let digests = self.digests_of_fusion(reader, fusion, schema);
+        if !fusion.asks(&reading) {
+            return Ok(outcome(reading, Answerer::Reader, digests));
+        }
+        match opinion::fused(&writer, (schema, reader, fusion), &reading, asked) {
+            Ok(fused) => Ok(outcome(fused, Answerer::ReaderAndGeneration, digests)),
+            // Nobody waits for the answer any more.
+            Err(WriteError::Engine(EngineError::Cancelled)) => Err(EngineError::Cancelled.into()),
+            Err(reason) => {
+                let task = &asked.task.name;
+                tracing::info!(task, %reason, "the reader answers alone");
+                alone(reading)
+            }
+        }
     }
 
     pub(crate) fn digests_of_reader(&self, reader: &Reader, schema: &Schema) -> Digests {
@@ -78,42 +87,61 @@ impl Node {
         }
     }
 
+    /// Of a reader, and the language model that it is given a second opinion by.
+    pub(crate) fn digests_of_fusion(
+        &self,
+        reader: &Reader,
+        fusion: &Fusion,
+        schema: &Schema,
+    ) -> Digests {
+        Digests {
+            model: Some(fusion.opinion.model),
+            prompt: Some(fusion.opinion.prompt),
+            adapter: fusion.opinion.adapter,
+            ..self.digests_of_reader(reader, schema)
+        }
+    }
+
     pub(crate) fn digests_of_generation(
         &self,
         task: &Task,
         schema: &Schema,
-        model: &Identity,
+        writer: &Writer<'_>,
     ) -> Digests {
+        let opinion = writer.opinion(task, schema, &[]);
         Digests {
-            model: Some(model.digest),
-            prompt: Some(prompt::digest(&prompt::extract(task, schema, ""))),
+            model: Some(opinion.model),
+            prompt: Some(opinion.prompt),
+            adapter: opinion.adapter,
             schema: Some(schema.digest()),
             policy: self.plant.policy,
             ..Digests::default()
         }
     }
 
+    /// What writes objects for a task: the language model. An adapter that serves the task
+    /// belongs here.
+    pub(crate) fn writer(&self, _task: &Task) -> Option<Writer<'_>> {
+        let model = self.language_model.as_deref()?;
+        Some(Writer::new(model, None))
+    }
+
     fn extract_by_generation(&self, schema: &Schema, asked: &Asked<'_>) -> Result<Outcome, Error> {
-        let model = self
-            .language_model
-            .as_ref()
+        let writer = self
+            .writer(asked.task)
             .ok_or_else(|| Error::NothingAnswers(asked.task.name.clone()))?;
-        let request = GenerateRequest {
-            grammar: Some(Grammar::Json(schema.value().clone())),
-            max_tokens: Some(MOST_TOKENS),
-            terms: asked.terms.clone(),
-            ..GenerateRequest::new(prompt::extract(asked.task, schema, asked.text))
-        };
-        let generation = model.generate(&request, &mut |piece| {
-            (asked.tell)(Told::Text(piece.text));
+        let prompt = prompt::extract(asked.task, schema, asked.text);
+        let held_to = (schema.value(), MOST_TOKENS, Tokens::Untold);
+        let written = writer.write(prompt, held_to, asked.terms, &mut |piece| {
+            (asked.tell)(Told::Text(piece));
             ControlFlow::Continue(())
-        })?;
-        let tokens = generation.usage.completion_tokens;
-        let whole = (generation.finish == Finish::Stop)
-            .then(|| serde_json::from_str::<Value>(&generation.text).ok())
-            .flatten();
-        let answer = whole.ok_or(Error::Unfinished(tokens))?;
-        let evidence = written(asked.text, &answer);
+        });
+        let answer = match written {
+            Ok(written) => written.value,
+            Err(WriteError::Unfinished(tokens)) => return Err(Error::Unfinished(tokens)),
+            Err(WriteError::Engine(error)) => return Err(error.into()),
+        };
+        let evidence = written_out(asked.text, &answer);
         Ok(Outcome {
             confidence: 0.0,
             calibrated: false,
@@ -121,13 +149,38 @@ impl Node {
             answer,
             answered_by: Answerer::Generation,
             evidence: evidence.into_iter().map(Evidence::Field).collect(),
-            digests: self.digests_of_generation(asked.task, schema, model.model()),
+            digests: self.digests_of_generation(asked.task, schema, &writer),
         })
     }
 }
 
+/// What was read, as what a task answered.
+fn outcome(reading: Reading, answered_by: Answerer, digests: Digests) -> Outcome {
+    let field = |pointed: andon_task::extract::Pointed| {
+        Evidence::Field(FieldEvidence {
+            path: pointed.path,
+            value: pointed.value.unwrap_or(Value::Null),
+            confidence: Some(pointed.confidence),
+            span: pointed.span.map(|(start, end)| Span { start, end }),
+            verbatim: pointed.verbatim,
+            agreed: pointed.agreed,
+        })
+    };
+    // A document in which nothing is found is one of another kind: somebody looks.
+    let nothing = is_empty(&reading.value);
+    Outcome {
+        confidence: if nothing { 0.0 } else { reading.confidence },
+        calibrated: true,
+        said: Severity::Ordinary,
+        answer: reading.value,
+        answered_by,
+        evidence: reading.fields.into_iter().map(field).collect(),
+        digests,
+    }
+}
+
 /// The values of an object that was written for a text, each with its place there.
-pub(crate) fn written(text: &str, object: &Value) -> Vec<FieldEvidence> {
+pub(crate) fn written_out(text: &str, object: &Value) -> Vec<FieldEvidence> {
     let mut fields = Vec::new();
     leaves(object, String::new(), &mut |path, value| {
         let place = locate(text, value);
@@ -137,6 +190,7 @@ pub(crate) fn written(text: &str, object: &Value) -> Vec<FieldEvidence> {
             confidence: None,
             span: place.map(|(start, end)| Span { start, end }),
             verbatim: place.is_some(),
+            agreed: None,
         });
     });
     fields

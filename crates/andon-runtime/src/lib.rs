@@ -40,6 +40,7 @@ pub use certificates::{CertificateStatus, Validity};
 pub use corpus::{Corpus, Ingested, ReadDocument};
 pub use egress::{Consulted, Drained, Egress, EgressParts, Outbound, Rules};
 pub use error::Error;
+pub use extract::{Tokens, WriteError, Writer};
 pub use heads::{HeadFiles, HeadStatus, ReadEncoder, Serving};
 pub use inbox::{Inbox, Open, Order};
 pub use intake::{MAX_TEXT_BYTES, Taken};

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use andon_learn::extract::{Extraction, Graded, LearntReader, figures, grade_reader, learn_reader};
+use andon_learn::extract::{
+    self, Extraction, Graded, LearntReader, figures, grade_reader, learn_reader,
+};
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Outcome, Verdict};
 use andon_learn::report::{self, Cost, Examples, ExtractFigures, Report, Subject};
@@ -28,6 +30,8 @@ use crate::node;
 use crate::progress::line;
 use crate::settings::Settings;
 
+mod second;
+
 /// What came of learning a reader.
 #[derive(Debug, Serialize)]
 pub(crate) struct LearnedReader {
@@ -40,8 +44,19 @@ pub(crate) struct LearnedReader {
     pub(crate) comparison: Verdict,
     /// Its cross-validated figures.
     pub(crate) evaluation: Extraction,
+    /// What was found of a second opinion by the language model, where that was asked.
+    pub(crate) second_opinion: Option<extract::Verdict>,
     /// How long it took.
     pub(crate) took_s: f64,
+}
+
+/// Whether a reader is learnt with a second opinion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecondOpinion {
+    /// Where the language model is here, soon enough, and found to help.
+    IfItHelps,
+    /// It is not asked: that takes its time.
+    None,
 }
 
 /// Trains a reader on the plant's examples and people's answers, and promotes it if it may be.
@@ -49,6 +64,7 @@ pub(crate) fn learn(
     settings: &Settings,
     plant: &Plant,
     (task, schema): (&Task, &Schema),
+    opinion: SecondOpinion,
     (promote, by): (Promote, Option<&str>),
 ) -> anyhow::Result<LearnedReader> {
     let began = Instant::now();
@@ -57,6 +73,13 @@ pub(crate) fn learn(
     let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let (learnt, fields) = train(&began, (task, schema), &examples, &*encoder)?;
+    let (learnt, second) = match opinion {
+        SecondOpinion::IfItHelps => {
+            let here = (settings, plant, &loader);
+            second::learn(&began, here, (task, schema), (learnt, &examples))?
+        }
+        SecondOpinion::None => (learnt, None),
+    };
     let (evaluation, of_records) = figures(&fields, &learnt.held_out, task.accept)
         .with_context(|| format!("nothing of '{}' could be measured", task.name))?;
     let artefacts = Artefacts::of(settings, plant, &loader, &encoder);
@@ -83,6 +106,7 @@ pub(crate) fn learn(
         promoted,
         comparison,
         evaluation,
+        second_opinion: second,
         took_s: began.elapsed().as_secs_f64(),
     })
 }
@@ -96,13 +120,16 @@ pub(crate) fn measure(
     file: Option<&Path>,
 ) -> anyhow::Result<Report> {
     let began = Instant::now();
-    let encoder = Loader::new(settings).encoder(&plant.settings.encoder)?;
+    let loader = Loader::new(settings);
+    let encoder = loader.encoder(&plant.settings.encoder)?;
+    let here = (settings, plant, &loader);
+    let promoted = node::store(&settings.state)?.promoted(&task.name)?;
+    let promoted = promoted.filter(|promotion| promotion.kind == Kind::Reader);
+    let files = node::readers(&settings.state);
     let mut digests = BTreeMap::from([("schema".to_owned(), schema.digest())]);
     let (name, how, examples, graded): (_, _, _, Vec<Graded>) = match file {
         Some(path) => {
             let examples = read(path, schema)?;
-            let promoted = node::store(&settings.state)?.promoted(&task.name)?;
-            let promoted = promoted.filter(|promotion| promotion.kind == Kind::Reader);
             let name = &task.name;
             let digest = promoted
                 .with_context(|| {
@@ -111,21 +138,33 @@ pub(crate) fn measure(
                     )
                 })?
                 .digest;
-            let reader = node::readers(&settings.state)
+            let reader = files
                 .open(digest, schema)
                 .map_err(|reason| anyhow!("the reader of '{name}' does not serve: {reason}"))?;
             let pairs: Vec<(&str, &Value)> = examples
                 .iter()
                 .map(|e| (e.input.as_str(), &e.expected))
                 .collect();
-            let graded = grade_reader(&reader, &pairs, &encoder, &|| began.elapsed())?;
+            let mut graded = grade_reader(&reader, &pairs, &encoder, &|| began.elapsed())?;
             digests.insert("reader".to_owned(), digest);
+            if let Some(opinion) =
+                second::ask(&began, here, (task, schema), (&reader, &pairs), &mut graded)?
+            {
+                digests.insert("model".to_owned(), opinion.model);
+                digests.insert("prompt".to_owned(), opinion.prompt);
+            }
             let name = format!("reader:{}", digest.short());
             (name, "the promoted reader, on the file", examples, graded)
         }
         None => {
             let examples = examples(settings, plant, task, schema)?;
-            let (learnt, _) = train(&began, (task, schema), &examples, &encoder)?;
+            let (mut learnt, _) = train(&began, (task, schema), &examples, &encoder)?;
+            // What is measured is what serves: a reader alone, or one with a second opinion.
+            let serving = promoted.and_then(|promotion| files.open(promotion.digest, schema).ok());
+            if serving.is_some_and(|reader| reader.fusion().is_some()) {
+                let both = (learnt, examples.as_slice());
+                (learnt, _) = second::learn(&began, here, (task, schema), both)?;
+            }
             let how = "cross-validated on the plant's examples";
             ("learn".to_owned(), how, examples, learnt.held_out)
         }
@@ -174,7 +213,14 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
         if serves || plant.expected.get(&task.name).is_none_or(Vec::is_empty) {
             continue;
         }
-        let learned = learn(settings, plant, (task, schema), (Promote::IfNotWorse, None))?;
+        let promote = (Promote::IfNotWorse, None);
+        let learned = learn(
+            settings,
+            plant,
+            (task, schema),
+            SecondOpinion::None,
+            promote,
+        )?;
         line(&format!(
             "{}: {:.1} % of fields right on held-out examples, learned in {:.1} s",
             task.name,

@@ -5,6 +5,7 @@ mod align;
 mod calibrate;
 mod demand;
 mod evaluate;
+mod fusion;
 mod grade;
 mod meaning;
 mod train;
@@ -20,6 +21,7 @@ use crate::random::Random;
 use meaning::Corpus;
 
 pub use evaluate::{Extraction, figures};
+pub use fusion::{Asking, Question, SecondReader, Verdict, ask_again, fuse};
 pub use grade::Graded;
 
 /// How many parts of the examples are held out in turn.

@@ -14,7 +14,7 @@ use crate::asking::{self, LearnedRanker};
 use crate::cli::Learn;
 use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
-use crate::reading::{self, LearnedReader};
+use crate::reading::{self, LearnedReader, SecondOpinion};
 use crate::settings::Settings;
 use crate::training::{self, EncoderTuner, LearnedAdapter};
 use crate::{normalising, plant};
@@ -46,7 +46,13 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
             task.name
         ),
         Kind::Extract(schema) => {
-            let learned = reading::learn(settings, &plant, (task, schema), promote)?;
+            let learned = reading::learn(
+                settings,
+                &plant,
+                (task, schema),
+                SecondOpinion::IfItHelps,
+                promote,
+            )?;
             settings.output.print(&learned, reader)?;
         }
     }
@@ -124,8 +130,10 @@ fn ranker(learned: &LearnedRanker) -> String {
 }
 
 fn reader(learned: &LearnedReader) -> String {
+    let second = learned.second_opinion.as_ref();
+    let second = second.map_or_else(String::new, |second| format!("\n  {second}"));
     format!(
-        "{}\n\nreader {} of {} {}\n  learned in {:.1} s",
+        "{}{second}\n\nreader {} of {} {}\n  learned in {:.1} s",
         reading::shown(&learned.evaluation),
         learned.reader.short(),
         learned.task,
