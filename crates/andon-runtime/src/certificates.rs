@@ -169,12 +169,15 @@ impl Node {
         match &task.kind {
             Kind::Decide(_) => self.digests_of_deciding(task),
             Kind::Extract(schema) => match self.readers.serving(&task.name) {
-                Some(serving) => Some(self.digests_of_reader(&serving.reader, schema)),
+                Some(crate::ServingReader { reader, .. }) => {
+                    Some(match self.second_opinion(task, schema, &reader) {
+                        Some(Ok((fusion, _))) => self.digests_of_fusion(&reader, fusion, schema),
+                        None | Some(Err(_)) => self.digests_of_reader(&reader, schema),
+                    })
+                }
                 None => {
-                    let model = self.language_model.as_ref()?;
-                    let loaded = self.adapters.serving(&task.name);
-                    let model = (model.model(), loaded.as_deref());
-                    Some(self.digests_of_generation(task, schema, model))
+                    let writer = self.writer(task)?;
+                    Some(self.digests_of_generation(task, schema, &writer))
                 }
             },
             Kind::Normalise => {

@@ -1,23 +1,26 @@
-//! The `extract` kind: by the reader that serves the task, otherwise by the language model
+//! The `extract` kind: by the reader that serves the task, which is given a second opinion by
+//! the language model where that was learnt to help; otherwise by the language model alone
 //! under the schema.
 
 use std::sync::Arc;
 
 use andon_task::certificate::Severity;
-use andon_task::engine::{Embed, Identity};
-use andon_task::extract::{Reader, ReaderError, is_empty, locate};
-use andon_task::prompt;
+use andon_task::engine::{Embed, EngineError};
+use andon_task::extract::{Fusion, Reader, ReaderError, Reading, is_empty, locate};
 use andon_task::run::{Answerer, Digests, Evidence, FieldEvidence, Run, Span};
 use andon_task::schema::Schema;
 use andon_task::task::Task;
 use serde_json::Value;
 
-use crate::adapters::Loaded;
 use crate::error::Error;
 use crate::node::Node;
 use crate::readers::ServingReader;
 use crate::run::{Asked, Outcome, Told};
-use crate::writing::{Writer, Written};
+
+mod opinion;
+mod writer;
+
+pub use writer::{Tokens, WriteError, Writer, grammar};
 
 impl Node {
     /// An object of the schema, its values from the text.
@@ -46,26 +49,29 @@ impl Node {
             }
         };
         let reading = reader.read(asked.text, states.as_ref())?;
-        let field = |pointed: andon_task::extract::Pointed| {
-            Evidence::Field(FieldEvidence {
-                path: pointed.path,
-                value: pointed.value.unwrap_or(Value::Null),
-                confidence: Some(pointed.confidence),
-                span: pointed.span.map(|(start, end)| Span { start, end }),
-                verbatim: pointed.verbatim,
-            })
+        let alone = |reading| {
+            let digests = self.digests_of_reader(reader, schema);
+            Ok(outcome(reading, Answerer::Reader, digests))
         };
-        // A document in which nothing is found is one of another kind: somebody looks.
-        let nothing = is_empty(&reading.value);
-        Ok(Outcome {
-            confidence: if nothing { 0.0 } else { reading.confidence },
-            calibrated: true,
-            said: Severity::Ordinary,
-            answer: reading.value,
-            answered_by: Answerer::Reader,
-            evidence: reading.fields.into_iter().map(field).collect(),
-            digests: self.digests_of_reader(reader, schema),
-        })
+        let (fusion, writer) = match self.second_opinion(asked.task, schema, reader) {
+            Some(Ok(second)) => second,
+            None | Some(Err(_)) => return alone(reading),
+        };
+        // Whether it is asked is part of what answers.
+        let digests = self.digests_of_fusion(reader, fusion, schema);
+        if !fusion.asks(&reading) {
+            return Ok(outcome(reading, Answerer::Reader, digests));
+        }
+        match opinion::fused(&writer, (schema, reader, fusion), &reading, asked) {
+            Ok(fused) => Ok(outcome(fused, Answerer::ReaderAndGeneration, digests)),
+            // Nobody waits for the answer any more.
+            Err(WriteError::Engine(EngineError::Cancelled)) => Err(EngineError::Cancelled.into()),
+            Err(reason) => {
+                let task = &asked.task.name;
+                tracing::info!(task, %reason, "the reader answers alone");
+                alone(reading)
+            }
+        }
     }
 
     pub(crate) fn digests_of_reader(&self, reader: &Reader, schema: &Schema) -> Digests {
@@ -77,43 +83,59 @@ impl Node {
         }
     }
 
+    /// Of a reader, and the language model that it is given a second opinion by.
+    pub(crate) fn digests_of_fusion(
+        &self,
+        reader: &Reader,
+        fusion: &Fusion,
+        schema: &Schema,
+    ) -> Digests {
+        Digests {
+            model: Some(fusion.opinion.model),
+            prompt: Some(fusion.opinion.prompt),
+            adapter: fusion.opinion.adapter,
+            ..self.digests_of_reader(reader, schema)
+        }
+    }
+
     pub(crate) fn digests_of_generation(
         &self,
         task: &Task,
         schema: &Schema,
-        (model, loaded): (&Identity, Option<&Loaded>),
+        writer: &Writer<'_>,
     ) -> Digests {
-        let prompt = loaded.map(|loaded| loaded.adapter.prompt);
+        let opinion = writer.opinion(task, schema, &[]);
         Digests {
-            model: Some(model.digest),
-            adapter: loaded.map(|loaded| loaded.digest),
-            prompt: prompt.or_else(|| Some(prompt::digest(&prompt::extract(task, schema, "")))),
+            model: Some(opinion.model),
+            prompt: Some(opinion.prompt),
+            adapter: opinion.adapter,
             schema: Some(schema.digest()),
             policy: self.plant.policy,
             ..Digests::default()
         }
     }
 
+    /// What writes objects for a task: the language model, with the adapter that serves it.
+    pub(crate) fn writer(&self, task: &Task) -> Option<Writer<'_>> {
+        let model = self.language_model.as_deref()?;
+        Some(Writer::held(model, self.adapters.serving(&task.name)))
+    }
+
     fn extract_by_generation(&self, schema: &Schema, asked: &Asked<'_>) -> Result<Outcome, Error> {
-        let model = self
-            .language_model
-            .as_ref()
+        let writer = self
+            .writer(asked.task)
             .ok_or_else(|| Error::NothingAnswers(asked.task.name.clone()))?;
-        // Held until the answer is there: what is demoted meanwhile stays loaded.
-        let loaded = self.adapters.serving(&asked.task.name);
-        let loaded = loaded.as_deref();
-        let digests = self.digests_of_generation(asked.task, schema, (model.model(), loaded));
-        let writer = Writer {
-            model: &**model,
-            adapter: loaded.map(|loaded| &loaded.adapter),
-        };
+        let digests = self.digests_of_generation(asked.task, schema, &writer);
         let task = (asked.task, schema);
-        let Written { object, tokens } =
-            writer.write(task, asked.text, asked.terms, &mut |text| {
-                (asked.tell)(Told::Text(text));
-            })?;
-        let answer = object.ok_or(Error::Unfinished(tokens))?;
-        let evidence = written(asked.text, &answer);
+        let written = writer.write_whole(task, asked.text, asked.terms, &mut |piece| {
+            (asked.tell)(Told::Text(piece));
+        });
+        let answer = match written {
+            Ok(written) => written.value,
+            Err(WriteError::Unfinished(tokens)) => return Err(Error::Unfinished(tokens)),
+            Err(WriteError::Engine(error)) => return Err(error.into()),
+        };
+        let evidence = written_out(asked.text, &answer);
         Ok(Outcome {
             confidence: 0.0,
             calibrated: false,
@@ -126,8 +148,33 @@ impl Node {
     }
 }
 
+/// What was read, as what a task answered.
+fn outcome(reading: Reading, answered_by: Answerer, digests: Digests) -> Outcome {
+    let field = |pointed: andon_task::extract::Pointed| {
+        Evidence::Field(FieldEvidence {
+            path: pointed.path,
+            value: pointed.value.unwrap_or(Value::Null),
+            confidence: Some(pointed.confidence),
+            span: pointed.span.map(|(start, end)| Span { start, end }),
+            verbatim: pointed.verbatim,
+            agreed: pointed.agreed,
+        })
+    };
+    // A document in which nothing is found is one of another kind: somebody looks.
+    let nothing = is_empty(&reading.value);
+    Outcome {
+        confidence: if nothing { 0.0 } else { reading.confidence },
+        calibrated: true,
+        said: Severity::Ordinary,
+        answer: reading.value,
+        answered_by,
+        evidence: reading.fields.into_iter().map(field).collect(),
+        digests,
+    }
+}
+
 /// The values of an object that was written for a text, each with its place there.
-pub(crate) fn written(text: &str, object: &Value) -> Vec<FieldEvidence> {
+pub(crate) fn written_out(text: &str, object: &Value) -> Vec<FieldEvidence> {
     let mut fields = Vec::new();
     leaves(object, String::new(), &mut |path, value| {
         let place = locate(text, value);
@@ -137,6 +184,7 @@ pub(crate) fn written(text: &str, object: &Value) -> Vec<FieldEvidence> {
             confidence: None,
             span: place.map(|(start, end)| Span { start, end }),
             verbatim: place.is_some(),
+            agreed: None,
         });
     });
     fields

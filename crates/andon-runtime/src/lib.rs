@@ -30,7 +30,6 @@ mod readers;
 mod run;
 mod summarise;
 mod tuned;
-mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +41,7 @@ pub use certificates::{CertificateStatus, Validity};
 pub use corpus::{Corpus, Ingested, ReadDocument};
 pub use egress::{Consulted, Drained, Egress, EgressParts, Outbound, Rules};
 pub use error::Error;
+pub use extract::{Tokens, WriteError, Writer, grammar};
 pub use heads::{HeadFiles, HeadStatus, Serving};
 pub use inbox::{Inbox, Open, Order};
 pub use intake::{MAX_TEXT_BYTES, Taken};
@@ -52,4 +52,3 @@ pub use rankers::{RankerFiles, RankerStatus};
 pub use readers::{ReaderFiles, ReaderStatus, ServingReader};
 pub use run::{Tell, Told};
 pub use tuned::{ReadEncoder, TunedEncoders};
-pub use writing::{Writer, Written, grammar};

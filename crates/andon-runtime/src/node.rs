@@ -197,9 +197,10 @@ impl Node {
             match &task.kind {
                 task::Kind::Decide(_) => {}
                 task::Kind::Extract(schema) => {
-                    let set_reader = || {
+                    let mut is_new = false;
+                    let mut set_reader = || {
                         let reader = of(&[Kind::Reader]);
-                        self.readers.set(&task.name, schema, reader);
+                        is_new = self.readers.set(&task.name, schema, reader);
                     };
                     if adapter.is_some() {
                         set_adapter();
@@ -207,6 +208,10 @@ impl Node {
                     } else {
                         set_reader();
                         set_adapter();
+                    }
+                    let status = self.reader_status(&task.name).filter(|_| is_new);
+                    if let Some(reason) = status.and_then(|status| status.alone) {
+                        tracing::warn!(task = task.name, reason, "the reader answers alone");
                     }
                     continue;
                 }
@@ -297,8 +302,22 @@ impl Node {
     }
 
     /// The reader that is promoted for a task, and whether it serves.
-    pub fn reader_status(&self, task: &str) -> Option<ReaderStatus> {
-        self.readers.status(task)
+    pub fn reader_status(&self, name: &str) -> Option<ReaderStatus> {
+        let status = self.readers.status(name)?;
+        let second = match (self.plant.tasks.get(name), self.readers.serving(name)) {
+            (Some(task), Some(serving)) => match &task.kind {
+                task::Kind::Extract(schema) => {
+                    let second = self.second_opinion(task, schema, &serving.reader);
+                    second.map(|second| second.map(drop))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        Some(ReaderStatus {
+            alone: second.and_then(Result::err),
+            ..status
+        })
     }
 
     /// The record of this number.

@@ -106,6 +106,9 @@ pub struct ReaderStatus {
     pub digest: Digest,
     /// Why it does not answer; `None` where it does.
     pub refused: Option<String>,
+    /// Why it answers without the second opinion that it was learnt with; `None` where it was
+    /// learnt without, or has it.
+    pub alone: Option<String>,
 }
 
 /// The promoted readers by task; replaced as a whole.
@@ -139,14 +142,16 @@ impl Readers {
         Some(ReaderStatus {
             digest: promoted.digest,
             refused: promoted.reader.as_ref().err().cloned(),
+            alone: None,
         })
     }
 
-    /// Makes `digest` the reader of a task, if it is not so already.
-    pub(crate) fn set(&self, task: &str, schema: &Schema, digest: Option<Digest>) {
+    /// Makes `digest` the reader of a task, if it is not so already. True where it was
+    /// not.
+    pub(crate) fn set(&self, task: &str, schema: &Schema, digest: Option<Digest>) -> bool {
         let current = self.current();
         if current.get(task).map(|known| known.digest) == digest {
-            return;
+            return false;
         }
         let mut next = BTreeMap::clone(&current);
         match digest {
@@ -166,6 +171,7 @@ impl Readers {
             }
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        true
     }
 
     fn current(&self) -> Arc<BTreeMap<String, Promoted>> {

@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use crate::engine::{Message, Prompt, Role};
+use crate::extract::Shown;
 use crate::label::LabelSet;
 use crate::schema::Schema;
 use crate::task::Task;
@@ -18,15 +19,23 @@ pub fn decide(task: &Task, input: &str) -> Prompt {
 
 /// The prompt of an `extract` task, to be continued by an object of the schema.
 pub fn extract(task: &Task, schema: &Schema, input: &str) -> Prompt {
+    extract_like(task, schema, &[], input)
+}
+
+/// The same, with examples as earlier turns.
+pub fn extract_like(task: &Task, schema: &Schema, shown: &[Shown], input: &str) -> Prompt {
     let system = format!(
         "{}\n\nAnswer with one JSON object of this schema and nothing else. Copy values from the text; never make one up.\n{}",
         task.instructions,
         schema.value()
     );
-    Prompt::chat(vec![
-        Message::new(Role::System, system),
-        Message::new(Role::User, input),
-    ])
+    let mut messages = vec![Message::new(Role::System, system)];
+    for one in shown {
+        messages.push(Message::new(Role::User, one.input.as_str()));
+        messages.push(Message::new(Role::Assistant, one.expected.as_str()));
+    }
+    messages.push(Message::new(Role::User, input));
+    Prompt::chat(messages)
 }
 
 /// The prompt of a task to an adapter that was trained for it. What the adapter has learnt

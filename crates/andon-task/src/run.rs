@@ -135,6 +135,8 @@ pub enum Answerer {
     Reader,
     /// The language model, by writing what the schema allows.
     Generation,
+    /// A reader and the language model, each by itself: what they say was fused.
+    ReaderAndGeneration,
     /// A query over the rows of a table.
     Table,
 }
@@ -283,6 +285,9 @@ pub struct FieldEvidence {
     /// Whether the place says the value as it stands, but for blanks and punctuation. If
     /// not, the value is the form that examples had, or what the model wrote.
     pub verbatim: bool,
+    /// Whether the reader and the language model say the same; null where only one was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed: Option<bool>,
 }
 
 /// A run as the store keeps it.

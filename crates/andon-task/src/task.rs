@@ -87,6 +87,17 @@ pub enum Class {
     Batch,
 }
 
+impl Class {
+    /// How long an answer may take; `None` where nobody waits.
+    pub fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Machine => Some(Duration::from_millis(50)),
+            Self::Person => Some(Duration::from_secs(1)),
+            Self::Batch => None,
+        }
+    }
+}
+
 /// How confidential the input of a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

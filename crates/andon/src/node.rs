@@ -79,7 +79,10 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         return assemble(plant, None);
     }
     if needs == Needs::Words {
-        return assemble(plant.clone(), wording(settings, &plant, &loader));
+        return assemble(
+            plant.clone(),
+            if_there(settings, &plant, &loader, WITHOUT_WORDS),
+        );
     }
     if let Needs::Tasks(tasks) = needs {
         let node = assemble(plant.clone(), None)?;
@@ -89,30 +92,41 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
         };
         let (summaries, others): (Vec<&&str>, Vec<&&str>) = tasks.iter().partition(summarises);
         if others.iter().all(|task| node.serves_alone(task)) {
-            return match summaries.is_empty() {
-                true => Ok(node),
-                false => assemble(plant.clone(), wording(settings, &plant, &loader)),
+            let is_fused = others.iter().any(|task| node.is_fused(task));
+            let without = match (summaries.is_empty(), is_fused) {
+                (true, false) => return Ok(node),
+                (true, true) => "the reader answers alone",
+                (false, _) => WITHOUT_WORDS,
             };
+            drop(node);
+            return assemble(plant.clone(), if_there(settings, &plant, &loader, without));
         }
     }
-    let language_model: Arc<dyn LanguageModel> = match &settings.language_model {
-        Some(remote) => {
-            if matches!(needs, Needs::Everything(adapters) if !adapters.is_empty()) {
-                bail!(
-                    "adapters belong to a model of this node and not to a server's: leave out `--adapter` or `--language-model`"
-                );
-            }
-            Arc::new(remote.connect()?)
-        }
+    let adapters = match needs {
+        Needs::Everything(adapters) => adapters,
+        _ => &[],
+    };
+    let language_model = language_model(settings, &plant, (&loader, adapters))?;
+    assemble(plant, Some(language_model))
+}
+
+/// The language model of this node, with adapters, or of a server.
+pub(crate) fn language_model(
+    settings: &Settings,
+    plant: &Plant,
+    (loader, adapters): (&Loader, &[AdapterFile]),
+) -> anyhow::Result<Arc<dyn LanguageModel>> {
+    match &settings.language_model {
+        Some(_) if !adapters.is_empty() => bail!(
+            "adapters belong to a model of this node and not to a server's: leave out `--adapter` or `--language-model`"
+        ),
+        Some(remote) => Ok(Arc::new(remote.connect()?)),
         None => {
             let model = loader.language_model(&plant.settings.language_model)?;
-            if let Needs::Everything(adapters) = needs {
-                engine::add_adapters(&model, adapters)?;
-            }
-            Arc::new(model)
+            engine::add_adapters(&model, adapters)?;
+            Ok(Arc::new(model))
         }
-    };
-    assemble(plant, Some(language_model))
+    }
 }
 
 /// A node without models, to look at what is kept.
@@ -130,24 +144,20 @@ pub(crate) fn without_models(settings: &Settings, plant: Plant) -> anyhow::Resul
     Node::new(parts).context("cannot read what is promoted")
 }
 
-/// The language model, to put a summary into words; a summary without one is told in
-/// plain sentences.
-fn wording(settings: &Settings, plant: &Plant, loader: &Loader) -> Option<Arc<dyn LanguageModel>> {
-    let found: anyhow::Result<Arc<dyn LanguageModel>> = match &settings.language_model {
-        Some(remote) => remote
-            .connect()
-            .map(|model| Arc::new(model) as Arc<dyn LanguageModel>),
-        None => {
-            let found = loader.language_model(&plant.settings.language_model);
-            found.map(|model| Arc::new(model) as Arc<dyn LanguageModel>)
-        }
-    };
-    match found {
+/// What is done of a summary without a language model.
+const WITHOUT_WORDS: &str = "plain sentences";
+
+/// The language model, for what can be done without; says what is done then.
+fn if_there(
+    settings: &Settings,
+    plant: &Plant,
+    loader: &Loader,
+    without: &str,
+) -> Option<Arc<dyn LanguageModel>> {
+    match language_model(settings, plant, (loader, &[])) {
         Ok(model) => Some(model),
         Err(error) => {
-            line(&format!(
-                "plain sentences, without a language model: {error:#}"
-            ));
+            line(&format!("{without}, without a language model: {error:#}"));
             None
         }
     }

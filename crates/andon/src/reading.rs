@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use andon_engine::Encoder;
-use andon_learn::extract::{Extraction, LearntReader, Words, figures, learn_reader};
+use andon_learn::extract::{self, Extraction, LearntReader, Words, figures, learn_reader};
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Outcome, Verdict};
 use andon_store::Kind;
@@ -27,6 +27,8 @@ use crate::progress::line;
 use crate::settings::Settings;
 use crate::training::EncoderTuner;
 
+pub(crate) mod second;
+
 /// What came of learning a reader.
 #[derive(Debug, Serialize)]
 pub(crate) struct LearnedReader {
@@ -39,6 +41,8 @@ pub(crate) struct LearnedReader {
     pub(crate) comparison: Verdict,
     /// Its cross-validated figures.
     pub(crate) evaluation: Extraction,
+    /// What was found of a second opinion by the language model, where that was asked.
+    pub(crate) second_opinion: Option<extract::Verdict>,
     /// How long it took.
     pub(crate) took_s: f64,
 }
@@ -50,12 +54,21 @@ pub(crate) struct Tuning {
     pub(crate) epochs: Option<usize>,
 }
 
+/// Whether a reader is learnt with a second opinion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecondOpinion {
+    /// Where the language model is here, soon enough, and found to help.
+    IfItHelps,
+    /// It is not asked: that takes its time.
+    None,
+}
+
 /// Trains a reader on the plant's examples and people's answers, and promotes it if it may be.
 pub(crate) fn learn(
     settings: &Settings,
     plant: &Plant,
     (task, schema): (&Task, &Schema),
-    tune: Option<Tuning>,
+    (tune, opinion): (Option<Tuning>, SecondOpinion),
     (promote, by): (Promote, Option<&str>),
 ) -> anyhow::Result<LearnedReader> {
     let began = Instant::now();
@@ -64,6 +77,13 @@ pub(crate) fn learn(
     let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
     let (learnt, fields) = train(&began, (task, schema), &examples, &encoder, tune)?;
+    let (learnt, second) = match opinion {
+        SecondOpinion::IfItHelps => {
+            let here = (settings, plant, &loader);
+            second::learn(&began, here, (task, schema), (learnt, &examples))?
+        }
+        SecondOpinion::None => (learnt, None),
+    };
     let (evaluation, of_records) = figures(&fields, &learnt.held_out, task.accept)
         .with_context(|| format!("nothing of '{}' could be measured", task.name))?;
     let artefacts = Artefacts::of(settings, plant, &loader, &encoder);
@@ -94,6 +114,7 @@ pub(crate) fn learn(
         promoted,
         comparison,
         evaluation,
+        second_opinion: second,
         took_s: began.elapsed().as_secs_f64(),
     })
 }
@@ -120,7 +141,8 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
             continue;
         }
         let promote = (Promote::IfNotWorse, None);
-        let learned = learn(settings, plant, (task, schema), None, promote)?;
+        let how = (None, SecondOpinion::None);
+        let learned = learn(settings, plant, (task, schema), how, promote)?;
         line(&format!(
             "{}: {:.1} % of fields right on held-out examples, learned in {:.1} s",
             task.name,

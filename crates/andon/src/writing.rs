@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use andon_learn::extract::{Graded, grade_written};
-use andon_runtime::Writer;
+use andon_runtime::{WriteError, Writer};
 use andon_task::engine::{EngineError, Terms};
 use andon_task::example::Example;
 use andon_task::extract::Fields;
@@ -29,10 +29,13 @@ pub(crate) fn grade(
     let grade = |(index, example): (usize, &Example)| {
         let began = Instant::now();
         let (text, terms) = (example.input.as_str(), Terms::default());
-        let written = match writer.write((task, schema), text, &terms, &mut |_| ()) {
-            Ok(written) => written.object,
+        let written = match writer.write_whole((task, schema), text, &terms, &mut |_| ()) {
+            Ok(written) => Some(written.value),
             // A text that is too long for the model is one for which it writes nothing.
-            Err(EngineError::DoesNotFit { .. } | EngineError::TooLong { .. }) => None,
+            Err(
+                WriteError::Unfinished(_)
+                | WriteError::Engine(EngineError::DoesNotFit { .. } | EngineError::TooLong { .. }),
+            ) => None,
             Err(error) => {
                 let example = index + 1;
                 return Err(error)

@@ -65,7 +65,7 @@ fn line(points: &[(Vec<f64>, bool)], prior: Line) -> Line {
 }
 
 /// Logistic regression by Newton's method, held to a prior: offset, then slopes.
-fn fit(points: &[(Vec<f64>, bool)], prior: &[f64]) -> Vec<f64> {
+pub(super) fn fit(points: &[(Vec<f64>, bool)], prior: &[f64]) -> Vec<f64> {
     let size = prior.len();
     let mut at = prior.to_vec();
     for _ in 0..50 {

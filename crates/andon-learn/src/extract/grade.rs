@@ -41,20 +41,28 @@ pub(super) fn grade(
     let began = clock();
     let reading = reader.read(text, states).ok();
     let took = clock().saturating_sub(began);
+    match reading {
+        Some(reading) => graded(fields, gold, reading, took),
+        None => {
+            let count = fields.all().len();
+            Graded {
+                reading: None,
+                right: vec![false; count],
+                matches: gold.matches(&Gold {
+                    values: Vec::new(),
+                    items: Vec::new(),
+                }),
+                confidence: vec![0.0; count],
+                probability: 0.0,
+                took,
+            }
+        }
+    }
+}
+
+/// A reading beside what was expected.
+pub(super) fn graded(fields: &Fields, gold: &Gold, reading: Reading, took: Duration) -> Graded {
     let count = fields.all().len();
-    let Some(reading) = reading else {
-        return Graded {
-            reading: None,
-            right: vec![false; count],
-            matches: gold.matches(&Gold {
-                values: Vec::new(),
-                items: Vec::new(),
-            }),
-            confidence: vec![0.0; count],
-            probability: 0.0,
-            took,
-        };
-    };
     let (right, matches) = match Gold::of(fields, &reading.value) {
         Ok(read) => (gold.grade(&read, fields), gold.matches(&read)),
         Err(_) => (vec![false; count], Matches::default()),
@@ -147,6 +155,7 @@ fn pointed(fields: &Fields, text: &str, object: &Value) -> Vec<Pointed> {
                     span,
                     verbatim: span.is_some(),
                     confidence: 0.0,
+                    agreed: None,
                 }));
             }
         }

@@ -5,6 +5,7 @@ mod align;
 mod calibrate;
 mod demand;
 mod evaluate;
+mod fusion;
 mod grade;
 mod meaning;
 mod school;
@@ -22,6 +23,7 @@ use school::{Folds, School};
 use train::Lesson;
 
 pub use evaluate::{Extraction, figures};
+pub use fusion::{Asking, Question, SecondReader, Verdict, ask_again, fuse};
 pub use grade::{Graded, grade_written};
 pub use words::{MarkedPlace, MarkedText, TuneWords, TunedWords};
 

@@ -148,6 +148,7 @@ pub(super) fn train(
         weights: mean.listed(),
         trust: andon_task::extract::Trust::default(),
         meaning,
+        fusion: None,
     };
     Ok(Reader::new(fields.clone(), parts)?)
 }

@@ -18,7 +18,7 @@ use andon_task::task::{Kind, Task};
 use serde_json::{Value, json};
 
 use super::passage::Ready;
-use crate::extract::written;
+use crate::extract::written_out;
 use crate::node::Node;
 
 #[cfg(test)]
@@ -196,7 +196,7 @@ impl Question<'_> {
     fn read_object(&self, schema: &Schema, answer: Value) -> Option<Said> {
         let mut choices = HashSet::new();
         choices_of(schema.value(), &mut choices);
-        let fields = written(self.text, &answer);
+        let fields = written_out(self.text, &answer);
         let holds = fields.iter().all(|field| {
             let value = &field.value;
             let is_choice = value.as_str().is_some_and(|value| choices.contains(value));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ReaderError;
 use super::candidate::Demand;
+use super::fusion::Fusion;
 use super::meaning::Meaning;
 use super::memory::Remembered;
 use super::reader::{Grouping, Parts};
@@ -13,7 +14,9 @@ use super::trust::Trust;
 use crate::digest::Digest;
 
 const MAGIC: &[u8; 8] = b"ANDONRDR";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// The earliest format that is read: it ends before `fusion`.
+const EARLIEST: u32 = 2;
 const PREFIX: usize = MAGIC.len() + size_of::<u32>();
 const SEAL: usize = 32;
 
@@ -32,6 +35,7 @@ struct Written {
     weights: Vec<f32>,
     trust: Trust,
     meaning: Option<Meaning>,
+    fusion: Option<Fusion>,
 }
 
 pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
@@ -53,6 +57,7 @@ pub(super) fn write(parts: &Parts) -> (Vec<u8>, Digest) {
         weights: parts.weights.iter().map(|&(_, weight)| weight).collect(),
         trust: parts.trust.clone(),
         meaning: parts.meaning.clone(),
+        fusion: parts.fusion.clone(),
     };
     let mut bytes = MAGIC.to_vec();
     bytes.extend(FORMAT.to_le_bytes());
@@ -76,7 +81,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), ReaderError> {
             known: FORMAT,
         });
     }
-    if format < FORMAT {
+    if format < EARLIEST {
         return Err(ReaderError::OlderFormat);
     }
     let (sealed, seal) = bytes
@@ -86,7 +91,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), ReaderError> {
     if sealed.len() < PREFIX || digest != Digest::from_bytes(*seal) {
         return Err(ReaderError::Damaged("its digest is another"));
     }
-    let written: Written = postcard::from_bytes(&sealed[PREFIX..])
+    let mut content = sealed[PREFIX..].to_vec();
+    if format < FORMAT {
+        // Postcard's `None`: that format knew no fusion.
+        content.push(0);
+    }
+    let written: Written = postcard::from_bytes(&content)
         .map_err(|_| ReaderError::Damaged("its content has another shape"))?;
     if written.steps.len() != written.weights.len() {
         return Err(ReaderError::Damaged("the number of weights is wrong"));
@@ -110,6 +120,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Parts, Digest), ReaderError> {
         weights,
         trust: written.trust,
         meaning: written.meaning,
+        fusion: written.fusion,
     };
     Ok((parts, digest))
 }

@@ -17,6 +17,7 @@ mod date;
 mod feature;
 mod fields;
 mod format;
+mod fusion;
 mod gold;
 mod hash;
 mod locate;
@@ -29,9 +30,11 @@ mod reader;
 mod spelling;
 mod trust;
 mod weights;
+mod written;
 
 pub use candidate::{Candidate, Demand, OF_TEXTS, Source};
 pub use fields::{Field, Fields, MOST_FIELDS, SchemaError, Type};
+pub use fusion::{Balance, Features, Fused, Fusion, Habit, Opinion, Shown, View, view};
 pub use gold::{Gold, Matches, is_empty};
 pub use locate::locate;
 pub use look::{Look, Search};
@@ -42,6 +45,7 @@ pub use reader::{Grouping, Parts, Pointed, Reader, Reading, digest_of};
 pub use spelling::{Spelling, distance, folded, same};
 pub use trust::{Line, Trust, log_odds, logistic, of_record};
 pub use weights::{PLACES, Weights, place};
+pub use written::Written;
 
 /// Why a reader cannot be used, or cannot read a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::assemble::{self, Filled, Item};
 use super::candidate::{Candidate, Demand};
 use super::fields::{Fields, SchemaError};
+use super::fusion::Fusion;
 use super::look::{Look, Search};
 use super::meaning::{Meaning, Meanings, ROLES, roles};
 use super::memory::Remembered;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub trust: Trust,
     /// Weights on what an encoder makes of words.
     pub meaning: Option<Meaning>,
+    /// What a language model that is asked as well counts for, where that was found to help.
+    pub fusion: Option<Fusion>,
 }
 
 /// Reads the fields of one schema out of texts.
@@ -84,6 +87,8 @@ pub struct Pointed {
     pub verbatim: bool,
     /// How probable it is that the value is right.
     pub confidence: f64,
+    /// Whether a language model that was asked as well has the same; `None` where none was.
+    pub agreed: Option<bool>,
 }
 
 /// What a text says.
@@ -135,6 +140,11 @@ impl Reader {
                 || meaning.weights.iter().any(|weight| !weight.is_finite()))
         {
             return Err(ReaderError::Damaged("its weights on words are others"));
+        }
+        if let Some(fusion) = &parts.fusion
+            && !fusion.is_sound(count)
+        {
+            return Err(ReaderError::Damaged("its second opinion is no number"));
         }
         let weights =
             Weights::of(&parts.weights).ok_or(ReaderError::Damaged("a weight is no number"))?;
@@ -198,6 +208,20 @@ impl Reader {
     /// What it looks for.
     pub fn search(&self) -> &Search {
         &self.search
+    }
+
+    /// The same reader with a second opinion.
+    pub fn fusing(self, fusion: Fusion) -> Result<Self, ReaderError> {
+        let parts = Parts {
+            fusion: Some(fusion),
+            ..self.parts
+        };
+        Self::new(self.search.fields, parts)
+    }
+
+    /// What a second opinion counts for, where one was found to help.
+    pub fn fusion(&self) -> Option<&Fusion> {
+        self.parts.fusion.as_ref()
     }
 
     /// The encoder whose states of words it has to be given.
@@ -346,6 +370,7 @@ impl Reader {
             span: None,
             verbatim: false,
             confidence: self.parts.trust.field(number, log_odds(share)),
+            agreed: None,
         })
     }
 
@@ -372,6 +397,7 @@ impl Reader {
             span,
             verbatim,
             confidence: self.parts.trust.field(number, log_odds(share)),
+            agreed: None,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::asking::{self, LearnedRanker};
 use crate::cli::Learn;
 use crate::engine::Loader;
 use crate::learning::{Learned, Promote, learn_task};
-use crate::reading::{self, LearnedReader, Tuning};
+use crate::reading::{self, LearnedReader, SecondOpinion, Tuning};
 use crate::settings::Settings;
 use crate::training::{self, EncoderTuner, LearnedAdapter, LearnedWriter};
 use crate::{normalising, plant};
@@ -57,10 +57,13 @@ pub(super) fn run(settings: &Settings, typed: &Learn) -> anyhow::Result<ExitCode
             settings.output.print(&learned, writer)?;
         }
         Kind::Extract(schema) => {
-            let tune = typed.tune.then_some(Tuning {
-                epochs: typed.epochs,
-            });
-            let learned = reading::learn(settings, &plant, (task, schema), tune, promote)?;
+            let how = (
+                typed.tune.then_some(Tuning {
+                    epochs: typed.epochs,
+                }),
+                SecondOpinion::IfItHelps,
+            );
+            let learned = reading::learn(settings, &plant, (task, schema), how, promote)?;
             settings.output.print(&learned, reader)?;
         }
     }
@@ -138,8 +141,10 @@ fn ranker(learned: &LearnedRanker) -> String {
 }
 
 fn reader(learned: &LearnedReader) -> String {
+    let second = learned.second_opinion.as_ref();
+    let second = second.map_or_else(String::new, |second| format!("\n  {second}"));
     format!(
-        "{}\n\nreader {} of {} {}\n  learned in {:.1} s",
+        "{}{second}\n\nreader {} of {} {}\n  learned in {:.1} s",
         reading::shown(&learned.evaluation),
         learned.reader.short(),
         learned.task,

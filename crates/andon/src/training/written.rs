@@ -112,10 +112,7 @@ pub(crate) fn learn_writer(
         .hold_adapter(&trained.file)
         .context("the trained adapter cannot be loaded")?;
     let adapter = TaskAdapter::new(task, file, base);
-    let writer = Writer {
-        model: &model,
-        adapter: Some(&adapter),
-    };
+    let writer = Writer::new(&model, Some(&adapter));
     let graded = writing::grade(&writer, (task, schema), &fields, &held_out)?;
     let (evaluation, of_records) = figures(&fields, &graded, task.accept)
         .with_context(|| format!("nothing of '{}' could be measured", task.name))?;
@@ -164,7 +161,7 @@ fn lessons(
     (task, schema): (&Task, &Schema),
     examples: &[Example],
 ) -> anyhow::Result<Vec<Lesson>> {
-    let grammar = grammar(schema);
+    let grammar = grammar(schema.value());
     let context = Generate::identity(model).context_tokens;
     let lessons = examples.iter().map(|example| {
         let beginning: String = example.input.chars().take(60).collect();

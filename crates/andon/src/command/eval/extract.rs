@@ -28,7 +28,7 @@ use super::artefact::Artefact;
 use super::{Contender, Labels, On, contenders, few, labels};
 use crate::cli::Eval;
 use crate::engine::Loader;
-use crate::reading::Tuning;
+use crate::reading::{Tuning, second};
 use crate::settings::Settings;
 use crate::{node, reading, writing};
 
@@ -191,6 +191,16 @@ impl<'a> Bench<'a> {
             let task = (self.task, self.schema);
             reading::train(&self.began, task, examples, &encoder, tune)
         };
+        let here = (self.settings, self.plant, &self.loader);
+        let task = (self.task, self.schema);
+        // What is measured is what serves: a reader alone, or one with a second opinion.
+        let held_out = |examples: &[Example]| {
+            let (mut learnt, _) = train(examples)?;
+            if self.is_fused() {
+                (learnt, _) = second::learn(&self.began, here, task, (learnt, examples))?;
+            }
+            anyhow::Ok(learnt.held_out)
+        };
         // Whatever is measured on must not be learned from.
         let others: Vec<Example> = match self.on {
             On::Plant => Vec::new(),
@@ -207,11 +217,11 @@ impl<'a> Bench<'a> {
         let (how, graded) = match (others.is_empty(), &self.on) {
             (true, On::Plant) => (
                 "cross-validated on the plant's examples".to_owned(),
-                train(self.examples)?.0.held_out,
+                held_out(self.examples)?,
             ),
             (true, On::File) => (
                 "cross-validated on the file's own examples".to_owned(),
-                train(self.examples)?.0.held_out,
+                held_out(self.examples)?,
             ),
             (false, _) => {
                 let learnt = train(&others)?.0;
@@ -232,6 +242,14 @@ impl<'a> Bench<'a> {
             }
         };
         Ok(self.measured(self.subject(contender.to_string(), how, &[]), graded))
+    }
+
+    /// Whether the reader that is promoted is given a second opinion.
+    fn is_fused(&self) -> bool {
+        let reader = (self.promoted.as_ref()).filter(|kept| kept.kind == Kind::Reader);
+        let files = node::readers(&self.settings.state);
+        let serving = reader.and_then(|kept| files.open(kept.digest, self.schema).ok());
+        serving.is_some_and(|serving| serving.reader.fusion().is_some())
     }
 
     /// A reader or an adapter that was kept.
@@ -269,9 +287,16 @@ impl<'a> Bench<'a> {
                     Some(tuned) => &**tuned,
                     None => &*encoder,
                 };
-                let graded = grade_reader(&serving.reader, &self.pairs(), states, &clock)?;
+                let pairs = self.pairs();
+                let mut graded = grade_reader(&serving.reader, &pairs, states, &clock)?;
+                let here = (self.settings, self.plant, &self.loader);
+                let read = (&*serving.reader, pairs.as_slice());
+                let task = (self.task, self.schema);
+                let opinion = second::ask(&self.began, here, task, read, &mut graded)?;
                 let how = "the promoted reader, on the file".to_owned();
-                let digests = [("reader", kept.digest)];
+                let mut digests = vec![("reader", kept.digest)];
+                let second = opinion.map(|one| [("model", one.model), ("prompt", one.prompt)]);
+                digests.extend(second.into_iter().flatten());
                 self.measured(self.subject(kept.name(), how, &digests), graded)
             }
         };
@@ -352,7 +377,7 @@ impl<'a> Bench<'a> {
         model: &LanguageModel,
         adapter: Option<&TaskAdapter>,
     ) -> anyhow::Result<Measured> {
-        let writer = Writer { model, adapter };
+        let writer = Writer::new(model, adapter);
         let task = (self.task, self.schema);
         let graded = writing::grade(&writer, task, &self.fields, self.examples)?;
         let subject = Subject {
