@@ -160,7 +160,7 @@ impl App {
         beside: Option<AdapterChoice>,
         caller: &Caller,
     ) -> Result<Chosen, ApiError> {
-        if name == "andon:auto"
+        if name == AUTO
             && let Some(model) = self.node.language_model()
         {
             return self.language_model(&model.model().name, beside);
@@ -172,19 +172,32 @@ impl App {
             let message = "an upstream has no adapters: leave it out";
             return Err(ApiError::invalid("adapter", message));
         }
-        let caller = caller.name(None).unwrap_or_else(|| "local".to_owned());
-        let outbound = self
-            .node
-            .egress()
-            .and_then(|egress| Outbound::new(egress, upstream, &caller));
-        let outbound = outbound.ok_or_else(|| {
+        let outbound = self.outbound(upstream, caller).ok_or_else(|| {
             ApiError::no_such_model(name, "plant.toml has no upstream of this name")
         })?;
         Ok(Chosen {
             name: name.to_owned(),
-            model: Arc::new(outbound),
+            model: outbound,
             adapter: None,
         })
+    }
+
+    /// The upstreams, in the order of plant.toml, to whom a caller may be let.
+    pub(crate) fn upstreams(&self, caller: &Caller) -> Vec<Arc<Outbound>> {
+        let names = self
+            .node
+            .egress()
+            .into_iter()
+            .flat_map(|egress| egress.upstreams());
+        names
+            .filter_map(|name| self.outbound(name, caller))
+            .collect()
+    }
+
+    fn outbound(&self, upstream: &str, caller: &Caller) -> Option<Arc<Outbound>> {
+        let caller = caller.name(None).unwrap_or_else(|| "local".to_owned());
+        let outbound = Outbound::new(self.node.egress()?, upstream, &caller)?;
+        Some(Arc::new(outbound))
     }
 
     /// The encoder, if that is what `name` names.

@@ -49,6 +49,24 @@ impl Outbound {
         })
     }
 
+    /// Whether policy lets the caller send a request there, and what may be spent on it
+    /// suffices. Nothing is sent or noted.
+    pub fn admits(&self, request: &GenerateRequest) -> bool {
+        let line = &self.egress.lines[self.place];
+        let rules = self.egress.rules();
+        let denied = self
+            .egress
+            .denied_by(&rules, &self.principal, &fields(request), line);
+        denied.is_none() && self.affords(request)
+    }
+
+    fn affords(&self, request: &GenerateRequest) -> bool {
+        let line = &self.egress.lines[self.place];
+        let bytes = request_bytes(request);
+        let most = request.max_tokens.unwrap_or(1024);
+        self.egress.affords(line, bytes / 3 + 1, most)
+    }
+
     fn error_of(&self, closed: &Closed) -> EngineError {
         let message = format!("the upstream '{}': {closed}", self.name());
         match closed {
@@ -71,6 +89,12 @@ impl Outbound {
     }
 }
 
+/// The parts of a request that would leave, which are all internal.
+fn fields(request: &GenerateRequest) -> Vec<(Field, DataClass)> {
+    let fields = Field::of(request).into_iter();
+    fields.map(|field| (field, DataClass::Internal)).collect()
+}
+
 impl Generate for Outbound {
     fn identity(&self) -> &Identity {
         &self.identity
@@ -86,19 +110,14 @@ impl Generate for Outbound {
             retry_after: RETRY,
         })?;
         let line = &self.egress.lines[self.place];
-        let fields = Field::of(request)
-            .into_iter()
-            .map(|field| (field, DataClass::Internal));
-        let fields: Vec<(Field, DataClass)> = fields.collect();
+        let fields = fields(request);
         let order = Order {
             principal: &self.principal,
             fields: &fields,
             record: None,
             delivery: Delivery::Pieces,
         };
-        let bytes = request_bytes(request);
-        let most = request.max_tokens.unwrap_or(1024);
-        if !self.egress.affords(line, bytes / 3 + 1, most) {
+        if !self.affords(request) {
             let spent = format!(
                 "what may be spent on the upstream '{}' is spent",
                 self.name()

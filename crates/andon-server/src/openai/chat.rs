@@ -3,7 +3,11 @@
 mod stream;
 pub(crate) mod turn;
 
+use std::sync::Arc;
+
+use andon_runtime::LanguageModel;
 use andon_task::engine::{CallForm, Chat, GenerateRequest, Generation, Prompt, Role};
+use andon_task::reach::Beyond;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,14 +18,14 @@ use super::logprobs::{self, ChatLogprobs};
 use super::parameters::{self, OneOrMany, Rest, StreamOptions};
 use super::{Head, UsageView, finish_word};
 use crate::access::Caller;
-use crate::app::{AUTO, AdapterChoice, App};
+use crate::app::{AUTO, AdapterChoice, App, Chosen};
 use crate::asked::{Asked, ServiceTier};
 use crate::error::ApiError;
 use crate::extract::Body;
 use crate::tools::Said;
 
 /// A chat to answer.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(crate) struct ChatRequest {
     /// The language model, as `GET /v1/models` names it.
     model: String,
@@ -131,13 +135,13 @@ pub(crate) async fn create(
     parameters::refuse(&request.rest)?;
     let streams = request.stream.unwrap_or(false);
     let wants_usage = StreamOptions::usage_wanted(request.stream_options, streams)?;
-    let chosen = app.chat_model(&request.model, request.adapter.clone(), &caller)?;
-    let head = Head::new(&app, "chatcmpl", &chosen);
-    let judged = (request.model == AUTO).then(|| chosen.model.model().name.clone());
-    let (order, form) = order(request, chosen, asked)?;
-    if let Some(model) = judged {
-        judge(&app, &order, model).await?;
-    }
+    let Addressed { head, order, form } = match request.model.as_str() {
+        AUTO => addressed_by_reach(&app, request, asked, &caller).await?,
+        _ => {
+            let chosen = app.chat_model(&request.model, request.adapter.clone(), &caller)?;
+            Addressed::new(&app, request, chosen, asked)?
+        }
+    };
     let style = Style {
         form,
         logprobs: order.request.alternatives.is_some(),
@@ -162,26 +166,80 @@ pub(crate) async fn create(
     })))
 }
 
-/// Declines what the model is bad at, by the last thing that was asked.
-async fn judge(app: &App, order: &Order, model: String) -> Result<(), ApiError> {
+/// A request, and who is to answer it.
+struct Addressed {
+    head: Head,
+    order: Order,
+    form: Option<CallForm>,
+}
+
+impl Addressed {
+    fn new(
+        app: &App,
+        request: ChatRequest,
+        chosen: Chosen,
+        asked: Asked,
+    ) -> Result<Self, ApiError> {
+        let head = Head::new(app, "chatcmpl", &chosen);
+        let (order, form) = order(request, chosen, asked)?;
+        Ok(Self { head, order, form })
+    }
+}
+
+/// The language model, or for what it is bad at the first upstream that policy lets the caller
+/// ask; where there is none, that is declined.
+async fn addressed_by_reach(
+    app: &App,
+    request: ChatRequest,
+    asked: Asked,
+    caller: &Caller,
+) -> Result<Addressed, ApiError> {
+    let chosen = app.chat_model(AUTO, request.adapter.clone(), caller)?;
+    let model = chosen.model.model().name.clone();
+    let here = Addressed::new(app, request.clone(), chosen, asked)?;
+    let Some(beyond) = judge(app, &here.order).await? else {
+        return Ok(here);
+    };
+    // An adapter is one of the language model here.
+    let upstreams = match request.adapter {
+        Some(_) => Vec::new(),
+        None => app.upstreams(caller),
+    };
+    for upstream in upstreams {
+        let chosen = Chosen {
+            name: upstream.model().name.clone(),
+            model: Arc::clone(&upstream) as Arc<dyn LanguageModel>,
+            adapter: None,
+        };
+        let there = Addressed::new(app, request.clone(), chosen, asked)?;
+        let wanted = there.order.request.clone();
+        let class = there.order.asked.class();
+        if app
+            .work(class, move |_| Ok(upstream.admits(&wanted)))
+            .await?
+        {
+            return Ok(there);
+        }
+    }
+    Err(ApiError::beyond(&beyond, &model))
+}
+
+/// Whether the language model is bad at the last thing that was asked.
+async fn judge(app: &App, order: &Order) -> Result<Option<Beyond>, ApiError> {
     let Prompt::Chat(chat) = &order.request.prompt else {
-        return Ok(());
+        return Ok(None);
     };
     let asked = chat.messages.iter().rfind(|turn| turn.role == Role::User);
     let Some(text) = asked.map(|turn| turn.content.clone()) else {
-        return Ok(());
+        return Ok(None);
     };
     let class = order.asked.class();
-    app.work(class, move |node| match node.beyond(&text)? {
-        Some(beyond) => Err(ApiError::beyond(&beyond, &model)),
-        None => Ok(()),
-    })
-    .await
+    app.work(class, move |node| Ok(node.beyond(&text)?)).await
 }
 
 fn order(
     request: ChatRequest,
-    chosen: crate::app::Chosen,
+    chosen: Chosen,
     asked: Asked,
 ) -> Result<(Order, Option<CallForm>), ApiError> {
     let format = format::grammar(request.response_format, request.structured_outputs)?;

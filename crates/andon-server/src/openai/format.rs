@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 
 /// The form of an answer.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ResponseFormat {
     /// Free text.
@@ -21,7 +21,7 @@ pub(crate) enum ResponseFormat {
 }
 
 /// A JSON Schema with its name.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NamedSchema {
     /// Letters, digits, hyphens and underscores, 64 at most.
@@ -37,7 +37,7 @@ pub(crate) struct NamedSchema {
 }
 
 /// One of three things that an answer must satisfy.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StructuredOutputs {
     /// A JSON Schema, as an object or as its text.

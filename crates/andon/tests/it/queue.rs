@@ -72,12 +72,21 @@ impl Upstream {
             drop(acted);
             let label = *self.label.lock().expect("no test panicked");
             let says = json!({"label": label.unwrap_or("leak")}).to_string();
+            let usage = json!({"prompt_tokens": 100, "completion_tokens": 5});
+            let is_streamed = asked["stream"] == true;
+            let part = if is_streamed { "delta" } else { "message" };
             let body = json!({
-                "choices": [{"message": {"content": says}, "finish_reason": "stop"}],
-                "usage": {"prompt_tokens": 100, "completion_tokens": 5},
-            })
-            .to_string();
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+                "choices": [{part: {"content": says}, "finish_reason": "stop"}],
+                "usage": usage,
+            });
+            let (kind, body) = match is_streamed {
+                true => (
+                    "text/event-stream",
+                    format!("data: {body}\n\ndata: [DONE]\n\n"),
+                ),
+                false => ("application/json", body.to_string()),
+            };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n");
             let length = body.len();
             stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())?;
         }

@@ -196,3 +196,45 @@ fn a_policy_that_changes_while_a_node_is_up_decides_soon() {
         thread::sleep(Duration::from_millis(500));
     }
 }
+
+#[test]
+fn what_small_models_are_bad_at_is_asked_elsewhere_as_far_as_policy_lets_it() {
+    let home = Home::new();
+    let upstream = Upstream::default();
+    hybrid(&home, &upstream.start());
+    let up = command(&home, &["up", "--listen", "127.0.0.1:0", "--json"]);
+    let node = Up::start(&home, up);
+    let ask = |text: &str| {
+        let messages = json!([{"role": "user", "content": text}]);
+        let body = json!({"model": "andon:auto", "messages": messages, "max_tokens": 8});
+        node.post("/v1/chat/completions", &body)
+    };
+    let poem = "Write a funny poem about a night shift in a bottling hall, ten verses.";
+    let routed = ask(poem);
+    assert_eq!(routed.status, 200, "{routed:?}");
+    assert_eq!(routed.body["model"], "upstream:cloud");
+    assert_eq!(
+        routed.body["choices"][0]["message"]["content"],
+        json!({"label": "leak"}).to_string()
+    );
+    assert_eq!(upstream.count(), 1);
+
+    let here = ask("Which code fits: belt slips off the tail pulley?");
+    assert_eq!(
+        (here.status, &here.body["model"]),
+        (200, &json!("andon:auto"))
+    );
+    assert_eq!(upstream.count(), 1, "what is within reach stays here");
+
+    let policy = home.beside("plant").join("policy/main.cedar");
+    fs::write(policy, "forbid (principal, action, resource);").expect("writable");
+    let until = Instant::now() + Duration::from_secs(20);
+    let declined = loop {
+        let answer = ask(poem);
+        if answer.status != 200 || Instant::now() > until {
+            break answer;
+        }
+        thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!(declined.code(), "beyond_small_model", "{declined:?}");
+}

@@ -10,7 +10,7 @@ use crate::openai::parameters::Rest;
 use crate::tools::{self, Choice, Offer};
 
 /// One turn of a chat.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(super) struct Turn {
     /// Who speaks.
     role: Speaker,
@@ -35,7 +35,7 @@ enum Speaker {
     Tool,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a string or an array of text parts")]
 enum Content {
     Text(String),
@@ -43,7 +43,7 @@ enum Content {
 }
 
 /// A part of a turn: this node reads text alone.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 struct Part {
     #[serde(rename = "type")]
     kind: String,
@@ -51,7 +51,7 @@ struct Part {
 }
 
 /// A call that the assistant made.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 struct Called {
     id: String,
     /// `function`.
@@ -60,7 +60,7 @@ struct Called {
     function: Option<CalledFunction>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 struct CalledFunction {
     name: String,
     /// JSON, as text.
@@ -192,7 +192,7 @@ fn join(parts: Vec<Part>, at: &str) -> Result<String, ApiError> {
 }
 
 /// A tool on offer.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(super) struct OfferedTool {
     /// `function`.
     #[serde(rename = "type")]
@@ -200,7 +200,7 @@ pub(super) struct OfferedTool {
     function: Option<OfferedFunction>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OfferedFunction {
     /// Letters, digits, hyphens and underscores, 64 at most.
@@ -215,7 +215,7 @@ struct OfferedFunction {
 }
 
 /// Whether a tool is called: `none`, `auto`, `required`, or the one that is.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "expected none, auto, required or an object that names a function"
@@ -244,7 +244,7 @@ pub(crate) enum ToolKind {
     Function,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(super) struct NamedFunction {
     name: String,
 }
