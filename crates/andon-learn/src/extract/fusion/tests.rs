@@ -190,6 +190,16 @@ fn one_who_knows_better_is_asked() {
 }
 
 #[test]
+fn one_who_makes_numbers_up_is_not() {
+    let says = |_: usize, _: &str, expected: &Value| {
+        Some(json!({"number": "S-0000", "count": expected["count"]}))
+    };
+    let (learnt, verdict) = outcome(&slips(60), says, SOON);
+    assert!(matches!(verdict, Verdict::Left(_)), "{verdict}");
+    assert_eq!(learnt.reader.fusion(), None);
+}
+
+#[test]
 fn why_nobody_is_asked_is_said() {
     let slips = slips(40);
     let knows = |_: usize, _: &str, expected: &Value| Some(expected.clone());
