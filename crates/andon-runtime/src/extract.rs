@@ -210,3 +210,6 @@ fn leaves(value: &Value, path: String, see: &mut impl FnMut(String, &Value)) {
         value => see(path, value),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,6 +263,15 @@ impl Node {
                 tokens += model.pin(&prompts)?;
             }
         }
+        for (name, task) in &self.plant.tasks {
+            if let (task::Kind::Extract(schema), Some(serving)) =
+                (&task.kind, self.readers.serving(name))
+                && let Some(Ok((fusion, _))) = self.second_opinion(task, schema, &serving.reader)
+            {
+                let prompt = |text| prompt::extract_like(task, schema, &fusion.shown, text);
+                tokens += model.pin(&["a", "Z"].map(prompt))?;
+            }
+        }
         Ok(tokens)
     }
 

@@ -87,9 +87,10 @@ pub struct RunView {
     /// was one and it may not hold any more.
     #[schemars(with = "Value")]
     pub certificate: Guarantee,
-    /// `head`, `label_scoring`, `upstream`, `reader`, `generation`, `normaliser`,
-    /// `computation`, `worded_computation` (computed, with some of its sentences in the
-    /// language model's words), `passages` or `table`.
+    /// `head`, `label_scoring`, `upstream`, `reader`, `generation`, `reader_and_generation`
+    /// (what both say was fused), `normaliser`, `computation`, `worded_computation`
+    /// (computed, with some of its sentences in the language model's words), `passages` or
+    /// `table`.
     #[schemars(with = "String")]
     pub answered_by: Answerer,
     /// SHA-256 digests of all that shaped the answer.

@@ -41,11 +41,15 @@ pub use look::{Look, Search};
 pub use meaning::{Meaning, Meanings, ROLES, roles};
 pub use memory::{Remembered, remember};
 pub use page::Page;
-pub use reader::{Grouping, Parts, Pointed, Reader, Reading, digest_of};
+pub use reader::{Grouping, Parts, Pointed, Reader, Reading};
 pub use spelling::{Spelling, distance, folded, same};
 pub use trust::{Line, Trust, log_odds, logistic, of_record};
 pub use weights::{PLACES, Weights, place};
 pub use written::Written;
+
+use serde_json::Value;
+
+use crate::digest::Digest;
 
 /// Why a reader cannot be used, or cannot read a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,4 +85,15 @@ pub enum ReaderError {
         "nothing in the text can be '{0}', which the schema requires: let it be null or leave it out of 'required'"
     )]
     NothingFound(String),
+}
+
+/// The digest of a schema.
+pub fn digest_of(schema: &Value) -> Digest {
+    Digest::of(schema.to_string().as_bytes())
+}
+
+impl From<SchemaError> for ReaderError {
+    fn from(error: SchemaError) -> Self {
+        Self::Schema(error)
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::assemble::{self, Filled, Item};
 use super::candidate::{Candidate, Demand};
-use super::fields::{Fields, SchemaError};
+use super::fields::Fields;
 use super::fusion::Fusion;
 use super::look::{Look, Search};
 use super::meaning::{Meaning, Meanings, ROLES, roles};
@@ -15,7 +15,7 @@ use super::page::Page;
 use super::spelling::Spelling;
 use super::trust::{Trust, log_odds, of_record};
 use super::weights::Weights;
-use super::{ReaderError, format};
+use super::{ReaderError, digest_of, format};
 use crate::digest::Digest;
 use crate::engine::States;
 use serde::{Deserialize, Serialize};
@@ -591,15 +591,4 @@ struct Marked {
     field: usize,
     share: f64,
     value: Value,
-}
-
-/// The digest of a schema.
-pub fn digest_of(schema: &Value) -> Digest {
-    Digest::of(schema.to_string().as_bytes())
-}
-
-impl From<SchemaError> for ReaderError {
-    fn from(error: SchemaError) -> Self {
-        Self::Schema(error)
-    }
 }

@@ -10,6 +10,7 @@ mod damage;
 mod departures;
 mod documents;
 mod import;
+mod instructions;
 mod models;
 mod node;
 mod overload;

@@ -154,3 +154,69 @@ fn examples_that_do_not_satisfy_the_schema_are_named() {
     plant(&home, &wrong);
     run(&home, &["learn", "slip", "--plant", &sound], b"").failed(&["line 4", "expected.number"]);
 }
+
+/// A plant whose notes name two numbers, so that a reader cannot know which is meant.
+fn undecided(home: &Home, deadline: &str) -> String {
+    let line = |number: usize| {
+        let numbers = [
+            format!("S-{}", 1009 + 37 * number),
+            format!("S-{}", 9001 - 53 * number),
+        ];
+        let meant = &numbers[(number * number / 3) % 2];
+        let text = format!("Slip {} {}\nCount: {number}", numbers[0], numbers[1]);
+        format!(
+            "{}\n",
+            json!({"input": text, "expected": {"number": meant, "count": number}})
+        )
+    };
+    let plant = plant(home, &(0..40).map(line).collect::<String>());
+    let schema = r#"{"type": "object", "properties": {"number": {"type": "string",
+      "pattern": "^S-[0-9]{4}$"}, "count": {"type": "integer"}},
+      "required": ["number", "count"], "additionalProperties": false}"#;
+    fs::write(format!("{plant}/schemas/slip.json"), schema).expect("writable");
+    let task = format!("{TASK}deadline = \"{deadline}\"\n");
+    fs::write(format!("{plant}/tasks/slip.toml"), task).expect("writable");
+    plant
+}
+
+#[test]
+fn the_language_model_is_tried_as_a_second_reader_where_there_is_time() {
+    let home = Home::new();
+    let learn = |plant: &str| {
+        parsed(&run(
+            &home,
+            &["learn", "slip", "--plant", plant, "--json", "--promote"],
+            b"",
+        ))
+    };
+    // Where a machine waits nobody else is asked.
+    let learned = learn(&undecided(&home, "machine"));
+    assert_eq!(learned["second_opinion"], Value::Null, "{learned}");
+
+    let plant = undecided(&home, "batch");
+    let learned = learn(&plant);
+    let second = &learned["second_opinion"];
+    let outcome = second["outcome"].as_str().expect("an outcome");
+    assert!(["kept", "left"].contains(&outcome), "{second}");
+    assert!(second["written"].as_u64() >= Some(12), "{second}");
+    for side in ["with", "without"] {
+        assert!(second[side]["fields"].as_f64() > Some(0.4), "{second}");
+    }
+    // Nobody can know which number is meant: no record is to be accepted for it.
+    let text = "Slip S-4242 S-7777\nCount: 5";
+    let answered = parsed(&run(
+        &home,
+        &["run", "slip", text, "--plant", &plant, "--json"],
+        b"",
+    ));
+    let number = answered["answer"]["number"].as_str().expect("a text");
+    assert!(text.contains(number), "{answered}");
+    let is_fused = outcome == "kept";
+    let by = ["reader", "reader_and_generation"][usize::from(is_fused)];
+    assert_eq!(answered["answered_by"], by, "{answered}");
+    assert_eq!(
+        answered["digests"]["model"].is_string(),
+        is_fused,
+        "{answered}"
+    );
+}
