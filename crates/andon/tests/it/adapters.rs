@@ -20,7 +20,7 @@ const SCHEMA: &str = r#"{"type": "object", "properties": {
 fn lines(range: std::ops::Range<usize>) -> String {
     let line = |number: usize| {
         let part = ["seal kit", "oil filter", "v-belt"][number % 3];
-        let quantity = (number % 4 > 0).then_some(number);
+        let quantity = (!number.is_multiple_of(4)).then_some(number);
         let count = quantity.map_or_else(String::new, |quantity| format!("{quantity} x "));
         let expected = json!({"quantity": quantity, "part": part});
         format!(
@@ -107,7 +107,7 @@ fn an_adapter_that_writes_survives_a_kill_serves_and_goes() {
 
     // By its weights or by its name it is the same, and what measures it asks as it serves.
     let file = home.beside("fresh.jsonl");
-    fs::write(&file, lines(20..23)).expect("writable");
+    fs::write(&file, lines(21..24)).expect("writable");
     let adapter = format!("adapter:{}", learned["adapter"].as_str().expect("a digest"));
     let weights = learned["file"].as_str().expect("a path");
     let against = format!("smollm2:135m,smollm2:135m+adapter={weights}");
