@@ -185,8 +185,8 @@ pub fn fuse(
         .collect();
     let measured = verdict::measure(&pairs, asking.below, (tried, fusion.mean_ms));
     let verdict = match measured.helps() {
-        true => Verdict::Kept(measured),
-        false => return Ok((learnt, Verdict::Left(measured))),
+        true => Verdict::Kept(Box::new(measured)),
+        false => return Ok((learnt, Verdict::Left(Box::new(measured)))),
     };
     fusion.balance = balance(&fusion, &fields, &asked.iter().collect::<Vec<_>>());
     let reader = learnt.reader.fusing(fusion)?;

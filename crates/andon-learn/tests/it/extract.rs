@@ -348,10 +348,12 @@ impl TuneWords for Perceptron {
         let width = encoder.dimensions();
         let mut weights = vec![0.0f32; fields * ROLES * width];
         for text in (0..20).flat_map(|_| texts) {
-            let states = encoder.states(text.text).unwrap().unwrap();
+            let states = encoder.states(text.text).expect("states").expect("spans");
             for place in &text.places {
                 let seen: Vec<&[f32]> = [1, 2]
-                    .map(|role| &states.states[place.words[role].unwrap() * width..][..width])
+                    .map(|role| {
+                        &states.states[place.words[role].expect("a word") * width..][..width]
+                    })
                     .into();
                 let of = |role: usize| (role + 1) * width..(role + 2) * width;
                 let logit: f32 = (seen.iter().enumerate())

@@ -195,7 +195,7 @@ impl Fusion {
         }
         for (list, takes) in takes_list.iter().enumerate() {
             filled.items[list] = match takes {
-                true => self.items_written(fields, text, (&second.items[list], &verdicts)),
+                true => self.items_written(fields, text, &second.items[list], &verdicts),
                 false => self.items_read(fields, list, (reading, &second), &verdicts),
             };
         }
@@ -242,7 +242,8 @@ impl Fusion {
         &self,
         fields: &Fields,
         text: &str,
-        (items, verdicts): (&[Vec<(usize, Value)>], &[Option<Verdict>]),
+        items: &[Vec<(usize, Value)>],
+        verdicts: &[Option<Verdict>],
     ) -> Vec<Item> {
         let pointed = |(field, value): &(usize, Value)| {
             let verdict = verdicts[*field].as_ref()?;

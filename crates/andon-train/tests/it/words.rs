@@ -13,6 +13,7 @@ use andon_train::{EncoderSettings, MarkedText, Place, ROLES, Schedule, TrainErro
 /// Things, of which the first three are parts and the others people.
 const THINGS: [&str; 6] = ["bearing", "valve", "motor", "maria", "peter", "john"];
 
+#[allow(clippy::print_stderr)]
 fn encoder() -> Option<Arc<Encoder>> {
     let home = std::env::var_os("ANDON_HOME").map(PathBuf::from);
     let folder = home.map(|home| home.join("models/minilm-l6"));

@@ -112,7 +112,7 @@ const SOON: Duration = Duration::from_millis(200);
 fn one_who_knows_better_is_asked() {
     let slips = slips(60);
     let says = |slip: usize, text: &str, expected: &Value| {
-        Some(if slip % 9 == 0 {
+        Some(if slip.is_multiple_of(9) {
             other(text, expected)
         } else {
             expected.clone()

@@ -6,17 +6,18 @@ use serde::Serialize;
 
 use crate::extract::grade::Graded;
 
-/// By how many standard errors fields have to be worth more.
-const LEAST_ERRORS: f64 = 1.64;
+/// By how many standard errors fields have to be worth more: chance alone does that once in a
+/// hundred times.
+const LEAST_ERRORS: f64 = 2.33;
 
 /// What was found of a second opinion.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Verdict {
     /// It helps, and is asked.
-    Kept(Measured),
+    Kept(Box<Measured>),
     /// It does not help; the reader answers alone.
-    Left(Measured),
+    Left(Box<Measured>),
     /// The reader is sure of nearly everything.
     Sure {
         /// Texts that it was not sure of.
