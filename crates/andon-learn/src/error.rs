@@ -82,6 +82,16 @@ pub enum LearnError {
     /// The encoder could not be tuned on the examples.
     #[error("the encoder could not be tuned")]
     Tuning(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An encoder was to be tuned on too little.
+    #[error(
+        "{found} examples are too few to tune an encoder on: give {needed} at least, or learn without `--tune`"
+    )]
+    TooFewToTune {
+        /// Examples that there are.
+        found: usize,
+        /// Examples that are needed.
+        needed: usize,
+    },
     /// An encoder was to be tuned for words, and the texts are pages.
     #[error(
         "the examples are longer than notes of {0} words: a reader finds values by the layout there, so learn without `--tune`"

@@ -1,11 +1,14 @@
 //! Tasks that extract: from examples to a reader that serves, and what it is worth.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use andon_engine::Encoder;
-use andon_learn::extract::{self, Extraction, LearntReader, Words, figures, learn_reader};
+use andon_learn::extract::{
+    self, Beside, Extraction, LearntReader, Register, Words, figures, learn_reader,
+};
 use andon_learn::interval::Estimate;
 use andon_learn::promotion::{Outcome, Verdict};
 use andon_store::Kind;
@@ -76,7 +79,7 @@ pub(crate) fn learn(
     let examples = examples(settings, plant, task, schema)?;
     let loader = Loader::new(settings);
     let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
-    let (learnt, fields) = train(&began, (task, schema), &examples, &encoder, tune)?;
+    let (learnt, fields) = train(&began, (plant, task, schema), &examples, &encoder, tune)?;
     let (learnt, second) = match opinion {
         SecondOpinion::IfItHelps => {
             let here = (settings, plant, &loader);
@@ -156,7 +159,7 @@ pub(crate) fn learn_missing(settings: &Settings, plant: &Plant) -> anyhow::Resul
 /// A reader of some examples, and each of these as one read it that was not trained on it.
 pub(crate) fn train(
     began: &Instant,
-    (task, schema): (&Task, &Schema),
+    (plant, task, schema): (&Plant, &Task, &Schema),
     examples: &[Example],
     encoder: &Arc<Encoder>,
     tune: Option<Tuning>,
@@ -171,9 +174,28 @@ pub(crate) fn train(
         Some(tuner) => Words::Tuned(tuner),
         None => Words::Encoder(&**encoder),
     };
-    let learnt = learn_reader(&task.name, schema.value(), &pairs, words, &clock)
+    let registers = registers(plant);
+    let beside = Beside {
+        words,
+        registers: &registers,
+    };
+    let learnt = learn_reader(&task.name, schema.value(), &pairs, beside, &clock)
         .with_context(|| format!("cannot learn '{}'", task.name))?;
     Ok((learnt, fields(schema, task)?))
+}
+
+/// What the plant knows by name: the assets' ids, their names, and of each type the names of the
+/// gazetteer (suppliers, say).
+fn registers(plant: &Plant) -> Vec<Register> {
+    let ids = plant.assets.values().map(|asset| asset.id.clone());
+    let names = plant.assets.values().map(|asset| asset.name.clone());
+    let mut registers: Vec<Register> = vec![ids.collect(), names.collect()];
+    let mut by_type: BTreeMap<&str, Register> = BTreeMap::new();
+    for (name, what) in plant.gazetteer.names() {
+        by_type.entry(what).or_default().push(name.to_owned());
+    }
+    registers.extend(by_type.into_values());
+    registers
 }
 
 pub(crate) fn fields(schema: &Schema, task: &Task) -> anyhow::Result<Fields> {

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use andon_task::extract::{
     Demand, Field, Fields, Gold, OF_TEXTS, Page, Remembered, Search, Source, Spelling, Type,
-    remember,
+    folded, remember,
 };
+
+use super::Register;
 
 /// The largest values that are considered.
 const MOST_TOKENS: usize = 16;
@@ -126,11 +128,33 @@ fn demand_of(found: &[BTreeMap<Source, (usize, usize)>], has_pattern: bool) -> D
     demand
 }
 
-/// The values that are worth remembering: words that come again.
+/// From so many values on a register may be what a field is named from.
+const LEAST_NAMED: usize = 5;
+
+/// The share of a field's values that are then of the register.
+const LEAST_OF_REGISTER: f64 = 0.9;
+
+/// The names of the register that a field's values are of.
+fn register_of<'r>(registers: &'r [Register], values: &[&str]) -> &'r [String] {
+    if values.len() < LEAST_NAMED {
+        return &[];
+    }
+    let holds = |register: &&Register| {
+        let names: BTreeSet<String> = register.iter().map(|name| folded(name)).collect();
+        let known = values.iter().filter(|value| names.contains(&folded(value)));
+        known.count() as f64 >= LEAST_OF_REGISTER * values.len() as f64
+    };
+    let register = registers.iter().find(holds);
+    register.map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The values that are worth remembering: words that come again, and the names of the register
+/// that a field's values are of.
 pub(super) fn memories(
     fields: &Fields,
     demands: &mut [Demand],
     lessons: &[(&str, &Gold)],
+    registers: &[Register],
 ) -> Vec<Vec<Remembered>> {
     let golds: Vec<&Gold> = lessons.iter().map(|&(_, gold)| gold).collect();
     (fields.all().iter().zip(demands).enumerate())
@@ -150,7 +174,9 @@ pub(super) fn memories(
                 single.into_iter().chain(listed)
             });
             let texts: Vec<&str> = values.filter_map(serde_json::Value::as_str).collect();
-            let known = remember(texts.iter().copied());
+            let register = register_of(registers, &texts);
+            let names = register.iter().map(String::as_str);
+            let known = remember(texts.iter().copied().chain(names));
             let again: u32 = known
                 .iter()
                 .filter(|known| known.times > 1)
@@ -164,7 +190,8 @@ pub(super) fn memories(
             if !is_words {
                 return Vec::new();
             }
-            if field.list.is_none() && f64::from(again) >= 0.1 * texts.len() as f64 {
+            let comes_again = f64::from(again) >= 0.1 * texts.len() as f64;
+            if field.list.is_none() && (comes_again || !register.is_empty()) {
                 demand.sources.push(Source::Remembered);
             }
             known

@@ -44,6 +44,27 @@ pub enum Words<'a> {
     Tuned(&'a dyn TuneWords),
 }
 
+/// The names that a plant knows of one kind: its assets, its suppliers.
+pub type Register = Vec<String>;
+
+/// What there is beside the examples.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// What makes states of words.
+    pub words: Words<'a>,
+    /// The plant's master data. A field whose values are of a register may be any of its names.
+    pub registers: &'a [Register],
+}
+
+impl<'a> From<Words<'a>> for Beside<'a> {
+    fn from(words: Words<'a>) -> Self {
+        Self {
+            words,
+            registers: &[],
+        }
+    }
+}
+
 /// A reader with what is known of it.
 pub struct LearntReader {
     /// The reader, trained on all examples and calibrated on the held-out ones.
@@ -62,13 +83,14 @@ pub struct LearntReader {
 /// # Errors
 /// If the schema or an expected object is not sound, there are no examples, or an encoder is to
 /// be tuned on long texts.
-pub fn learn_reader(
+pub fn learn_reader<'a>(
     task: &str,
     schema: &Value,
     examples: &[(&str, &Value)],
-    words: Words<'_>,
+    beside: impl Into<Beside<'a>>,
     clock: &(dyn Fn() -> Duration + Sync),
 ) -> Result<LearntReader, LearnError> {
+    let Beside { words, registers } = beside.into();
     let fields = Fields::of(schema).map_err(andon_task::extract::ReaderError::from)?;
     let golds = golds(&fields, examples)?;
     if examples.is_empty() {
@@ -89,6 +111,7 @@ pub fn learn_reader(
         fields: &fields,
         lessons: &lessons,
         folds: &folds,
+        registers,
         clock,
     };
     let (reader, raw, tuned) = match words {

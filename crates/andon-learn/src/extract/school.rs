@@ -7,6 +7,7 @@ use andon_task::engine::Embed;
 use andon_task::extract::{Fields, Reader, folded};
 use serde_json::Value;
 
+use super::Register;
 use super::evaluate::f1;
 use super::grade::{Graded, grade};
 use super::meaning::Corpus;
@@ -14,6 +15,9 @@ use super::train::{Lesson, train};
 use super::words::{Shares, TuneWords, Tuned, best_share, share};
 use crate::error::LearnError;
 use crate::random::Random;
+
+/// Of fewer examples two folds of three teach an encoder nothing.
+const FEWEST_TO_TUNE: usize = 15;
 
 /// Which examples are held out together.
 pub(super) struct Folds {
@@ -54,6 +58,7 @@ pub(super) struct School<'a> {
     pub(super) fields: &'a Fields,
     pub(super) lessons: &'a [Lesson<'a>],
     pub(super) folds: &'a Folds,
+    pub(super) registers: &'a [Register],
     pub(super) clock: &'a (dyn Fn() -> Duration + Sync),
 }
 
@@ -83,6 +88,13 @@ impl School<'_> {
 
     /// Readers that ask an encoder tuned for them, as much as held-out texts ask for.
     pub(super) fn with_tuned(&self, tune: &dyn TuneWords) -> Result<Taught, LearnError> {
+        let found = self.lessons.len();
+        if found < FEWEST_TO_TUNE {
+            return Err(LearnError::TooFewToTune {
+                found,
+                needed: FEWEST_TO_TUNE,
+            });
+        }
         let Folds { of, count } = self.folds;
         let all = count + 1;
         let mut of_folds: Vec<Shares> = Vec::new();
@@ -128,7 +140,7 @@ impl School<'_> {
     }
 
     fn train(&self, lessons: &[Lesson<'_>], corpus: Option<&Corpus>) -> Result<Reader, LearnError> {
-        train(self.schema, self.fields, lessons, corpus)
+        train(self.schema, self.fields, lessons, (corpus, self.registers))
     }
 
     /// The lessons that are not of a fold, or all where there is one fold.

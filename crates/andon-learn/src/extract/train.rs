@@ -10,6 +10,7 @@ use andon_task::extract::{
 };
 use serde_json::Value;
 
+use super::Register;
 use super::align::{Aligned, Target, align};
 use super::demand::{memories, survey};
 use super::meaning::{self, Corpus, Roles};
@@ -116,14 +117,14 @@ pub(super) fn train(
     schema: &Value,
     fields: &Fields,
     lessons: &[Lesson<'_>],
-    corpus: Option<&Corpus>,
+    (corpus, registers): (Option<&Corpus>, &[Register]),
 ) -> Result<Reader, LearnError> {
     let pairs: Vec<(&str, &Gold)> = lessons
         .iter()
         .map(|lesson| (lesson.text, lesson.gold))
         .collect();
     let mut surveyed = survey(fields, &pairs);
-    let remembered = memories(fields, &mut surveyed.demands, &pairs);
+    let remembered = memories(fields, &mut surveyed.demands, &pairs, registers);
     let search = Search::new(fields.clone(), surveyed.demands.clone(), &remembered);
     let mut seen = Vec::new();
     let mut mean = Weights::default();

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use andon_learn::LearnError;
 use andon_learn::extract::{
-    LearntReader, MarkedText, TuneWords, TunedWords, Words, figures, learn_reader,
+    Beside, LearntReader, MarkedText, Register, TuneWords, TunedWords, Words, figures, learn_reader,
 };
 use andon_task::engine::Embed;
 use andon_task::extract::{Fields, ROLES, Reader, ReaderError};
@@ -407,6 +407,60 @@ fn a_tuned_encoder_is_asked_as_much_as_held_out_notes_ask_for() {
     assert_eq!((without.tuned, without.reader.encoder()), (None, None));
     assert!((as_blind - blind).abs() < 0.15, "{as_blind} {blind}");
     assert_eq!(lying.given.into_inner().len(), 3, "none is tuned in vain");
+}
+
+#[test]
+fn a_field_that_is_named_from_a_register_may_be_any_of_its_names() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"supplier": {"type": ["string", "null"]}},
+        "required": ["supplier"]
+    });
+    let mut random = Random::seeded(9);
+    let names: Vec<String> = (0..40)
+        .map(|number| {
+            format!(
+                "{} {} Ltd",
+                word(&mut random, number % 2),
+                word(&mut random, 0)
+            )
+        })
+        .collect();
+    let note = |number: usize, written: &str| {
+        let others = [
+            word(&mut Random::seeded(number as u64), 1),
+            format!("B{number}"),
+        ];
+        match number % 2 {
+            0 => format!("{} {}\n{written}\n{}", others[0], others[1], others[0]),
+            _ => format!("{written}\n{} {}", others[1], others[0]),
+        }
+    };
+    let notes: Vec<(String, Value)> = (0..60)
+        .map(|number| {
+            let name = &names[number % 20];
+            (note(number, name), json!({ "supplier": name }))
+        })
+        .collect();
+    let right = |registers: &[Register]| {
+        let beside = Beside {
+            words: Words::None,
+            registers,
+        };
+        let learnt =
+            learn_reader("note", &schema, &pairs(&notes), beside, &Default::default).unwrap();
+        let asked = (20..40).filter(|&number| {
+            // A letter is misread, in a name that no example had.
+            let name = &names[number];
+            let misread = name.replacen(&name[1..2], "0", 1);
+            let read = learnt.reader.read(&note(number + 100, &misread), None);
+            read.unwrap().value["supplier"] == json!(name)
+        });
+        asked.count()
+    };
+    let registers = [vec!["Bolt".to_owned()], names.clone()];
+    let (with, without) = (right(&registers), right(&[]));
+    assert!(with >= 18 && without == 0, "{with} and {without} of 20");
 }
 
 #[test]

@@ -87,8 +87,8 @@ impl Gazetteer {
         self.names.is_empty()
     }
 
-    /// Names and what they name.
-    pub(super) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Names and what they name, in capital letters.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
         let names = self.names.iter();
         names.map(|(value, tag)| (value.as_str(), tag.as_str()))
     }

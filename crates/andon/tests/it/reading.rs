@@ -150,7 +150,7 @@ fn examples_that_do_not_satisfy_the_schema_are_named() {
     let file = file.to_str().expect("UTF-8");
     let arguments = ["eval", "slip", "--plant", &sound, "--examples", file];
     run(&home, &arguments, b"").failed(&["line 5", "expected.number"]);
-    run(&home, &["learn", "slip", "--plant", &sound, "--tune"], b"").failed(&["leave them out"]);
+    run(&home, &["learn", "slip", "--plant", &sound, "--tune"], b"").failed(&["too few", "--tune"]);
     plant(&home, &wrong);
     run(&home, &["learn", "slip", "--plant", &sound], b"").failed(&["line 4", "expected.number"]);
 }

@@ -222,7 +222,7 @@ fn what_small_models_are_bad_at_is_asked_elsewhere_as_far_as_policy_lets_it() {
     let here = ask("Which code fits: belt slips off the tail pulley?");
     assert_eq!(
         (here.status, &here.body["model"]),
-        (200, &json!("andon:auto"))
+        (200, &json!("smollm2:135m"))
     );
     assert_eq!(upstream.count(), 1, "what is within reach stays here");
 

@@ -188,7 +188,7 @@ impl<'a> Bench<'a> {
         let encoder = Arc::new(self.loader.encoder(&self.plant.settings.encoder)?);
         let tune = matches!(contender, Contender::Tune).then_some(Tuning { epochs: None });
         let train = |examples: &[Example]| {
-            let task = (self.task, self.schema);
+            let task = (self.plant, self.task, self.schema);
             reading::train(&self.began, task, examples, &encoder, tune)
         };
         let here = (self.settings, self.plant, &self.loader);
