@@ -11,6 +11,9 @@ pub(crate) const STEP_TOKENS: usize = 128;
 /// How long a step may take while machines are about: one that comes in its
 /// middle still has most of its 50 ms.
 const QUICK_STEP: Duration = Duration::from_millis(7);
+/// Where every step costs much, whatever its tokens, it may take this many times that:
+/// shorter ones would be nothing but cost, and all others would stand still.
+const QUICK_TIMES: u32 = 3;
 /// How long machines are expected after one came.
 const ABOUT: Duration = Duration::from_secs(60);
 
@@ -129,7 +132,9 @@ impl Budget {
     ) -> Self {
         let is_about = last_machine.is_some_and(|last| now.duration_since(last) < ABOUT);
         let quick = match is_about {
-            true => speed.tokens_within(QUICK_STEP),
+            true => speed
+                .base()
+                .and_then(|base| speed.tokens_within(QUICK_STEP.max(QUICK_TIMES * base))),
             false => None,
         };
         Self {

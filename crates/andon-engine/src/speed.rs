@@ -42,6 +42,12 @@ impl Speed {
         self.seconds_of(tokens as f64).map(Duration::from_secs_f64)
     }
 
+    /// What every step costs, whatever its tokens; `None` before any was measured.
+    pub(crate) fn base(&self) -> Option<Duration> {
+        let (base, _) = self.line()?;
+        Some(Duration::from_secs_f64(base))
+    }
+
     /// The most tokens of a step that ends within `limit`; 1 at least.
     pub(crate) fn tokens_within(&self, limit: Duration) -> Option<usize> {
         let (base, slope) = self.line()?;

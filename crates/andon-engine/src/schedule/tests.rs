@@ -135,21 +135,24 @@ fn classes_deadlines_and_arrivals_make_the_order() {
 
 #[test]
 fn steps_are_short_while_machines_are_about() {
-    let mut speed = Speed::default();
-    speed.note(1, Duration::from_micros(2400));
-    speed.note(128, Duration::from_micros(53_200));
     let now = Instant::now();
-    let check = |last: Option<Duration>, quick: usize| {
+    let check = |steps: [u64; 2], last: Option<Duration>, quick: usize| {
+        let mut speed = Speed::default();
+        speed.note(1, Duration::from_micros(steps[0]));
+        speed.note(128, Duration::from_micros(steps[1]));
         let budget = Budget::new(&speed, last.map(|ago| now - ago), now, &Fairness::default());
         assert_eq!(
             (budget.tokens, budget.quick),
             (STEP_TOKENS, quick),
-            "{last:?}"
+            "{steps:?} {last:?}"
         );
     };
-    check(None, STEP_TOKENS);
-    check(Some(Duration::ZERO), 12);
-    check(Some(Duration::from_secs(61)), STEP_TOKENS);
+    let fast = [2400, 53_200];
+    check(fast, None, STEP_TOKENS);
+    check(fast, Some(Duration::ZERO), 12);
+    check(fast, Some(Duration::from_secs(61)), STEP_TOKENS);
+    // Every step takes 5.1 ms, each of its tokens one more: three times 5.1 ms have ten.
+    check([6100, 133_100], Some(Duration::ZERO), 10);
 }
 
 proptest! {
