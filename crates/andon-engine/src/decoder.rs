@@ -168,13 +168,15 @@ impl Decoder {
     }
 
     /// Computes one step: writes the keys and values of every token into
-    /// `cache` and returns the logits that are wanted.
+    /// `cache` and returns the logits that are wanted. `pause` is called behind every
+    /// layer.
     pub fn step(
         &self,
         kernels: &Kernels,
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
+        pause: &mut Pause<'_>,
     ) -> Logits {
         let width = self.config.width;
         let positions = slots.iter().map(|slot| slot.position);
@@ -204,9 +206,10 @@ impl Decoder {
                 slots.len() * self.config.query_width(),
             ),
         };
-        for (index, (layer, cache)) in self.layers.iter().zip(cache).enumerate() {
-            step.attend(index, layer, cache);
+        for (index, layer) in self.layers.iter().enumerate() {
+            step.attend(index, layer, &mut cache[index]);
             step.feed_forward(index, layer);
+            pause(cache);
         }
         step.logits(&self.norm, self.head.as_ref().unwrap_or(&self.embedding))
     }
@@ -245,6 +248,10 @@ impl Layer {
         })
     }
 }
+
+/// What is done with the cache between two layers of a step, by others than those whose
+/// step it is.
+pub type Pause<'a> = dyn FnMut(&mut [kv::Layer]) + 'a;
 
 /// Memory that one step after the other computes in: fresh memory for every step
 /// would cost more than some of its work.

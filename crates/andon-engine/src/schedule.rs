@@ -8,12 +8,12 @@ use crate::speed::Speed;
 
 /// Tokens of a step, at most.
 pub(crate) const STEP_TOKENS: usize = 128;
-/// How long a step may take while machines are about: one that comes in its
-/// middle still has most of its 50 ms.
-const QUICK_STEP: Duration = Duration::from_millis(7);
+/// How long a machine may have to wait for those whose turn it is: most of its 50 ms
+/// is left to it.
+const QUICK: Duration = Duration::from_millis(7);
 /// Where every step costs much, whatever its tokens, it may take this many times that:
 /// shorter ones would be nothing but cost, and all others would stand still.
-const QUICK_TIMES: u32 = 3;
+const LEAST_TIMES: u32 = 3;
 /// How long machines are expected after one came.
 const ABOUT: Duration = Duration::from_secs(60);
 
@@ -54,7 +54,7 @@ impl Rank {
     }
 
     /// Whether a machine waits.
-    fn is_machine(self) -> bool {
+    pub(crate) fn is_machine(self) -> bool {
         self.class == 0
     }
 }
@@ -113,6 +113,17 @@ impl Fairness {
     }
 }
 
+/// The machines that ask for something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machines {
+    /// Whether the step is one of theirs too.
+    pub(crate) is_run: bool,
+    /// When the last of them came.
+    pub(crate) last: Option<Instant>,
+    /// Layers of the model. A step of others can be overtaken behind each of them.
+    pub(crate) layers: usize,
+}
+
 impl Budget {
     /// Until a sequence of this rank gets no more.
     pub(crate) fn limit(&self, rank: Rank) -> usize {
@@ -122,21 +133,26 @@ impl Budget {
         }
     }
 
-    /// What the measured speed allows, `last_machine` being when a machine last
-    /// asked for something, and whom the steps before passed by.
+    /// What the measured speed allows: those beside machines add little to their
+    /// step, and those before machines hold them up for a layer at most.
     pub(crate) fn new(
         speed: &Speed,
-        last_machine: Option<Instant>,
+        machines: Machines,
         now: Instant,
         fairness: &Fairness,
     ) -> Self {
-        let is_about = last_machine.is_some_and(|last| now.duration_since(last) < ABOUT);
-        let quick = match is_about {
-            true => speed
-                .base()
-                .and_then(|base| speed.tokens_within(QUICK_STEP.max(QUICK_TIMES * base))),
-            false => None,
+        let is_about = |last| now.duration_since(last) < ABOUT;
+        let quick = match machines {
+            Machines { is_run: true, .. } => Some(QUICK),
+            Machines { last, layers, .. } if last.is_some_and(is_about) => {
+                Some(QUICK * layers.max(1) as u32)
+            }
+            Machines { .. } => None,
         };
+        let quick = quick.and_then(|quick| {
+            let base = speed.base()?;
+            speed.tokens_within(quick.max(LEAST_TIMES * base))
+        });
         Self {
             tokens: STEP_TOKENS,
             quick: quick.unwrap_or(STEP_TOKENS).min(STEP_TOKENS),

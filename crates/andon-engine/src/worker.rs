@@ -14,7 +14,7 @@ use andon_kernels::{Kernels, kv};
 use andon_task::engine::{EngineError, Statistics, Terms};
 
 use crate::adapter::Applied;
-use crate::decoder::{Decoder, Logits, Slot, Workspace};
+use crate::decoder::{Decoder, Logits, Pause, Slot, Workspace};
 use crate::drive::Drive;
 
 mod board;
@@ -22,6 +22,7 @@ mod engine;
 mod generating;
 mod job;
 mod pin;
+mod running;
 mod score;
 mod sequence;
 
@@ -39,13 +40,15 @@ pub(crate) trait Model: Send + Sync + 'static {
     fn vocabulary(&self) -> usize;
 
     /// Computes one step: writes the keys and values of every token into `cache`
-    /// and returns the logits that are wanted.
+    /// and returns the logits that are wanted. Behind every layer it calls `pause`,
+    /// which may compute other sequences' steps in the same cache.
     fn step(
         &self,
         kernels: &Kernels,
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
+        pause: &mut Pause<'_>,
     ) -> Logits;
 }
 
@@ -64,8 +67,9 @@ impl Model for Decoder {
         workspace: &mut Workspace,
         cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
+        pause: &mut Pause<'_>,
     ) -> Logits {
-        Decoder::step(self, kernels, workspace, cache, slots)
+        Decoder::step(self, kernels, workspace, cache, slots, pause)
     }
 }
 

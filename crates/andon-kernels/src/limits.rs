@@ -13,7 +13,7 @@ use crate::activation::{Activations, GROUP, Input, Precision, Transform};
 use crate::isa::{Form, Isa, dispatch};
 use crate::lanes::{LANES, Lanes};
 use crate::matmul::{Output, row_stride};
-use crate::matrix::{Group8, Matrix};
+use crate::matrix::{Group4, Group8, Matrix};
 
 #[cfg(target_arch = "aarch64")]
 mod arm;
@@ -41,9 +41,11 @@ pub struct Speed {
 /// What bounds every product.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Billions of integer operations a second, in the form of the kernels; a
-    /// multiplication and an addition are two.
+    /// Billions of integer operations a second, in the form of the kernels, with
+    /// weights of 8 bits; a multiplication and an addition are two.
     pub gigaops: Speed,
+    /// The same with weights of 4 bits, where AVX2 needs fewer instructions.
+    pub gigaops_4_bits: Speed,
     /// Billions of bytes a second that are read from memory.
     pub gigabytes: Speed,
 }
@@ -51,8 +53,11 @@ pub struct Limits {
 /// What products reach on all threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Product {
-    /// Billions of operations a second with 128 tokens: bounded by arithmetic.
+    /// Billions of operations a second with 128 tokens and weights of 8 bits: bounded
+    /// by arithmetic.
     pub gigaops: f64,
+    /// The same with weights of 4 bits.
+    pub gigaops_4_bits: f64,
     /// Billions of bytes of weights a second with one token: bounded by memory.
     pub gigabytes: f64,
 }
@@ -61,12 +66,13 @@ impl Kernels {
     /// Measures the limits of the machine.
     pub fn limits(&self) -> Limits {
         Limits {
-            gigaops: self.measure_arithmetic(),
+            gigaops: self.measure_arithmetic(multiply_add),
+            gigaops_4_bits: self.measure_arithmetic(multiply_add_4_bits),
             gigabytes: self.measure_reading(),
         }
     }
 
-    fn measure_arithmetic(&self) -> Speed {
+    fn measure_arithmetic(&self, multiply_add: fn(Isa, usize)) -> Speed {
         let isa = self.isa;
         let operations = operations_per_round(isa) as f64 * ROUNDS as f64;
         let chunks = 8 * self.threads();
@@ -95,7 +101,7 @@ impl Kernels {
         }
     }
 
-    /// Measures products of matrices in 8 bits.
+    /// Measures products of matrices.
     pub fn typical_product(&self) -> Product {
         let (rows, columns) = SHAPE;
         let weights = |rows| {
@@ -106,6 +112,11 @@ impl Kernels {
         };
         let small = weights(rows);
         let large = weights(READ_BYTES / columns);
+        let small_4_bits = Matrix::int4(rows, columns, |row, _| Group4 {
+            scale: f16::ONE,
+            minimum: f16::ZERO,
+            codes: [(row % 16) as u8; GROUP],
+        });
         let measure = |matrix: &Matrix, tokens: usize, runs| {
             let numbers: Vec<f32> = (0..tokens * columns).map(|at| (at % 101) as f32).collect();
             let mut activations = Activations::default();
@@ -120,6 +131,7 @@ impl Kernels {
         let operations = 2.0 * (rows * columns * TOKENS) as f64;
         Product {
             gigaops: billions(operations, measure(&small, TOKENS, 20)),
+            gigaops_4_bits: billions(operations, measure(&small_4_bits, TOKENS, 20)),
             gigabytes: billions(large.packed().len() as f64, measure(&large, 1, 5)),
         }
     }
@@ -187,6 +199,16 @@ fn multiply_add(isa: Isa, rounds: usize) {
             }
             black_box(sums);
         }
+    }
+}
+
+/// The same with weights from 0 to 15.
+fn multiply_add_4_bits(isa: Isa, rounds: usize) {
+    match isa.0 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` exists only where its instructions do.
+        Form::Avx2 => unsafe { x86::avx2_4_bits(rounds) },
+        _ => multiply_add(isa, rounds),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the machine can do at most, and which part of it is used.
 
 use andon_engine::gguf::Gguf;
+use andon_kernels::Kernels;
+use andon_kernels::isa::Isa;
 use anyhow::Context;
 use serde::Serialize;
 
@@ -10,9 +12,11 @@ use crate::row::engine::PREFILL_TOKENS;
 /// What the machine can do at most.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Limits {
-    /// Billions of operations on 8-bit integers a second; a multiplication and an
-    /// addition are two.
+    /// Billions of integer operations a second with weights of 8 bits; a multiplication
+    /// and an addition are two.
     pub(crate) gigaops: f64,
+    /// The same with weights of 4 bits.
+    pub(crate) gigaops_4_bits: f64,
     /// Billions of bytes that are read from memory a second.
     pub(crate) gigabytes: f64,
 }
@@ -25,10 +29,22 @@ pub(crate) struct Share {
     multiply_adds_per_token: f64,
     /// Bytes of weights, as the file has them, that a token of an answer needs.
     bytes_per_token: f64,
-    /// Of the peak of integers, in prefill.
+    /// Of the peak of integers, with weights of the file's width, in prefill.
     pub(crate) prefill: f64,
     /// Of the bandwidth of reading, in decode.
     pub(crate) decode: f64,
+}
+
+impl Limits {
+    /// Measures the machine, in some seconds.
+    pub(crate) fn measure(threads: usize) -> Self {
+        let limits = Kernels::new(Isa::detect(), threads).limits();
+        Self {
+            gigaops: limits.gigaops.all,
+            gigaops_4_bits: limits.gigaops_4_bits.all,
+            gigabytes: limits.gigabytes.all,
+        }
+    }
 }
 
 impl Share {
@@ -41,11 +57,15 @@ impl Share {
         (prefill, decode): (f64, f64),
     ) -> anyhow::Result<Self> {
         let work = Work::of(subject, parameters, bytes)?;
+        let gigaops = match bytes > parameters {
+            true => limits.gigaops,
+            false => limits.gigaops_4_bits,
+        };
         Ok(Self {
             model: subject.name.clone(),
             multiply_adds_per_token: work.multiply_adds,
             bytes_per_token: work.bytes,
-            prefill: 2.0 * work.multiply_adds * prefill / (limits.gigaops * 1e9),
+            prefill: 2.0 * work.multiply_adds * prefill / (gigaops * 1e9),
             decode: work.bytes * decode / (limits.gigabytes * 1e9),
         })
     }

@@ -27,7 +27,7 @@ use clap::Parser;
 use serde_json::json;
 
 use crate::andon::{Andon, Kept};
-use crate::limits::Share;
+use crate::limits::{Limits, Share};
 use crate::machine::Machine;
 use crate::options::{Options, Work};
 use crate::peer::Peer;
@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
     let began = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let machine = Machine::read(threads);
-    let limits = options.limits();
+    let limits = Limits::measure(threads);
     let folder = Folder::take(&options.work)?;
     let contest = contest(&options, &folder, threads)?;
     let versions = json!({
@@ -63,14 +63,7 @@ fn main() -> anyhow::Result<()> {
     let mut failed = Vec::new();
     for subject in &subjects {
         // One that fails leaves the others, and what was measured before.
-        let outcome = measure(
-            &options,
-            &contest,
-            subject,
-            limits.as_ref(),
-            &mut rows,
-            &mut shares,
-        );
+        let outcome = measure(&options, &contest, subject, &limits, &mut rows, &mut shares);
         if let Err(error) = outcome {
             say(&format!("{}: {error:#}", subject.name))?;
             failed.push(subject.name.as_str());
@@ -237,7 +230,7 @@ fn measure(
     options: &Options,
     contest: &Contest,
     subject: &Subject,
-    limits: Option<&limits::Limits>,
+    limits: &Limits,
     rows: &mut Vec<Row>,
     shares: &mut Vec<Share>,
 ) -> anyhow::Result<()> {

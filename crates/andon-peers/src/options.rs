@@ -6,8 +6,6 @@ use std::str::FromStr;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
-use crate::limits::Limits;
-
 /// Measures Andon and llama.cpp side by side, on this machine, with the same files.
 #[derive(Debug, Parser)]
 #[command(name = "andon-peers")]
@@ -32,14 +30,6 @@ pub(crate) struct Options {
     /// A large model for prefill, decode and labels; may be repeated.
     #[arg(long, value_name = "NAME=FILE")]
     pub(crate) large: Vec<Large>,
-    /// Billions of integer operations a second that this machine can do at most, as
-    /// `andon doctor` measures them.
-    #[arg(long, value_name = "NUMBER", requires = "gigabytes")]
-    pub(crate) gigaops: Option<f64>,
-    /// Billions of bytes a second that this machine can read at most, as `andon
-    /// doctor` measures them.
-    #[arg(long, value_name = "NUMBER", requires = "gigaops")]
-    pub(crate) gigabytes: Option<f64>,
     /// Only these kinds of work.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) rows: Vec<Work>,
@@ -95,14 +85,6 @@ pub(crate) enum Work {
 }
 
 impl Options {
-    /// What the machine can do at most, if that was given.
-    pub(crate) fn limits(&self) -> Option<Limits> {
-        Some(Limits {
-            gigaops: self.gigaops?,
-            gigabytes: self.gigabytes?,
-        })
-    }
-
     /// Whether this kind of work was asked for.
     pub(crate) fn wants(&self, work: Work) -> bool {
         self.rows.is_empty() || self.rows.contains(&work)

@@ -136,23 +136,31 @@ fn classes_deadlines_and_arrivals_make_the_order() {
 #[test]
 fn steps_are_short_while_machines_are_about() {
     let now = Instant::now();
-    let check = |steps: [u64; 2], last: Option<Duration>, quick: usize| {
+    let check = |steps: [u64; 2], is_run: bool, ago: Option<u64>, quick: usize| {
         let mut speed = Speed::default();
         speed.note(1, Duration::from_micros(steps[0]));
         speed.note(128, Duration::from_micros(steps[1]));
-        let budget = Budget::new(&speed, last.map(|ago| now - ago), now, &Fairness::default());
+        let machines = Machines {
+            is_run,
+            last: ago.map(|ago| now - Duration::from_secs(ago)),
+            layers: 4,
+        };
+        let budget = Budget::new(&speed, machines, now, &Fairness::default());
         assert_eq!(
             (budget.tokens, budget.quick),
             (STEP_TOKENS, quick),
-            "{steps:?} {last:?}"
+            "{steps:?} {machines:?}"
         );
     };
+    // Every step takes 2 ms, each of its tokens 0.4 ms more.
     let fast = [2400, 53_200];
-    check(fast, None, STEP_TOKENS);
-    check(fast, Some(Duration::ZERO), 12);
-    check(fast, Some(Duration::from_secs(61)), STEP_TOKENS);
+    check(fast, false, None, STEP_TOKENS);
+    check(fast, true, Some(0), 12);
+    // Four layers of 7 ms.
+    check(fast, false, Some(0), 65);
+    check(fast, false, Some(61), STEP_TOKENS);
     // Every step takes 5.1 ms, each of its tokens one more: three times 5.1 ms have ten.
-    check([6100, 133_100], Some(Duration::ZERO), 10);
+    check([6100, 133_100], true, Some(0), 10);
 }
 
 proptest! {

@@ -288,6 +288,12 @@ impl Tenure {
         self.board.lock().speed
     }
 
+    /// Whether a machine's job waits.
+    pub(super) fn is_machine_waiting(&self) -> bool {
+        let is_machine = |state: &State| state.waiting.iter().any(|job| job.rank.is_machine());
+        self.state().is_some_and(|state| is_machine(&state))
+    }
+
     pub(super) fn last_machine(&self) -> Option<Instant> {
         self.board.lock().last_machine
     }

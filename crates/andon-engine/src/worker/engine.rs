@@ -1,9 +1,9 @@
 //! The life of the thread: schedule, run, settle.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use andon_kernels::{Kernels, kv};
 use andon_task::engine::{EngineError, Statistics};
@@ -12,16 +12,21 @@ use super::Model;
 use super::board::{Choice, Standing, Tenure};
 use super::job::{Job, Work};
 use super::pin;
+use super::running::Running;
 use super::score::Scoring;
 use super::sequence::{Course, Drafts, Purpose, Sequence};
 use crate::adapter::Variant;
 use crate::cache::{Blocks, Found, Held};
 use crate::decoder::{Logits, Slot, Workspace};
 use crate::lookup::Acceptance;
-use crate::schedule::{Budget, Demand, Fairness, plan};
+use crate::schedule::{Budget, Demand, Fairness, Machines, Rank, plan};
 
 /// Jobs that run side by side.
 const MOST_RUNNING: usize = 256;
+
+/// Steps of machines that a step of others lets pass; as many as it has tokens if these
+/// are more.
+const LEAST_OVERTAKING: usize = 8;
 
 /// Drafts pay where this share of them comes true: a step of nine tokens takes about
 /// twice as long as one of one.
@@ -33,11 +38,13 @@ pub(super) struct Engine {
     model: Arc<dyn Model>,
     kernels: Arc<Kernels>,
     tenure: Tenure,
-    workspace: Workspace,
-    cache: Vec<kv::Layer>,
+    /// One, and another once a step was overtaken.
+    workspaces: Vec<Workspace>,
     blocks: Blocks,
     /// In the order of their ranks.
     running: Vec<Running>,
+    /// Of those whose step is being overtaken: what they still have to compute.
+    overtaken: Option<Vec<(Rank, usize)>>,
     /// Beginnings that are kept for good.
     pinned: Vec<Held>,
     /// Where drafts pay.
@@ -46,12 +53,13 @@ pub(super) struct Engine {
     statistics: Statistics,
 }
 
-/// A job that runs.
-pub(super) struct Running {
-    job: Job,
-    sequences: Vec<Sequence>,
-    /// For labels: what is known of them.
-    scoring: Option<Scoring>,
+/// What came of a step.
+struct Computed {
+    logits: Logits,
+    /// How long it took, without those that overtook it.
+    took: Duration,
+    /// Of these, who is not done.
+    overtakers: Vec<Running>,
 }
 
 impl Engine {
@@ -62,13 +70,13 @@ impl Engine {
         blocks: usize,
     ) -> Self {
         Self {
-            cache: model.new_cache(blocks),
             model,
             kernels,
             tenure,
-            workspace: Workspace::default(),
+            workspaces: Vec::new(),
             blocks: Blocks::new(blocks),
             running: Vec::new(),
+            overtaken: None,
             pinned: Vec::new(),
             acceptance: Acceptance::new(DRAFTS_PAY_FROM, MOST_KINDS),
             fairness: Fairness::default(),
@@ -82,36 +90,63 @@ impl Engine {
     /// Works until the board is closed or another's.
     pub(super) fn live(mut self) {
         self.tenure.renew_pins();
+        let mut cache = self.model.new_cache(self.blocks.count());
         loop {
             if self.running.is_empty() && !self.tenure.rest() || self.tenure.is_over() {
                 return;
             }
-            let step = catch_unwind(AssertUnwindSafe(|| self.step()));
+            let step = catch_unwind(AssertUnwindSafe(|| self.step(&mut cache)));
             if let Err(panic) = step {
                 self.rebuild(&reason(panic.as_ref()));
             }
         }
     }
 
-    fn step(&mut self) {
-        self.admit();
-        let plan = self.schedule();
+    /// One step, if there is anything to compute.
+    fn step(&mut self, cache: &mut [kv::Layer]) -> bool {
+        self.admit(cache);
+        let plan = self.schedule(cache);
         let tokens = plan.iter().sum();
         if tokens == 0 {
             // Who has left is not to be counted any longer.
             let standing = self.standing();
             self.tenure.tell(standing);
-            return;
+            return false;
         }
         self.tenure.begin(tokens);
-        let began = Instant::now();
-        let logits = self.run(&plan);
-        self.settle(&plan, &logits);
-        self.report(tokens, began);
+        let Computed {
+            logits,
+            took,
+            overtakers,
+        } = self.run(&plan, cache);
+        self.settle(&plan, &logits, cache);
+        for running in overtakers {
+            self.insert(running);
+        }
+        self.statistics.steps += 1;
+        self.statistics.computed_tokens += tokens as u64;
+        let standing = self.standing();
+        self.tenure.end(tokens, took, standing);
+        true
+    }
+
+    /// Machines that have come while a step of others is computed are answered between
+    /// two of its layers, in at most `most` steps of their own; returns how many it took.
+    /// Nobody in the step that waits is touched.
+    fn overtake(&mut self, most: usize, cache: &mut [kv::Layer]) -> usize {
+        let mut steps = 0;
+        while steps < most && (self.tenure.is_machine_waiting() || !self.running.is_empty()) {
+            if !self.step(cache) {
+                break;
+            }
+            steps += 1;
+        }
+        steps
     }
 
     /// Takes in waiting jobs for which there is room, the first in rank first.
-    fn admit(&mut self) {
+    fn admit(&mut self, cache: &mut [kv::Layer]) {
+        let overtakes = self.overtaken.is_some();
         while self.running.len() < MOST_RUNNING {
             let (running, blocks) = (&self.running, &self.blocks);
             // What those that run still need for what they have begun.
@@ -121,10 +156,14 @@ impl Engine {
                 .map(Sequence::missing_blocks)
                 .sum();
             let taken = self.tenure.take(|job| {
+                if overtakes && !job.rank.is_machine() {
+                    return Choice::Stop;
+                }
                 let prompt = job.work.prompt();
                 let needed = promised + prompt.len() / kv::BLOCK + 2;
-                // Those behind in rank give way when it comes to that.
-                let is_first = running.iter().all(|other| job.rank < other.job.rank);
+                // Those behind in rank give way when it comes to that, but not within
+                // their step.
+                let is_first = !overtakes && running.iter().all(|other| job.rank < other.job.rank);
                 if needed > blocks.available() && !is_first {
                     return Choice::Stop;
                 }
@@ -135,20 +174,20 @@ impl Engine {
                 }
             });
             match taken {
-                Some(job) => self.start(job),
+                Some(job) => self.start(job, cache),
                 None => return,
             }
         }
     }
 
-    fn start(&mut self, mut job: Job) {
+    fn start(&mut self, mut job: Job, cache: &mut [kv::Layer]) {
         let variant = job.variant();
         let found = match job.work {
             Work::Evaluate(_) | Work::Restore(_) => Found {
                 held: self.blocks.begin(variant),
                 ..Found::default()
             },
-            _ => self.find(variant, job.work.prompt()),
+            _ => self.find(variant, job.work.prompt(), cache),
         };
         self.statistics.cached_tokens += found.tokens as u64;
         let (sequence, scoring) = match &mut job.work {
@@ -169,7 +208,7 @@ impl Engine {
             Work::Evaluate(work) => (Sequence::evaluate(work, found), None),
             Work::Pin(work) => (Sequence::pin(&work.tokens, found), None),
             Work::Restore(work) => {
-                let restored = pin::restore(work, found.held, &mut self.blocks, &mut self.cache);
+                let restored = pin::restore(work, found.held, &mut self.blocks, cache);
                 let outcome = restored.map(|held| {
                     self.tenure.note_pin(&work.tokens, job.adapter.as_ref());
                     self.pinned.push(held);
@@ -179,22 +218,24 @@ impl Engine {
                 return;
             }
         };
-        let at = self
-            .running
-            .partition_point(|other| other.job.rank < job.rank);
-        let running = Running {
+        self.insert(Running {
             job,
             sequences: vec![sequence],
             scoring,
-        };
+        });
+    }
+
+    fn insert(&mut self, running: Running) {
+        let is_before = |other: &Running| other.job.rank < running.job.rank;
+        let at = self.running.partition_point(is_before);
         self.running.insert(at, running);
     }
 
     /// The beginning of a text, as far as the cache has it.
-    fn find(&mut self, variant: Variant, tokens: &[u32]) -> Found {
+    fn find(&mut self, variant: Variant, tokens: &[u32], cache: &mut [kv::Layer]) -> Found {
         let found = self.blocks.match_prefix(variant, tokens);
         if let Some((from, to)) = found.copy {
-            let layers = self.cache.iter_mut();
+            let layers = cache.iter_mut();
             layers.for_each(|layer| layer.copy_block(from, to));
         }
         found
@@ -202,17 +243,19 @@ impl Engine {
 
     /// How many tokens of every sequence are computed now; there are blocks for
     /// all of them.
-    fn schedule(&mut self) -> Vec<usize> {
+    fn schedule(&mut self, cache: &mut [kv::Layer]) -> Vec<usize> {
         self.dismiss();
-        let budget = Budget::new(
-            &self.tenure.speed(),
-            self.tenure.last_machine(),
-            Instant::now(),
-            &self.fairness,
-        );
+        let is_run = self.running.iter().any(|other| other.job.rank.is_machine());
+        let machines = Machines {
+            is_run,
+            last: self.tenure.last_machine(),
+            layers: cache.len(),
+        };
+        let speed = self.tenure.speed();
+        let budget = Budget::new(&speed, machines, Instant::now(), &self.fairness);
         loop {
             for running in &mut self.running {
-                running.branch(&mut self.blocks, &mut self.cache);
+                running.branch(&mut self.blocks, cache);
             }
             let demands: Vec<Demand> = self
                 .running
@@ -233,8 +276,10 @@ impl Engine {
             });
             let is_idle = plan.iter().all(|&count| count == 0) && !self.running.is_empty();
             if is_granted && !is_idle {
-                self.fairness.note(&demands, &plan);
-                return self.foresee(plan, budget);
+                if self.overtaken.is_none() {
+                    self.fairness.note(&demands, &plan);
+                }
+                return self.foresee(plan, budget, cache);
             }
             // Blocks are short: the last in rank gives its own back.
             self.suspend_last();
@@ -245,7 +290,7 @@ impl Engine {
     }
 
     /// Adds to a step what prompts that end in it may ask for next, where there is room.
-    fn foresee(&mut self, plan: Vec<usize>, budget: Budget) -> Vec<usize> {
+    fn foresee(&mut self, plan: Vec<usize>, budget: Budget, cache: &mut [kv::Layer]) -> Vec<usize> {
         let mut used: usize = plan.iter().sum();
         let mut counts = plan.into_iter();
         let mut whole = Vec::with_capacity(counts.len());
@@ -254,7 +299,7 @@ impl Engine {
             let from = whole.len();
             whole.extend(own);
             let room = budget.limit(running.job.rank).saturating_sub(used);
-            running.foresee(&whole[from..], room, &mut self.blocks, &mut self.cache);
+            running.foresee(&whole[from..], room, &mut self.blocks, cache);
             let added = running.sequences[whole.len() - from..].iter();
             let added: Vec<usize> = added.map(Sequence::left).collect();
             used += added.iter().sum::<usize>();
@@ -288,7 +333,7 @@ impl Engine {
             return;
         };
         running.release(&mut self.blocks);
-        if self.running.is_empty() {
+        if self.running.is_empty() && self.overtaken.is_none() {
             let message = "the KV cache has no room for the request beside what is pinned";
             running.fail(&EngineError::Invalid(message.into()));
             return;
@@ -298,8 +343,17 @@ impl Engine {
         self.tenure.put_back(running.job);
     }
 
-    fn run(&mut self, plan: &[usize]) -> Logits {
-        let sequences = self.running.iter().flat_map(|running| {
+    /// Computes what was planned. Machines that come meanwhile may overtake, unless one
+    /// is among those whose step it is.
+    fn run(&mut self, plan: &[usize], cache: &mut [kv::Layer]) -> Computed {
+        let began = Instant::now();
+        let tokens: usize = plan.iter().sum();
+        let is_urgent = self.running.iter().any(|other| other.job.rank.is_machine());
+        let backlog = self.backlog();
+        let (model, kernels) = (Arc::clone(&self.model), Arc::clone(&self.kernels));
+        let mut workspace = self.workspaces.pop().unwrap_or_default();
+        let running = std::mem::take(&mut self.running);
+        let sequences = running.iter().flat_map(|running| {
             let adapter = running.job.adapter.as_ref();
             let sequences = running.sequences.iter();
             sequences.map(move |sequence| (sequence, adapter))
@@ -308,12 +362,42 @@ impl Engine {
             .zip(plan)
             .flat_map(|((sequence, adapter), &count)| sequence.slots(count, adapter))
             .collect();
-        let (workspace, cache) = (&mut self.workspace, &mut self.cache);
-        self.model.step(&self.kernels, workspace, cache, &slots)
+        let mut lost = Duration::ZERO;
+        // A bounded number of their steps: this one comes to its end.
+        let mut left = tokens.max(LEAST_OVERTAKING);
+        let mut pause = |cache: &mut [kv::Layer]| {
+            if is_urgent || left == 0 || !self.tenure.is_machine_waiting() {
+                return;
+            }
+            let since = Instant::now();
+            self.overtaken = Some(backlog.clone());
+            left -= self.overtake(left, cache);
+            self.overtaken = None;
+            self.tenure.begin(tokens);
+            lost += since.elapsed();
+        };
+        let step = catch_unwind(AssertUnwindSafe(|| {
+            model.step(&kernels, &mut workspace, cache, &slots, &mut pause)
+        }));
+        drop(slots);
+        self.workspaces.push(workspace);
+        let overtakers = std::mem::replace(&mut self.running, running);
+        match step {
+            Ok(logits) => Computed {
+                logits,
+                took: began.elapsed().saturating_sub(lost),
+                overtakers,
+            },
+            // All that run are in their place, for whoever catches it.
+            Err(panic) => {
+                self.running.extend(overtakers);
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// Hands the logits to those who want them and lets go of who is done.
-    fn settle(&mut self, plan: &[usize], logits: &Logits) {
+    fn settle(&mut self, plan: &[usize], logits: &Logits, cache: &[kv::Layer]) {
         let vocabulary = self.model.vocabulary();
         let mut whole = logits.whole.chunks_exact(vocabulary);
         let mut partial = logits.partial.chunks_exact(vocabulary);
@@ -339,7 +423,7 @@ impl Engine {
                             let (drafted, accepted) = state.drafts();
                             self.acceptance.record(&work.kind, drafted, accepted);
                         }
-                        let kept = running.end(sequence, &mut self.blocks, &self.cache);
+                        let kept = running.end(sequence, &mut self.blocks, cache);
                         if let Some(held) = kept {
                             let job = &running.job;
                             self.tenure
@@ -364,25 +448,24 @@ impl Engine {
         });
     }
 
-    fn report(&mut self, tokens: usize, began: Instant) {
-        self.statistics.steps += 1;
-        self.statistics.computed_tokens += tokens as u64;
-        let standing = self.standing();
-        self.tenure.end(tokens, began.elapsed(), standing);
-    }
-
     /// What runs, and what it takes.
     fn standing(&mut self) -> Standing {
-        self.statistics.running = self.running.len();
+        let mut backlog = self.overtaken.clone().unwrap_or_default();
+        backlog.extend(self.backlog());
+        self.statistics.running = backlog.len();
         self.statistics.free_blocks = self.blocks.available();
+        Standing {
+            backlog,
+            statistics: self.statistics,
+        }
+    }
+
+    fn backlog(&self) -> Vec<(Rank, usize)> {
         let backlog = self.running.iter().map(|running| {
             let left = running.sequences.iter().map(Sequence::left).sum();
             (running.job.rank, left)
         });
-        Standing {
-            backlog: backlog.collect(),
-            statistics: self.statistics,
-        }
+        backlog.collect()
     }
 
     /// After a panic: fails what ran and forgets all blocks.
@@ -393,114 +476,12 @@ impl Engine {
             running.fail(&EngineError::Failed(reason.to_owned()));
         }
         self.running.clear();
+        self.overtaken = None;
         self.pinned.clear();
         self.blocks = Blocks::new(self.blocks.count());
         let standing = self.standing();
         self.tenure.tell(standing);
         self.tenure.renew_pins();
-    }
-}
-
-impl Running {
-    /// Whether this job, not behind `other` in rank, is about to compute more of the
-    /// beginning of its prompt than the cache has: who waits a little saves that.
-    fn is_computing(&self, other: &Job, blocks: &Blocks) -> bool {
-        let (prompt, variant) = (other.work.prompt(), other.variant());
-        self.job.rank < other.rank
-            && self.job.variant() == variant
-            && self.sequences.iter().any(|sequence| {
-                let common = sequence.common_blocks(prompt);
-                common * kv::BLOCK > sequence.computed && common > blocks.known(variant, prompt) + 1
-            })
-    }
-
-    /// Starts the branches of labels that there is room for.
-    fn branch(&mut self, blocks: &mut Blocks, cache: &mut [kv::Layer]) {
-        if let Some(scoring) = &mut self.scoring {
-            scoring.branch(&mut self.sequences, blocks, cache);
-        }
-    }
-
-    /// Begins what a prompt that ends with this step may ask for next.
-    fn foresee(
-        &mut self,
-        counts: &[usize],
-        room: usize,
-        blocks: &mut Blocks,
-        cache: &mut [kv::Layer],
-    ) {
-        let Some(scoring) = &self.scoring else {
-            return;
-        };
-        if let ([prompt], [count]) = (self.sequences.as_mut_slice(), counts)
-            && matches!(prompt.purpose, Purpose::Prompt)
-            && *count == prompt.left()
-        {
-            let begun = scoring.foresee(prompt, room, blocks, cache);
-            self.sequences.extend(begun);
-        }
-    }
-
-    fn goes_on(&self) -> bool {
-        let labels_left = self.scoring.as_ref().is_some_and(Scoring::goes_on);
-        !self.sequences.is_empty() || labels_left
-    }
-
-    /// Gives all blocks back.
-    fn release(&mut self, blocks: &mut Blocks) {
-        for sequence in &mut self.sequences {
-            sequence.retire(blocks);
-        }
-        if let Some(scoring) = &mut self.scoring {
-            scoring.release(blocks);
-        }
-    }
-
-    /// Lets go of a sequence at its end; what is to be kept for good is returned.
-    fn end(
-        &self,
-        mut sequence: Sequence,
-        blocks: &mut Blocks,
-        cache: &[kv::Layer],
-    ) -> Option<Held> {
-        // Callers that have left need no answers.
-        match (&self.job.work, &mut sequence.purpose) {
-            (Work::Evaluate(work), Purpose::Evaluate(logits)) => {
-                drop(work.outcome.send(Ok(std::mem::take(logits))));
-            }
-            (Work::Pin(work), Purpose::Pin) => {
-                let (held, content) = sequence.keep(blocks, cache);
-                drop(work.outcome.send(Ok(content)));
-                return Some(held);
-            }
-            _ => {}
-        }
-        sequence.retire(blocks);
-        None
-    }
-
-    /// Answers what is answered at the end of all sequences.
-    fn finish(&mut self, blocks: &mut Blocks) {
-        if let (Some(scoring), Work::Score(work)) = (&mut self.scoring, &self.job.work) {
-            scoring.release(blocks);
-            drop(work.outcome.send(scoring.outcome()));
-        }
-    }
-
-    /// Puts into the job what it has come to, so that it can go on later.
-    fn remember(&mut self) {
-        for sequence in self.sequences.drain(..) {
-            if let (Purpose::Generate(state), Work::Generate(work)) =
-                (sequence.purpose, &mut self.job.work)
-            {
-                work.tokens = sequence.tokens;
-                work.progress = Some(state);
-            }
-        }
-    }
-
-    fn fail(&self, error: &EngineError) {
-        self.job.work.fail(error.clone());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The thread with a model that counts, and that fails where it is told to.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
@@ -29,7 +30,10 @@ const HEADS: Heads = Heads {
 #[derive(Clone, Default)]
 struct Counter {
     per_token: Duration,
+    is_entered: Arc<AtomicBool>,
     is_released: Arc<AtomicBool>,
+    /// The first token of each step, in the order in which they came to their end.
+    steps: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Model for Counter {
@@ -45,8 +49,9 @@ impl Model for Counter {
         &self,
         _: &Kernels,
         _: &mut Workspace,
-        _: &mut [kv::Layer],
+        cache: &mut [kv::Layer],
         slots: &[Slot<'_>],
+        pause: &mut Pause<'_>,
     ) -> Logits {
         for slot in slots {
             assert!(
@@ -56,11 +61,15 @@ impl Model for Counter {
             assert_ne!(slot.token, PANIC, "the model fails here");
         }
         if slots.iter().any(|slot| slot.token == HANG) {
+            self.is_entered.store(true, Ordering::Relaxed);
             while !self.is_released.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
         std::thread::sleep(self.per_token * slots.len() as u32);
+        pause(cache);
+        let mut steps = self.steps.lock().expect("no panic");
+        steps.extend(slots.first().map(|slot| slot.token));
         let mut logits = Logits::default();
         for slot in slots {
             let next = (slot.token as usize + 1) % 50;
@@ -240,6 +249,65 @@ fn machines_go_before_batches() {
         // Only now may they end.
         worker.board.close();
     });
+}
+
+/// A batch's step hangs while a machine's request comes; both outcomes.
+fn overtaken(
+    model: &Counter,
+    blocks: usize,
+    batch: &[u32],
+    machine: &[u32],
+) -> [Result<Vec<u32>, EngineError>; 2] {
+    let worker = worker(model, blocks);
+    let outcomes = std::thread::scope(|scope| {
+        let worker = &worker;
+        let batch = scope.spawn(move || generate(worker, batch, 3, &terms(Class::Batch)));
+        while !model.is_entered.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let machine = scope.spawn(move || generate(worker, machine, 2, &terms(Class::Machine)));
+        eventually(worker, |now| now.waiting == 1);
+        model.is_released.store(true, Ordering::Relaxed);
+        [batch, machine].map(|thread| thread.join().expect("no panic").map(|(said, _)| said))
+    });
+    eventually(&worker, |now| now.running == 0 && now.free_blocks == blocks);
+    // Whatever became of them, the next is answered.
+    let (tokens, _) = generate(&worker, &[5], 4, &Terms::default()).expect("an answer");
+    assert_eq!(tokens, expected(5, 4));
+    outcomes
+}
+
+#[test]
+fn a_machine_overtakes_the_step_of_a_batch() {
+    let model = Counter::default();
+    let [batch, machine] = overtaken(&model, 64, &[HANG], &[3]);
+    assert_eq!(machine.expect("an answer"), expected(3, 2));
+    assert_eq!(batch.expect("an answer"), expected(HANG, 3));
+    // Both steps of the machine are over before the one that it met.
+    let steps = model.steps.lock().expect("no panic").clone();
+    assert_eq!(steps[..3], [3, 4, HANG]);
+}
+
+#[test]
+fn who_overtakes_takes_no_memory_from_those_in_their_step() {
+    let model = Counter::default();
+    // Four blocks of sixteen tokens, two or three of which the batch has.
+    let [batch, machine] = overtaken(&model, 4, &[HANG; 30], &[3; 30]);
+    assert_eq!(machine.expect("an answer"), expected(3, 2));
+    assert_eq!(batch.expect("an answer"), expected(HANG, 3));
+    let steps = model.steps.lock().expect("no panic").clone();
+    assert_eq!(steps[0], HANG);
+}
+
+#[test]
+fn a_panic_of_who_overtakes_fails_all_that_run() {
+    let [batch, machine] = overtaken(&Counter::default(), 64, &[HANG], &[PANIC]);
+    for outcome in [batch, machine] {
+        assert!(
+            matches!(outcome, Err(EngineError::Failed(_))),
+            "{outcome:?}"
+        );
+    }
 }
 
 #[test]

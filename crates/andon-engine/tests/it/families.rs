@@ -94,7 +94,7 @@ impl Case {
         let logits: Vec<f32> = steps
             .flat_map(|slots| {
                 decoder
-                    .step(&kernels, &mut workspace, &mut cache, slots)
+                    .step(&kernels, &mut workspace, &mut cache, slots, &mut |_| {})
                     .whole
             })
             .collect();

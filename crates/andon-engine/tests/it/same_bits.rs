@@ -9,6 +9,7 @@ use andon_kernels::isa::Isa;
 use andon_task::engine::{
     Embed, Generate, GenerateRequest, Message, Prompt, Role, Sampling, Score, ScoreRequest,
 };
+use andon_task::task::Class;
 
 use crate::models::{MINILM, SMOLLM2, load_minilm, load_smollm2};
 
@@ -37,7 +38,12 @@ fn labels() -> Vec<String> {
 }
 
 fn scores(model: &LanguageModel, text: &str) -> Vec<u64> {
-    let request = ScoreRequest::new(chat(text), labels());
+    scores_for(model, text, Class::Person)
+}
+
+fn scores_for(model: &LanguageModel, text: &str, class: Class) -> Vec<u64> {
+    let mut request = ScoreRequest::new(chat(text), labels());
+    request.terms.class = class;
     let scores = model.score(&request).expect("labels are scored");
     scores.shares.iter().map(|share| share.to_bits()).collect()
 }
@@ -83,7 +89,8 @@ fn threads_cache_and_company_change_no_bit() {
             for _ in 0..3 {
                 scope.spawn(move || {
                     assert_eq!(&generate(&SMOLLM2, note), &expected.1);
-                    assert_eq!(&scores(&SMOLLM2, note), &expected.0);
+                    // These overtake the steps of the others.
+                    assert_eq!(&scores_for(&SMOLLM2, note, Class::Machine), &expected.0);
                 });
             }
         }

@@ -51,6 +51,20 @@ pub(super) unsafe fn avx2(rounds: usize) {
     black_box(sums);
 }
 
+/// # Safety
+/// The processor has the instructions.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn avx2_4_bits(rounds: usize) {
+    let factor = black_box(_mm256_set1_epi8(3));
+    let mut sums = [_mm256_setzero_si256(); CHAINS];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(*sum, factor));
+        }
+    }
+    black_box(sums);
+}
+
 /// Asks for the line that `place` is in, which need not exist.
 #[inline(always)]
 pub(super) fn prefetch(place: *const f32) {

@@ -37,7 +37,7 @@ pub(crate) struct Engine {
 pub(crate) struct Spoken {
     /// Prefill and decode.
     pub(crate) rows: Vec<Row>,
-    /// Andon's part of what the machine can do, if that is known.
+    /// Andon's part of what the machine can do.
     pub(crate) share: Option<Share>,
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn speeds(
     contest: &Contest,
     subject: &Subject,
     engine: &Engine,
-    limits: Option<&Limits>,
+    limits: &Limits,
 ) -> anyhow::Result<Spoken> {
     let plan = contest.plan;
     let (rounds, tokens) = match subject.size {
@@ -156,8 +156,8 @@ pub(crate) fn speeds(
     };
     let prefill = Series::new("andon, engine, until the first token", prefills);
     let decode = Series::new("andon, engine", decodes);
-    let share = match (limits, runs[0].first(), &prefill, &decode) {
-        (Some(limits), Some(run), Some(prefill), Some(decode)) => Some(Share::new(
+    let share = match (runs[0].first(), &prefill, &decode) {
+        (Some(run), Some(prefill), Some(decode)) => Some(Share::new(
             limits,
             subject,
             (run.parameters, run.model_bytes),

@@ -257,7 +257,7 @@ fn human(report: &Report) -> String {
             .map_or("unknown".to_owned(), output::bytes);
         format!("{} ({free} free)", folder.path)
     };
-    let [arithmetic, reading] = report.speed.facts();
+    let [int8, int4, reading] = report.speed.facts();
     let facts = [
         ("andon", report.version.to_owned()),
         ("cores", report.cores.to_string()),
@@ -269,7 +269,8 @@ fn human(report: &Report) -> String {
                 report.kernels
             ),
         ),
-        arithmetic,
+        int8,
+        int4,
         reading,
         (
             "memory",

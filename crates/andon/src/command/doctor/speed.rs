@@ -2,7 +2,7 @@
 
 use andon_kernels::Kernels;
 use andon_kernels::isa::Isa;
-use andon_kernels::limits::{Limits, Product};
+use andon_kernels::limits::{Limits, Product, Speed as Limit};
 use serde::Serialize;
 
 /// What was measured, on as many threads as a node uses.
@@ -10,6 +10,7 @@ use serde::Serialize;
 pub(super) struct Speed {
     threads: usize,
     arithmetic: Share,
+    arithmetic_4_bits: Share,
     reading: Share,
 }
 
@@ -28,30 +29,29 @@ impl Speed {
     pub(super) fn measure() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let kernels = Kernels::new(Isa::detect(), threads);
-        let Limits { gigaops, gigabytes } = kernels.limits();
-        let Product {
-            gigaops: prefill,
-            gigabytes: decode,
-        } = kernels.typical_product();
+        let limits: Limits = kernels.limits();
+        let product: Product = kernels.typical_product();
+        let share = |unit, limit: Limit, reached: f64| Share {
+            unit,
+            one_thread: limit.thread,
+            all_threads: limit.all,
+            share: reached / limit.all,
+        };
+        let operations = "billion integer operations a second";
         Self {
             threads: kernels.threads(),
-            arithmetic: Share {
-                unit: "billion integer operations a second",
-                one_thread: gigaops.thread,
-                all_threads: gigaops.all,
-                share: prefill / gigaops.all,
-            },
-            reading: Share {
-                unit: "GB of memory read a second",
-                one_thread: gigabytes.thread,
-                all_threads: gigabytes.all,
-                share: decode / gigabytes.all,
-            },
+            arithmetic: share(operations, limits.gigaops, product.gigaops),
+            arithmetic_4_bits: share(operations, limits.gigaops_4_bits, product.gigaops_4_bits),
+            reading: share(
+                "GB of memory read a second",
+                limits.gigabytes,
+                product.gigabytes,
+            ),
         }
     }
 
-    /// Two facts, name and value.
-    pub(super) fn facts(&self) -> [(&'static str, String); 2] {
+    /// Three facts, name and value.
+    pub(super) fn facts(&self) -> [(&'static str, String); 3] {
         let value = |share: &Share, tokens| {
             format!(
                 "{:.0} {} on {} threads ({:.0} on one); a product of {tokens} uses {:.0} %",
@@ -63,7 +63,8 @@ impl Speed {
             )
         };
         [
-            ("arithmetic", value(&self.arithmetic, "128 tokens")),
+            ("int8", value(&self.arithmetic, "128 tokens")),
+            ("int4", value(&self.arithmetic_4_bits, "128 tokens")),
             ("reading", value(&self.reading, "one token")),
         ]
     }
