@@ -8,7 +8,7 @@
 
 use half::f16;
 
-use crate::activation::GROUP;
+use crate::activation::{BIAS, GROUP};
 
 /// What 8-bit codes are packed with (exclusive or): the forms for x86 take weights
 /// without a sign, 128 too large; those for Arm take them as they are.
@@ -72,7 +72,10 @@ impl Group8 {
         };
         let mut codes = [0; GROUP];
         for (code, value) in codes.iter_mut().zip(values) {
-            *code = (value * inverse).round_ties_even().clamp(-127.0, 127.0) as i8;
+            // Rounds to the nearest, halves to even, as `round_ties_even` does, which is a
+            // call into a library where the build does not ask for more than SSE2.
+            let rounded = (value * inverse + BIAS) - BIAS;
+            *code = rounded.clamp(-127.0, 127.0) as i8;
         }
         Self { scale, codes }
     }

@@ -1,6 +1,7 @@
 //! Puts a node together: a plant, its models, its store and its heads.
 
 use std::fs::{File, TryLockError};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,7 +37,22 @@ pub(crate) enum Needs<'a> {
 pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyhow::Result<Node> {
     let store = store(&settings.state)?;
     let loader = Loader::new(settings);
-    let encoder = Arc::new(loader.encoder(&plant.settings.encoder)?);
+    // Whoever needs both loads both at once.
+    let (encoder, words) = std::thread::scope(|scope| {
+        let encoder = scope.spawn(|| loader.encoder(&plant.settings.encoder));
+        let words = match needs {
+            Needs::Everything(adapters) => {
+                language_model(settings, &plant, (&loader, adapters)).map(Some)
+            }
+            Needs::Tasks(_) | Needs::Words | Needs::Heads => Ok(None),
+        };
+        (encoder.join(), words)
+    });
+    let encoder = match encoder {
+        Ok(encoder) => Arc::new(encoder?),
+        Err(panic) => resume_unwind(panic),
+    };
+    let words = words?;
     let assemble = |plant: Plant, language_model: Option<Arc<dyn LanguageModel>>| {
         let parts = Parts {
             plant,
@@ -102,11 +118,10 @@ pub(crate) fn open(settings: &Settings, plant: Plant, needs: Needs<'_>) -> anyho
             return assemble(plant.clone(), if_there(settings, &plant, &loader, without));
         }
     }
-    let adapters = match needs {
-        Needs::Everything(adapters) => adapters,
-        _ => &[],
+    let language_model = match words {
+        Some(words) => words,
+        None => language_model(settings, &plant, (&loader, &[]))?,
     };
-    let language_model = language_model(settings, &plant, (&loader, adapters))?;
     assemble(plant, Some(language_model))
 }
 
