@@ -235,13 +235,17 @@ fn measure(
     shares: &mut Vec<Share>,
 ) -> anyhow::Result<()> {
     let doing = |what: &str| say(&format!("{}: {what} …", subject.name));
-    if options.wants(Work::Engine) || options.wants(Work::Labels) {
+    let by_engine = [Work::Engine, Work::Contention, Work::Labels];
+    if by_engine.into_iter().any(|work| options.wants(work)) {
         doing("engine")?;
         let engine = Engine::load(subject, contest.peer.threads)?;
         if options.wants(Work::Engine) {
             let spoken = engine::speeds(contest, subject, &engine, limits)?;
             rows.extend(spoken.rows);
             shares.extend(spoken.share);
+        }
+        if options.wants(Work::Contention) {
+            rows.extend(engine::contended(contest, subject, &engine)?);
         }
         if options.wants(Work::Labels) {
             rows.push(engine::labels(contest, subject, &engine)?);

@@ -70,6 +70,8 @@ impl FromStr for Large {
 pub(crate) enum Work {
     /// Prefill and decode.
     Engine,
+    /// Prefill and decode while something else keeps a core busy.
+    Contention,
     /// Labels behind a cached prefix.
     Labels,
     /// Deciding between failure modes.

@@ -3,6 +3,8 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use andon_engine::LanguageModel;
@@ -110,6 +112,93 @@ impl Engine {
     }
 }
 
+/// How both sides are measured: prefill and decode, in turn.
+struct Speed {
+    /// Tokens of an answer.
+    tokens: usize,
+    /// Of the peer, without and with flash attention.
+    peer: [Vec<Speeds>; 2],
+    prefills: Vec<f64>,
+    decodes: Vec<f64>,
+}
+
+impl Speed {
+    fn measure(contest: &Contest, subject: &Subject, engine: &Engine) -> anyhow::Result<Self> {
+        let plan = contest.plan;
+        let (rounds, tokens) = match subject.size {
+            Size::Small => (plan.rounds, plan.decode_tokens),
+            Size::Large => (plan.large_rounds, plan.decode_tokens / 2),
+        };
+        let mut speed = Self {
+            tokens,
+            peer: [Vec::new(), Vec::new()],
+            prefills: Vec::new(),
+            decodes: Vec::new(),
+        };
+        engine.prefill(0)?;
+        for round in 0..rounds {
+            let attentions = [FlashAttention::Off, FlashAttention::On];
+            for (runs, attention) in speed.peer.iter_mut().zip(attentions) {
+                let lengths = (PREFILL_TOKENS, tokens);
+                runs.push(contest.peer.bench(&subject.gguf, lengths, attention)?);
+            }
+            for number in 1..=EACH {
+                let number = round * EACH + number;
+                speed.prefills.push(engine.prefill(number)?);
+                speed.decodes.extend(engine.decode(number, tokens)?);
+            }
+        }
+        Ok(speed)
+    }
+
+    fn peer(&self, speed: fn(&Speeds) -> f64) -> Vec<Series> {
+        let names = ["llama-bench -fa 0", "llama-bench -fa 1"];
+        let series = self.peer.iter().zip(names);
+        series
+            .filter_map(|(runs, name)| Series::new(name, runs.iter().map(speed).collect()))
+            .collect()
+    }
+
+    fn prefill(&self) -> Option<Series> {
+        Series::new(
+            "andon, engine, until the first token",
+            self.prefills.clone(),
+        )
+    }
+
+    fn decode(&self) -> Option<Series> {
+        Series::new("andon, engine", self.decodes.clone())
+    }
+
+    /// Two rows, told apart from others by what follows their names.
+    fn rows(&self, subject: &Subject, beside: &str, targets: [Option<f64>; 2]) -> Vec<Row> {
+        let row =
+            |work: String, target: Option<f64>, peer: Vec<Series>, andon: Option<Series>| Row {
+                work,
+                model: subject.name.clone(),
+                unit: Unit::TokensPerSecond,
+                target: target.map(Target::Times),
+                peer,
+                andon: andon.ok_or_else(|| "the model ends every answer at once".to_owned()),
+            };
+        let [prefill, decode] = targets;
+        vec![
+            row(
+                format!("prefill {PREFILL_TOKENS} tokens{beside}"),
+                prefill,
+                self.peer(|run| run.prefill),
+                self.prefill(),
+            ),
+            row(
+                format!("decode {} tokens{beside}", self.tokens),
+                decode,
+                self.peer(|run| run.decode),
+                self.decode(),
+            ),
+        ]
+    }
+}
+
 /// Prefill and decode.
 pub(crate) fn speeds(
     contest: &Contest,
@@ -117,46 +206,8 @@ pub(crate) fn speeds(
     engine: &Engine,
     limits: &Limits,
 ) -> anyhow::Result<Spoken> {
-    let plan = contest.plan;
-    let (rounds, tokens) = match subject.size {
-        Size::Small => (plan.rounds, plan.decode_tokens),
-        Size::Large => (plan.large_rounds, plan.decode_tokens / 2),
-    };
-    let mut runs: [Vec<Speeds>; 2] = [Vec::new(), Vec::new()];
-    let (mut prefills, mut decodes) = (Vec::new(), Vec::new());
-    engine.prefill(0)?;
-    for round in 0..rounds {
-        for (index, attention) in [FlashAttention::Off, FlashAttention::On]
-            .into_iter()
-            .enumerate()
-        {
-            let lengths = (PREFILL_TOKENS, tokens);
-            runs[index].push(contest.peer.bench(&subject.gguf, lengths, attention)?);
-        }
-        for number in 1..=EACH {
-            prefills.push(engine.prefill(round * EACH + number)?);
-            decodes.extend(engine.decode(round * EACH + number, tokens)?);
-        }
-    }
-    let names = ["llama-bench -fa 0", "llama-bench -fa 1"];
-    let peer = |speed: fn(&Speeds) -> f64| {
-        let series = runs.iter().zip(names);
-        series
-            .filter_map(|(runs, name)| Series::new(name, runs.iter().map(speed).collect()))
-            .collect::<Vec<_>>()
-    };
-    let too_short = || "the model ends every answer at once".to_owned();
-    let row = |work: String, target: Option<f64>, peer: Vec<Series>, andon: Option<Series>| Row {
-        work,
-        model: subject.name.clone(),
-        unit: Unit::TokensPerSecond,
-        target: target.map(Target::Times),
-        peer,
-        andon: andon.ok_or_else(too_short),
-    };
-    let prefill = Series::new("andon, engine, until the first token", prefills);
-    let decode = Series::new("andon, engine", decodes);
-    let share = match (runs[0].first(), &prefill, &decode) {
+    let speed = Speed::measure(contest, subject, engine)?;
+    let share = match (speed.peer[0].first(), speed.prefill(), speed.decode()) {
         (Some(run), Some(prefill), Some(decode)) => Some(Share::new(
             limits,
             subject,
@@ -165,30 +216,38 @@ pub(crate) fn speeds(
         )?),
         _ => None,
     };
-    let (prefill_target, decode_target) = targets(subject);
-    let rows = vec![
-        row(
-            format!("prefill {PREFILL_TOKENS} tokens"),
-            prefill_target,
-            peer(|run| run.prefill),
-            prefill,
-        ),
-        row(
-            format!("decode {tokens} tokens"),
-            Some(decode_target),
-            peer(|run| run.decode),
-            decode,
-        ),
-    ];
-    Ok(Spoken { rows, share })
+    Ok(Spoken {
+        rows: speed.rows(subject, "", targets(subject)),
+        share,
+    })
+}
+
+/// Prefill and decode while another thread keeps a core busy.
+pub(crate) fn contended(
+    contest: &Contest,
+    subject: &Subject,
+    engine: &Engine,
+) -> anyhow::Result<Vec<Row>> {
+    let is_over = AtomicBool::new(false);
+    let speed = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let speed = Speed::measure(contest, subject, engine);
+        is_over.store(true, Ordering::Relaxed);
+        speed
+    })?;
+    Ok(speed.rows(subject, " beside a busy core", [None, None]))
 }
 
 /// What prefill and decode are to reach.
-fn targets(subject: &Subject) -> (Option<f64>, f64) {
+fn targets(subject: &Subject) -> [Option<f64>; 2] {
     match subject.size {
-        Size::Large => (Some(3.0), 1.3),
-        Size::Small if subject.name.contains("q8_0") => (Some(5.0), 2.5),
-        Size::Small => (Some(8.0), 2.5),
+        Size::Large => [Some(3.0), Some(1.3)],
+        Size::Small if subject.name.contains("q8_0") => [Some(5.0), Some(2.5)],
+        Size::Small => [Some(8.0), Some(2.5)],
     }
 }
 
