@@ -27,6 +27,8 @@ pub(crate) const PREFILL_TOKENS: usize = 128;
 const CACHED_TOKENS: usize = 400;
 const NEW_TOKENS: usize = 25;
 const LABELS: usize = 10;
+/// The number of the first prompt beside a busy core.
+const CONTENDED_FROM: usize = 1000;
 /// Prompts or answers of Andon in a turn; one of the peer's turns is a process.
 const EACH: usize = 5;
 
@@ -123,7 +125,13 @@ struct Speed {
 }
 
 impl Speed {
-    fn measure(contest: &Contest, subject: &Subject, engine: &Engine) -> anyhow::Result<Self> {
+    /// `first` is the number of the first prompt: none is to be in the cache.
+    fn measure(
+        contest: &Contest,
+        subject: &Subject,
+        engine: &Engine,
+        first: usize,
+    ) -> anyhow::Result<Self> {
         let plan = contest.plan;
         let (rounds, tokens) = match subject.size {
             Size::Small => (plan.rounds, plan.decode_tokens),
@@ -135,7 +143,7 @@ impl Speed {
             prefills: Vec::new(),
             decodes: Vec::new(),
         };
-        engine.prefill(0)?;
+        engine.prefill(first)?;
         for round in 0..rounds {
             let attentions = [FlashAttention::Off, FlashAttention::On];
             for (runs, attention) in speed.peer.iter_mut().zip(attentions) {
@@ -143,7 +151,7 @@ impl Speed {
                 runs.push(contest.peer.bench(&subject.gguf, lengths, attention)?);
             }
             for number in 1..=EACH {
-                let number = round * EACH + number;
+                let number = first + round * EACH + number;
                 speed.prefills.push(engine.prefill(number)?);
                 speed.decodes.extend(engine.decode(number, tokens)?);
             }
@@ -206,7 +214,7 @@ pub(crate) fn speeds(
     engine: &Engine,
     limits: &Limits,
 ) -> anyhow::Result<Spoken> {
-    let speed = Speed::measure(contest, subject, engine)?;
+    let speed = Speed::measure(contest, subject, engine, 0)?;
     let share = match (speed.peer[0].first(), speed.prefill(), speed.decode()) {
         (Some(run), Some(prefill), Some(decode)) => Some(Share::new(
             limits,
@@ -235,7 +243,7 @@ pub(crate) fn contended(
                 std::hint::spin_loop();
             }
         });
-        let speed = Speed::measure(contest, subject, engine);
+        let speed = Speed::measure(contest, subject, engine, CONTENDED_FROM);
         is_over.store(true, Ordering::Relaxed);
         speed
     })?;
