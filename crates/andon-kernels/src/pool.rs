@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_micros(200);
 /// A wait longer than this, and than two chunks take, means that the box is busy.
 const STALL: Duration = Duration::from_micros(400);
 /// How many times as long the caller then works alone, and at least how long.
-const ALONE_TIMES: u32 = 20;
-const ALONE_AT_LEAST: Duration = Duration::from_millis(10);
-const ALONE_AT_MOST: Duration = Duration::from_secs(1);
+const ALONE_TIMES: u32 = 8;
+const ALONE_AT_LEAST: Duration = Duration::from_millis(4);
+const ALONE_AT_MOST: Duration = Duration::from_millis(400);
 
 type Work<'a> = dyn Fn(Turn) + Sync + 'a;
 
