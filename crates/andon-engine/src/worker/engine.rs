@@ -349,7 +349,6 @@ impl Engine {
         let began = Instant::now();
         let tokens: usize = plan.iter().sum();
         let is_urgent = self.running.iter().any(|other| other.job.rank.is_machine());
-        let backlog = self.backlog();
         let (model, kernels) = (Arc::clone(&self.model), Arc::clone(&self.kernels));
         let mut workspace = self.workspaces.pop().unwrap_or_default();
         let running = std::mem::take(&mut self.running);
@@ -370,7 +369,7 @@ impl Engine {
                 return;
             }
             let since = Instant::now();
-            self.overtaken = Some(backlog.clone());
+            self.overtaken = Some(backlog(&running));
             left -= self.overtake(left, cache);
             self.overtaken = None;
             self.tenure.begin(tokens);
@@ -451,21 +450,13 @@ impl Engine {
     /// What runs, and what it takes.
     fn standing(&mut self) -> Standing {
         let mut backlog = self.overtaken.clone().unwrap_or_default();
-        backlog.extend(self.backlog());
+        backlog.extend(self::backlog(&self.running));
         self.statistics.running = backlog.len();
         self.statistics.free_blocks = self.blocks.available();
         Standing {
             backlog,
             statistics: self.statistics,
         }
-    }
-
-    fn backlog(&self) -> Vec<(Rank, usize)> {
-        let backlog = self.running.iter().map(|running| {
-            let left = running.sequences.iter().map(Sequence::left).sum();
-            (running.job.rank, left)
-        });
-        backlog.collect()
     }
 
     /// After a panic: fails what ran and forgets all blocks.
@@ -483,6 +474,15 @@ impl Engine {
         self.tenure.tell(standing);
         self.tenure.renew_pins();
     }
+}
+
+/// What each still has to compute.
+fn backlog(running: &[Running]) -> Vec<(Rank, usize)> {
+    let backlog = running.iter().map(|running| {
+        let left = running.sequences.iter().map(Sequence::left).sum();
+        (running.job.rank, left)
+    });
+    backlog.collect()
 }
 
 /// What a panic says, unless it was put together: that may quote a text.
