@@ -22,7 +22,7 @@ use crate::promotion::Outcome;
 use crate::recipe::{self, Trial};
 use crate::second;
 use crate::stranger;
-use crate::train::{Sheet, Text};
+use crate::train::{Loss, Sheet, Text};
 use crate::tune::{Labelled, Tune};
 use crate::tuned::{self, TunedView};
 
@@ -249,7 +249,7 @@ impl<'a> Study<'a> {
     /// Trains on all examples but those of the fold `held_out`.
     fn train_without(&self, held_out: Option<usize>, recipe: Recipe) -> Parts {
         let sheet = self.sheet(held_out.as_slice());
-        let weights = sheet.train(recipe, None);
+        let weights = sheet.train(recipe);
         self.parts(sheet, weights, recipe)
     }
 
@@ -295,7 +295,7 @@ impl<'a> Study<'a> {
         let mut weights = None;
         let mut trials = Vec::new();
         for recipe in recipe::candidates(usual) {
-            let trained = sheet.train(recipe, weights.as_deref());
+            let trained = sheet.train_one(Loss::Logistic, recipe, weights.as_deref());
             for (held_out, without) in [(pair[0], pair[1]), (pair[1], pair[0])] {
                 let answers = (0..self.examples.len())
                     .filter(|&index| self.fold_of[index] == held_out)
