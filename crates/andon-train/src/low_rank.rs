@@ -86,7 +86,7 @@ pub fn train_adapter(
             return Err(TrainError::Memory { needed, allowed });
         }
     }
-    let device = device()?;
+    let device = device();
     let all = lessons.iter().chain(held_out);
     let decoder = Decoder::new(weights, named(all.clone()), &device)?;
     let form = (settings.rank, settings.alpha);
@@ -159,9 +159,10 @@ pub fn adapter_memory(
     (numbers * size_of::<f32>()) as u64
 }
 
-/// Where is trained: an NVIDIA GPU if this build knows them and there is one.
-pub(crate) fn device() -> Result<Device> {
-    Device::cuda_if_available(0)
+/// Where is trained: an NVIDIA GPU if this build knows them and there is one, else the
+/// processor.
+pub(crate) fn device() -> Device {
+    Device::new_cuda(0).unwrap_or(Device::Cpu)
 }
 
 /// An adapter and what it learns from.

@@ -72,7 +72,7 @@ pub fn tune_words(
             return Err(TrainError::Memory { needed, allowed });
         }
     }
-    let encoder = Encoder::new(weights, fields * ROLES, &device()?)?;
+    let encoder = Encoder::new(weights, fields * ROLES, &device())?;
     let trainee = Marking {
         parameters: encoder.parameters(settings.head_rate),
         encoder,

@@ -100,7 +100,7 @@ pub fn tune_encoder(
             return Err(TrainError::Memory { needed, allowed });
         }
     }
-    let encoder = Encoder::new(weights, labels, &device()?)?;
+    let encoder = Encoder::new(weights, labels, &device())?;
     let trainee = Tuning {
         parameters: encoder.parameters(settings.head_rate),
         encoder,
