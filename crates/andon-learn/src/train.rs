@@ -182,12 +182,7 @@ impl<'a> Sheet<'a> {
 
     /// Trains one classifier by a recipe, from `start` on where weights are known that
     /// cannot be far off.
-    pub(crate) fn train_one(
-        &self,
-        loss: Loss,
-        recipe: Recipe,
-        start: Option<&[f32]>,
-    ) -> Vec<f32> {
+    pub(crate) fn train_one(&self, loss: Loss, recipe: Recipe, start: Option<&[f32]>) -> Vec<f32> {
         let rows = self.characters.len() + self.words.len() + self.mean.len() + 1;
         let length = rows * self.labels;
         let mut weights = start.map_or_else(|| vec![0.0; length], <[f32]>::to_vec);
