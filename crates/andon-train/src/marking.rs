@@ -12,9 +12,8 @@ use crate::adam::Parameter;
 use crate::course::{self, Epoch, Progress, Purpose, Resume, Trainee};
 use crate::encoder::{Encoder, WORD_SPREAD};
 use crate::error::TrainError;
-use crate::low_rank::device;
 use crate::op::{Dropout, cross_entropy};
-use crate::tuning::{EncoderSettings, Shown, check, encoder_file, encoder_memory};
+use crate::tuning::{EncoderSettings, Shown, encoder_file, to_tune};
 
 /// The words that are seen of a place: the one before it, its first, its last, the one behind.
 pub const ROLES: usize = 4;
@@ -65,14 +64,9 @@ pub fn tune_words(
     report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> std::result::Result<TunedWords, TrainError> {
     let shape = weights.shape();
-    check(texts, &shape, |text| sound(text, fields))?;
-    if let Some(allowed) = settings.memory {
-        let needed = encoder_memory(&shape, texts, settings);
-        if needed > allowed {
-            return Err(TrainError::Memory { needed, allowed });
-        }
-    }
-    let encoder = Encoder::new(weights, fields * ROLES, &device())?;
+    let encoder = to_tune(weights, fields * ROLES, texts, settings, |text| {
+        sound(text, fields)
+    })?;
     let trainee = Marking {
         parameters: encoder.parameters(settings.head_rate),
         encoder,

@@ -93,14 +93,7 @@ pub fn tune_encoder(
 ) -> std::result::Result<TunedEncoder, TrainError> {
     let shape = weights.shape();
     let unknown = |text: &Text| (text.label >= labels).then_some("has a label that is not known");
-    check(texts, &shape, unknown)?;
-    if let Some(allowed) = settings.memory {
-        let needed = encoder_memory(&shape, texts, settings);
-        if needed > allowed {
-            return Err(TrainError::Memory { needed, allowed });
-        }
-    }
-    let encoder = Encoder::new(weights, labels, &device())?;
+    let encoder = to_tune(weights, labels, texts, settings, unknown)?;
     let trainee = Tuning {
         parameters: encoder.parameters(settings.head_rate),
         encoder,
@@ -116,6 +109,25 @@ pub fn tune_encoder(
     })
 }
 
+/// An encoder with a linear layer of `outputs` numbers behind it, if `texts` and memory suffice.
+pub(crate) fn to_tune<'a, T: Shown>(
+    weights: &'a dyn EncoderWeights,
+    outputs: usize,
+    texts: &[T],
+    settings: &EncoderSettings,
+    wrong: impl Fn(&T) -> Option<&'static str>,
+) -> std::result::Result<Encoder<'a>, TrainError> {
+    let shape = weights.shape();
+    check(texts, &shape, wrong)?;
+    if let Some(allowed) = settings.memory {
+        let needed = encoder_memory(&shape, texts, settings);
+        if needed > allowed {
+            return Err(TrainError::Memory { needed, allowed });
+        }
+    }
+    Ok(Encoder::new(weights, outputs, &device())?)
+}
+
 /// A text that an encoder is shown.
 pub trait Shown {
     /// Its tokens, with those that begin and end it.
@@ -129,7 +141,7 @@ impl Shown for Text {
 }
 
 /// Looks whether texts can be learnt from; `wrong` says what else may be wrong with one.
-pub(crate) fn check<T: Shown>(
+fn check<T: Shown>(
     texts: &[T],
     shape: &EncoderShape,
     wrong: impl Fn(&T) -> Option<&'static str>,
