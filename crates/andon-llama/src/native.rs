@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
 use andon_engine::LoadError;
 use llama_cpp_sys_2 as sys;
@@ -56,6 +56,9 @@ impl Native {
     /// Loads a model and makes a context of it.
     pub(crate) fn load(path: &Path, options: Options) -> Result<Self, LoadError> {
         static BACKEND: Once = Once::new();
+        // Two that are loaded at once find a GPU half set up, and llama.cpp ends the process.
+        static LOADING: Mutex<()> = Mutex::new(());
+        let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         BACKEND.call_once(|| {
             // SAFETY: called once, before anything else of the library; the callback is a
             // function that lives as long as the program and needs no data.
