@@ -8,12 +8,15 @@ use half::f16;
 use crate::Kernels;
 use crate::activation::GROUP;
 use crate::cap::soft_cap;
-use crate::isa::{Form, Isa, dispatch};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Form;
+use crate::isa::{Isa, dispatch};
 use crate::kv::{BLOCK, Layer};
 use crate::lanes::{LANES, Lanes};
 use crate::share::Rows;
 
 /// Queries that share the loads of keys and values, at most.
+#[cfg(target_arch = "x86_64")]
 const TILE: usize = 12;
 /// The same where registers are few or narrow.
 const NARROW_TILE: usize = 6;
