@@ -55,7 +55,8 @@ pub struct Recipe {
     pub words: f32,
     /// How large the sentence vector is beside the same.
     pub vector: f32,
-    /// The inverse strength of the penalty on the weights, as scikit-learn's `C`.
+    /// The inverse strength of the penalty on the logistic classifier's weights, as
+    /// scikit-learn's `C`.
     pub looseness: f64,
 }
 
